@@ -1,0 +1,24 @@
+// Threads come from the host: a Parallel is the host's parallel_for, or none (the calling thread).
+// In:  a task function.  Out: all tasks done.  Not here: thread pools.
+#pragma once
+
+#include <cstddef>
+
+namespace octile::runtime {
+
+struct Parallel {
+  using Task = void (*)(void* arg, size_t index);
+  void* context = nullptr;
+  void (*run)(void* context, Task task, void* arg, size_t count) = nullptr;  // null: run in the calling thread
+  int threads = 1;                                                           // how many the host is likely to give
+
+  void operator()(size_t count, Task task, void* arg) const {
+    if (run != nullptr && threads > 1 && count > 1) {
+      run(context, task, arg, count);
+    } else {
+      for (size_t i = 0; i < count; ++i) task(arg, i);
+    }
+  }
+};
+
+}  // namespace octile::runtime

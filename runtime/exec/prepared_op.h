@@ -1,0 +1,56 @@
+// PreparedOp: one conv or dense with its weights packed, ready to run at any shape.
+// In:  KernelLibrary, OpSpec (its spatial extents may be anything: only kernel, stride, dilation, pads, groups,
+//      channels, types matter here), OpQuant, weights.  Out: packed panels; per shape a Choice of kernels; results.
+// Not here: graphs, arenas, hosts.  Immutable after prepare(): run() may be called by several threads at once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/exec/parallel.h"
+#include "runtime/exec/tensor.h"
+#include "runtime/loader/library.h"
+#include "workload/numerics/requantize.h"
+#include "workload/spec/op_spec.h"
+
+namespace octile::runtime {
+
+// Why this kernel: one line per call group, for `explain`.
+struct Decision {
+  std::string kernel;  // kernel name, or "portable:dot"
+  std::string target;  // canonical target name
+  std::string reason;  // fixed vocabulary: "exact workload", "any-shape, best tile", "lower isa: ...", "portable: ..."
+  int64_t panels = 0;  // how many weight panels it covers
+};
+
+struct Choice;  // which kernel covers which panels and how the crops are cut; see dispatch/
+
+class PreparedOp {
+ public:
+  virtual ~PreparedOp() = default;
+  // `wei` is OIHW (conv) or [k, n] (dense), of the spec's type; copied. Null for dense with wei_var.
+  // `best`: the highest ISA to use (tests force lower ones).
+  [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare(const KernelLibrary& library, Isa best,
+                                                                   const OpSpec& spec, const OpQuant& quant,
+                                                                   const void* wei);
+  // Picks kernels for one shape; cheap, deterministic, kept by plans.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads) const = 0;
+  [[nodiscard]] virtual std::vector<Decision> explain(const Choice& choice) const = 0;
+  // Scratch bytes run() needs for this choice (64-byte aligned).
+  [[nodiscard]] virtual size_t scratch_bytes(const Choice& choice) const = 0;
+  // src: halo at least the spec's pads (holding the zero point), slack >= 16. dst: u8 tensor, or int32 data in
+  // dst.data with strides still in bytes. wei_var: the weights [k, n] of this run, row stride in elements.
+  [[nodiscard]] virtual Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                                   const Parallel& parallel, const void* wei_var = nullptr,
+                                   int64_t wei_stride = 0) const = 0;
+  [[nodiscard]] virtual size_t packed_bytes() const = 0;
+};
+
+// The whole of one op at once, for tests, the tuner's runner and benchmarks: takes tensors in the layouts of
+// workload/reference, makes halo, flips signs, runs, and writes dst in the reference layout. Any OpKind.
+[[nodiscard]] Status run_op(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
+                            const void* src, const void* wei, void* dst, const Parallel& parallel = {},
+                            std::vector<Decision>* decisions = nullptr);
+
+}  // namespace octile::runtime

@@ -1,0 +1,43 @@
+// KernelLibrary: packs opened, verified and mapped; kernels as callable symbols.
+// In:  pack files.  Out: entries with function pointers, best target first.
+// Not here: choosing a kernel for a workload (dispatch/), building packs.
+// Member bytes are hashed before anything is mapped executable; a wrong hash refuses the member, not the process.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "packs/format/manifest.h"
+#include "packs/format/pack_abi.h"
+#include "targets/desc/target.h"
+
+namespace octile::runtime {
+
+struct Kernel {
+  packs::KernelEntry entry;
+  Isa isa = Isa::portable;
+  void* fn = nullptr;
+};
+
+class KernelLibrary {
+ public:
+  KernelLibrary();  // holds the portable C kernels only
+  ~KernelLibrary();
+  KernelLibrary(const KernelLibrary&) = delete;
+  KernelLibrary& operator=(const KernelLibrary&) = delete;
+
+  // Opens a pack; maps only members of targets in `allowed` that this CPU can run. Kernels of later packs win over
+  // earlier ones for the same workload.
+  [[nodiscard]] Status add_pack(const std::string& path, Isa best);
+  // Adds one linked member (what the tuner's runner gets) under the given entries.
+  [[nodiscard]] Status add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>& entries);
+  [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
+
+ private:
+  struct Mapping;
+  std::vector<std::unique_ptr<Mapping>> mappings_;
+  std::vector<Kernel> kernels_;
+};
+
+}  // namespace octile::runtime
