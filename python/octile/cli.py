@@ -1,0 +1,8 @@
+"""cli"""
+
+import click
+
+
+@click.group()
+def main():
+    """octile"""

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Formatting and static checks that need no build.
+# In:  nothing; --fix rewrites, --junit FILE also writes the results there.  Out: non-zero when something is off.
+# Not here: clang-tidy (it needs a build: .venv/bin/cmake --preset dev, then clang-tidy -p build/dev FILE).
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+fix='' junit=''
+while (($#)); do
+  case $1 in
+    --fix) fix=1 ;;
+    --junit) junit=$2; shift ;;
+    *) echo "lint: unknown option $1; known: --fix, --junit FILE" >&2; exit 2 ;;
+  esac
+  shift
+done
+ruff() { .venv/bin/ruff "$@"; }
+cases='' failures=0
+
+check() {
+  local name=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    printf 'lint: %s: ok\n' "$name"
+    cases+="<testcase classname='lint' name='$name'/>"
+  else
+    printf 'lint: %s: FAILED\n%s\n' "$name" "$(head -n 40 <<<"$output")"
+    cases+="<testcase classname='lint' name='$name'><failure/></testcase>"
+    failures=$((failures + 1))
+  fi
+}
+
+clang_format() {
+  git ls-files -z '*.h' '*.cpp' '*.c' '*.cc' | xargs -0 -r clang-format --style=file "${@}"
+}
+
+shell_syntax() {
+  local file
+  while IFS= read -r -d '' file; do bash -n "$file" || return 1; done < <(git ls-files -z '*.sh' .ci/run)
+}
+
+if [[ $fix ]]; then
+  clang_format -i
+  ruff check -q --fix python bench scripts tests
+  ruff format -q python bench scripts tests
+fi
+check clang-format clang_format --dry-run -Werror
+check ruff-check ruff check -q python bench scripts tests
+check ruff-format ruff format --check -q python bench scripts tests
+check shell-syntax shell_syntax
+if [[ $junit ]]; then
+  printf "<testsuite name='lint' failures='%d'>%s</testsuite>\n" "$failures" "$cases" >"$junit"
+fi
+exit "$((failures > 0))"
