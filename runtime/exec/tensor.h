@@ -1,5 +1,6 @@
 // Tensor: a u8 NHWC tensor inside a region, possibly with a halo that holds its zero point.
-// In/out: views only; memory belongs to the plan's arena or the host.  Signed tensors are stored as q ^ 0x80.
+// In/out: views only.  Not here: memory, which belongs to the plan's arena or the host.
+// Signed tensors are stored as q ^ 0x80.
 #pragma once
 
 #include <cstdint>
