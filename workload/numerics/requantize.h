@@ -29,6 +29,9 @@ struct OpQuant {
   std::vector<int32_t> bias;  // empty, or one per output channel
 };
 
+// Refuses values that contradict the spec: wrong vector lengths, zero points without the attribute or outside their
+// type, a clamp outside the dst type, scales that are not positive and finite.
+[[nodiscard]] Status validate(const OpSpec& spec, const OpQuant& quant);
 // The multiplier of channel c.
 [[nodiscard]] float multiplier(float src_scale, float wei_scale, float dst_scale);
 // One accumulator (bias included) to a dst code in [lo, hi].

@@ -1,0 +1,126 @@
+// Names, the fallback order, and CPUID of machines that are not here.
+// In:  CPUID words written down.  Out: assertions.
+// Not here: what this machine is.
+#include <gtest/gtest.h>
+
+#include "targets/desc/target.h"
+#include "targets/probe/decode.h"
+#include "targets/probe/probe.h"
+
+namespace octile {
+namespace {
+
+TEST(Targets, NamesAndAliases) {
+  for (const TargetDesc& t : all_targets()) {
+    EXPECT_EQ(&target(t.isa), &t);
+    EXPECT_EQ(*find_target(t.name), &t);
+    EXPECT_EQ(*find_target(t.alias), &t);
+  }
+  EXPECT_EQ((*find_target("host"))->isa, host_isa());
+  const Result<const TargetDesc*> missing = find_target("avx9");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_NE(missing.status().message().find("avx512vnni"), std::string::npos);
+}
+
+TEST(Targets, FallbackEndsWithPortable) {
+  for (const TargetDesc& t : all_targets()) {
+    const std::vector<Isa> chain = fallback_chain(t.isa);
+    ASSERT_FALSE(chain.empty());
+    EXPECT_EQ(chain.back(), Isa::portable);
+    EXPECT_LE(chain.front(), t.isa);
+    for (size_t i = 1; i < chain.size(); ++i) EXPECT_LT(chain[i], chain[i - 1]);
+    for (Isa isa : chain) EXPECT_TRUE(can_run(isa));
+  }
+  EXPECT_EQ(fallback_chain(Isa::portable), std::vector<Isa>{Isa::portable});
+  EXPECT_FALSE(cpu_info().vendor.empty());
+  EXPECT_GE(cpu_info().logical_cpus, 1);
+}
+
+constexpr uint64_t kSse = 0x3, kYmm = 0x7, kZmm = 0xE7;
+constexpr uint32_t bits(std::initializer_list<int> list) {
+  uint32_t word = 0;
+  for (int bit : list) word |= 1U << bit;
+  return word;
+}
+
+// An Ice Lake server: AVX-512 with VNNI and VBMI, no AVX-VNNI, 48 KiB of L1.
+CpuidWords ice_lake(uint32_t leaf, uint32_t subleaf) {
+  switch (leaf) {
+    case 0: return {0x1B, 0x756e6547, 0x6c65746e, 0x49656e69};
+    case 1: return {0x606A6, 0, bits({0, 9, 12, 13, 19, 20, 22, 23, 27, 28, 29}), 0};
+    case 4:
+      if (subleaf == 0) return {0x121, 11U << 22 | 63, 63, 0};
+      if (subleaf == 1) return {0x122, 7U << 22 | 63, 63, 0};
+      if (subleaf == 2) return {0x143, 19U << 22 | 63, 1023, 0};
+      return {};
+    case 7: return subleaf == 0 ? CpuidWords{0, bits({3, 5, 8, 16, 17, 28, 30, 31}), bits({1, 11}), 0} : CpuidWords();
+    case 0x80000000: return {0x80000008, 0, 0, 0};
+    case 0x80000001: return {0, 0, bits({0, 5}), 0};
+    default: return {};
+  }
+}
+
+TEST(Probe, IceLakeServer) {
+  const CpuInfo info = decode_cpuid(ice_lake, kZmm);
+  EXPECT_EQ(info.vendor, "GenuineIntel");
+  EXPECT_EQ(info.brand, "unknown");
+  EXPECT_EQ(info.family, 6);
+  EXPECT_EQ(info.model, 0x6A);
+  EXPECT_EQ(info.stepping, 6);
+  EXPECT_TRUE(info.x86_64_v2 && info.avx2 && info.avx512vnni && info.avx512vbmi);
+  EXPECT_FALSE(info.avxvnni || info.amx_int8);
+  EXPECT_EQ(info.l1d_bytes, 48 * 1024);
+  EXPECT_EQ(info.l2_bytes, 1280 * 1024);
+}
+
+TEST(Probe, OperatingSystemDecidesToo) {
+  const CpuInfo ymm = decode_cpuid(ice_lake, kYmm);
+  EXPECT_TRUE(ymm.avx2);
+  EXPECT_FALSE(ymm.avx512vnni || ymm.avx512vbmi);
+  const CpuInfo sse = decode_cpuid(ice_lake, kSse);
+  EXPECT_TRUE(sse.x86_64_v2);
+  EXPECT_FALSE(sse.avx2 || sse.avx512vnni);
+}
+
+// Skylake server: AVX-512 without VNNI must not be taken for a VNNI machine.
+TEST(Probe, Avx512WithoutVnni) {
+  const CpuInfo info = decode_cpuid(
+      [](uint32_t leaf, uint32_t subleaf) {
+        CpuidWords w = ice_lake(leaf, subleaf);
+        if (leaf == 7) w.ecx = 0;
+        return w;
+      },
+      kZmm);
+  EXPECT_TRUE(info.avx2);
+  EXPECT_FALSE(info.avx512vnni);
+}
+
+TEST(Probe, AmdCachesFamilyAndBrand) {
+  const CpuInfo info = decode_cpuid(
+      [](uint32_t leaf, uint32_t subleaf) -> CpuidWords {
+        if (leaf == 0) return {0x10, 0x68747541, 0x444d4163, 0x69746e65};
+        if (leaf == 1) return {0x00A10F11, 0, 0, 0};
+        if (leaf == 0x80000000) return {0x80000028, 0, 0, 0};
+        if (leaf == 0x80000002) return {0x20444d41, 0x43595045, 0x20202020, 0x20202020};  // "AMD EPYC        "
+        if (leaf == 0x8000001D && subleaf == 0) return {0x121, 7U << 22 | 63, 63, 0};
+        if (leaf == 0x8000001D && subleaf == 1) return {0x143, 7U << 22 | 63, 2047, 0};
+        return {};
+      },
+      0);
+  EXPECT_EQ(info.vendor, "AuthenticAMD");
+  EXPECT_EQ(info.brand, "AMD EPYC");
+  EXPECT_EQ(info.family, 0x19);
+  EXPECT_EQ(info.model, 0x11);
+  EXPECT_EQ(info.l1d_bytes, 32 * 1024);
+  EXPECT_EQ(info.l2_bytes, 1024 * 1024);
+  EXPECT_FALSE(info.x86_64_v2 || info.avx2);
+}
+
+TEST(Probe, NothingThere) {
+  const CpuInfo info = decode_cpuid([](uint32_t, uint32_t) { return CpuidWords(); }, 0);
+  EXPECT_FALSE(info.x86_64_v2 || info.avx2 || info.avx512vnni || info.avxvnni || info.amx_int8);
+  EXPECT_EQ(info.l1d_bytes, 0);
+}
+
+}  // namespace
+}  // namespace octile
