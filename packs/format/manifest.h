@@ -4,12 +4,13 @@
 //
 // File layout of a pack (little endian):
 //   bytes 0..7 "OCTPACK1", u64 manifest size, 32 bytes SHA-256 of the manifest, manifest JSON, zero padding to 4096,
-//   then the members, each at a multiple of 4096 (offset and size in the manifest).
+//   then the members in the manifest's order, each at the next multiple of 4096, zeros between, nothing after the last.
 // A member is an ELF64 shared object without imports, relocations, writable segments or constructors.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "targets/desc/target.h"
@@ -56,5 +57,8 @@ struct Manifest {
 
 [[nodiscard]] std::string to_json(const Manifest& manifest);
 [[nodiscard]] Result<Manifest> parse_manifest(std::string_view json, const std::string& file);
+// One kernel alone, on one line: what kernelc writes beside each object.
+[[nodiscard]] std::string to_json(const KernelEntry& kernel);
+[[nodiscard]] Result<KernelEntry> parse_kernel(std::string_view json, const std::string& file);
 
 }  // namespace octile::packs
