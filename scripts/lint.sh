@@ -40,12 +40,12 @@ shell_syntax() {
 
 if [[ $fix ]]; then
   clang_format -i
-  ruff check -q --fix python bench scripts tests
-  ruff format -q python bench scripts tests
+  ruff check -q --fix .
+  ruff format -q .
 fi
 check clang-format clang_format --dry-run -Werror
-check ruff-check ruff check -q python bench scripts tests
-check ruff-format ruff format --check -q python bench scripts tests
+check ruff-check ruff check -q .
+check ruff-format ruff format --check -q .
 check shell-syntax shell_syntax
 if [[ $junit ]]; then
   printf "<testsuite name='lint' failures='%d'>%s</testsuite>\n" "$failures" "$cases" >"$junit"
