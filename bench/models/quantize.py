@@ -47,7 +47,7 @@ class Samples(CalibrationDataReader):
 
 
 def prepare(source, destination, opset=17):
-    """Raises the opset (per-channel QDQ needs 13 or more), lets ORT fold and fuse; keeps dynamic shapes and metadata."""
+    """Raises the opset (per-channel QDQ needs 13), lets ORT fold and fuse; keeps dynamic shapes and metadata."""
     model = onnx.load(source)
     metadata = [(p.key, p.value) for p in model.metadata_props]
     model = onnx.version_converter.convert_version(model, opset)
