@@ -34,18 +34,29 @@ class PreparedOp {
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare(const KernelLibrary& library, Isa best,
                                                                    const OpSpec& spec, const OpQuant& quant,
                                                                    const void* wei);
-  // Picks kernels for one shape; cheap, deterministic, kept by plans.
-  [[nodiscard]] virtual Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads) const = 0;
+  // Picks kernels for one shape; cheap, deterministic, kept by plans. `contiguous`: the tensors of every run() will
+  // have no gaps between rows and images (contiguous() below), so that pixels of a 1x1 conv or rows of a dense can be
+  // one long row.
+  [[nodiscard]] virtual Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads,
+                                                                     bool contiguous = false) const = 0;
   [[nodiscard]] virtual std::vector<Decision> explain(const Choice& choice) const = 0;
   // Scratch bytes run() needs for this choice (64-byte aligned).
   [[nodiscard]] virtual size_t scratch_bytes(const Choice& choice) const = 0;
   // src: halo at least the spec's pads (holding the zero point), slack >= 16. dst: u8 tensor, or int32 data in
-  // dst.data with strides still in bytes. wei_var: the weights [k, n] of this run, row stride in elements.
+  // dst.data with strides still in bytes. Pixels are dense in both: stride_x is c elements. A dense's tensors have
+  // n = mb, h = 1, w = m, c = k or n. wei_var: the weights [mb, k, n] of this run as the host has them (spec.wei),
+  // row stride in elements, matrices k rows apart.
   [[nodiscard]] virtual Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
                                    const Parallel& parallel, const void* wei_var = nullptr,
                                    int64_t wei_stride = 0) const = 0;
   [[nodiscard]] virtual size_t packed_bytes() const = 0;
 };
+
+// No gaps between rows and images, halo included: what choose() calls contiguous. element: bytes, 4 for int32 data.
+[[nodiscard]] inline bool contiguous(const Tensor& t, int64_t element = 1) {
+  return t.stride_x == t.c * element && (t.h == 1 || t.stride_y == t.w * t.stride_x) &&
+         (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
+}
 
 // The whole of one op at once, for tests, the tuner's runner and benchmarks: takes tensors in the layouts of
 // workload/reference, makes halo, flips signs, runs, and writes dst in the reference layout. Any OpKind.
