@@ -1,0 +1,32 @@
+// Marker calls: the dot products of the algorithms, before a target gives them an instruction.
+// In:  Halide expressions.  Out: calls named q8_*, lowered by schedules/kernelc/lower_markers per target.
+// Not here: which instruction a target has.
+// A marker left scalar in the lowered code is an undefined symbol at link time, which the pack builder refuses.
+#pragma once
+
+#include <Halide.h>
+
+#include <string>
+#include <vector>
+
+namespace octile::generators {
+
+inline constexpr const char* kWord = "q8_word";    // a 32-bit word loaded from 8- or 16-bit elements
+inline constexpr const char* kDot = "q8_dot";      // acc + dot of the elements of two words
+inline constexpr const char* kDot16 = "q8_dot16";  // acc + widened 16-bit sum of several u8 x s8 word pairs
+
+// The 32-bit word that starts at `element`, a plain access to an 8- or 16-bit buffer whose innermost stride is 1.
+inline Halide::Expr word(const Halide::Expr& element) {
+  return Halide::Internal::Call::make(Halide::Int(32), kWord, {element}, Halide::Internal::Call::PureExtern);
+}
+
+inline Halide::Expr dot(const Halide::Expr& acc, const Halide::Expr& a, const Halide::Expr& b) {
+  return Halide::Internal::Call::make(Halide::Int(32), kDot, {acc, a, b}, Halide::Internal::Call::PureExtern);
+}
+
+// args: acc, a0, b0, a1, b1, ...
+inline Halide::Expr dot16(const std::vector<Halide::Expr>& args) {
+  return Halide::Internal::Call::make(Halide::Int(32), kDot16, args, Halide::Internal::Call::PureExtern);
+}
+
+}  // namespace octile::generators
