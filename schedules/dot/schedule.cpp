@@ -18,10 +18,14 @@ void schedule_dot(generators::DotStages& s, const Candidate& cand, int lanes) {
       .split(s.x, xo, xi, cand.tx, TailStrategy::ShiftInwards)
       .split(s.y, yo, yi, cand.ty, TailStrategy::ShiftInwards)
       .reorder({ni, xi, yi, outer.at(cand.order[0]), outer.at(cand.order[1]), outer.at(cand.order[2])})
-      .vectorize(ni, lanes)
       .unroll(xi)
       .unroll(yi);
-  if (cand.tn > lanes) s.out.unroll(ni);
+  if (cand.tail) {
+    s.out.vectorize(ni);  // a masked dimension cannot be split again
+  } else {
+    s.out.vectorize(ni, lanes);
+    if (cand.tn > lanes) s.out.unroll(ni);
+  }
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.n, lanes).unroll(s.n).unroll(s.x).unroll(s.y); };
   s.acc.compute_at(s.out, outer.at(cand.order[0])).bound_extent(s.n, cand.tn);
   in_registers(s.acc);

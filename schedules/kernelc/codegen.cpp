@@ -126,17 +126,19 @@ Status run_clang(const std::vector<std::string>& args) {
 
 Status build_kernel(const Request& r, const CodegenOptions& options) {
   if (r.target->isa == Isa::portable) return {Code::invalid_argument, "portable kernels are part of the runtime"};
-  auto pipeline = scheduled(r);
-  if (!pipeline.ok()) return pipeline.status();
   const Codegen& cg = codegen_of(r.target->isa);
   const std::string base = options.out_dir + "/" + r.name;
   auto lowering = make_marker_lowering(r.target->isa);
   try {
+    auto pipeline = scheduled(r);
+    if (!pipeline.ok()) return pipeline.status();
     auto& [func, args] = *pipeline;
     func.add_custom_lowering_pass(lowering.get(), [] {});
     std::map<Halide::OutputFileType, std::string> outputs{{Halide::OutputFileType::llvm_assembly, base + ".ll"}};
     if (options.emit_stmt) outputs[Halide::OutputFileType::stmt] = base + ".stmt";
     func.compile_to(outputs, args, r.name, Halide::Target(cg.halide));
+  } catch (const Halide::Error& e) {
+    return {Code::unsupported, r.name + ": Halide refused the schedule: " + e.what()};
   } catch (const std::exception& e) {
     return {Code::unsupported, r.name + ": Halide refused the schedule: " + e.what()};
   }
