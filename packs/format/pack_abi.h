@@ -52,6 +52,9 @@ typedef struct octile_buffer {
  *        k2n8w   s16 [2, 8, K2, panels]             x86-64/avx2 and x86-64-v2, exact for any weights
  *      innermost first; buffers carry exactly these dimensions and strides; host pointers 64-byte aligned.
  * bias int32 [n], mult float [n], both readable up to the panel's end.
+ * A kernel specialised to one workload (KernelEntry.op is not "*") holds as constants: the extents of k, sx, sy; the
+ * source strides of x (sw*ic) and sx (dw*ic); the destination stride of x (oc); a dense the same with ic = k, oc = n,
+ * but a free source stride where k is not a multiple of the quantum. Strides of y stay free.
  * lo, hi: clamp minus zero point, as floats; zp: destination zero point.
  * dst  [n, x, y] u8 or int32, stride of n is 1.
  *
