@@ -1,0 +1,108 @@
+"""How results look on a terminal.
+
+In:  the dictionaries of the other modules.  Out: printed tables and lines.
+Not here: computing any of it.
+"""
+
+import collections
+
+import click
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from octile import inputs
+
+
+def table(*columns, title=None):
+    """A plain table; columns are names, those ending in ">" are right-aligned."""
+    result = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    for name in columns:
+        result.add_column(name.rstrip(">"), justify="right" if name.endswith(">") else "left", overflow="fold")
+    return result
+
+
+def show(result):
+    Console(width=None if Console().is_terminal else 160).print(result)
+
+
+def tuned(last, log):
+    done, ok = last.get("trials", 0), last.get("ok", 0)
+    return f"{done} candidates measured, {ok} right; records in {log}\nnext: octile pack --log {log} -o model.octpack"
+
+
+def outputs(feed, answer):
+    lines = [f"inputs {inputs.shapes_text(feed)}"]
+    for name, value in answer.items():
+        line = f"output {name}: {value.dtype} {'x'.join(map(str, value.shape))}"
+        if value.size and np.issubdtype(value.dtype, np.number):
+            line += f"  min {value.min():.6g}  mean {value.mean():.6g}  max {value.max():.6g}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def benched(records):
+    result = table("model", "shapes", "threads>", "octile ms>", "cpu ms>", "speedup>", "nodes taken>", "max diff>")
+    for r in records:
+        result.add_row(
+            r["model"],
+            r["shapes"],
+            str(r["threads"]),
+            f"{r['octile_ms']:.3f}",
+            f"{r['cpu_ms']:.3f}",
+            f"{r['speedup']:.2f}x",
+            f"{r['nodes_taken']}/{r['nodes_total']}",
+            f"{r['max_abs_diff']:.3g}",
+        )
+    show(result)
+    click.echo("fastest of the repeats, the providers taking turns; answers compared before timing")
+
+
+def explained(model, decisions, show_all):
+    taken = [n for n in decisions["nodes"] if n["taken"]]
+    left = [n for n in decisions["nodes"] if not n["taken"]]
+    click.echo(f"{model}: {decisions['nodes_taken']} of {decisions['nodes_total']} nodes taken")
+    result = table("node", "op", "kernel", "target", "why", title="taken")
+    for node in taken:
+        for i, kernel in enumerate(node.get("kernels") or [{}]):
+            result.add_row(
+                node["name"] if i == 0 else "",
+                node.get("op", "") if i == 0 else "",
+                kernel.get("kernel", ""),
+                kernel.get("target", ""),
+                kernel.get("reason", ""),
+            )
+    show(result)
+    if show_all:
+        result = table("node", "op", "why", title="left to ONNX Runtime")
+        for node in left:
+            result.add_row(node["name"], node.get("op_type", ""), node.get("reason", ""))
+    else:
+        result = table("nodes>", "op", "why", title="left to ONNX Runtime")
+        reasons = collections.Counter((node.get("op_type", ""), node.get("reason", "")) for node in left)
+        for (op, reason), count in reasons.most_common():
+            result.add_row(str(count), op, reason)
+    if left:
+        show(result)
+
+
+def examined(report):
+    cpu = report.get("cpu", {})
+    features = ", ".join(name for name, has in cpu.get("features", {}).items() if has)
+    click.echo(f"machine     {cpu.get('brand', '?')}, {cpu.get('logical_cpus', '?')} CPUs, {report['system']}")
+    click.echo(f"features    {features}")
+    click.echo(f"best target {report.get('host', '?')}")
+    result = table("target", "alias", "runs here")
+    for target in reversed(report.get("targets", [])):
+        result.add_row(target["name"], target["alias"], "yes" if target["runs"] else "no: the CPU lacks it")
+    show(result)
+    click.echo(f"octile {report['octile']}, onnxruntime {report['onnxruntime']}, Python {report['python']}")
+    plugin = report["plugin"]
+    click.echo(f"plugin       {plugin['library'] or 'not found'}")
+    click.echo(f"provider     {plugin['device'] or 'not registered'}")
+    click.echo(f"default pack {plugin['default_pack'] or 'not readable'}")
+    for name, path in report["programs"].items():
+        click.echo(f"{name:12} {path or 'not found'}")
+    for problem in report["problems"]:
+        click.echo(f"problem: {problem}", err=True)
