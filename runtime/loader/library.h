@@ -32,6 +32,13 @@ class KernelLibrary {
   [[nodiscard]] Status add_pack(const std::string& path, Isa best);
   // Adds one linked member (what the tuner's runner gets) under the given entries.
   [[nodiscard]] Status add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>& entries);
+  // Adds one kernel whose function lies in this process already; not checked against this CPU (tests hand in functions
+  // that record their calls).
+  [[nodiscard]] Status add_kernel(const packs::KernelEntry& entry, void* fn) {
+    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(entry.target));
+    kernels_.push_back({entry, desc->isa, fn});
+    return {};
+  }
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
 
  private:
