@@ -1,0 +1,239 @@
+// Choosing kernels; see dispatch.h.
+// In:  kernel table, question.  Out: spans.  Not here: buffers, weights.
+#include "runtime/dispatch/dispatch.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace octile::runtime {
+namespace {
+
+constexpr double kNever = std::numeric_limits<double>::infinity();
+constexpr double kCallCycles = 120;  // one call, buffers filled
+constexpr double kTileCycles = 24;   // loop set-up and address work of one tile
+constexpr double kStoreCycles = 5;   // requantize and store of one accumulator vector
+// How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
+constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+Reason tier(const Kernel& k, const Ask& ask, Isa best) {
+  if (k.entry.op == ask.op_key && k.isa == best) return Reason::exact;
+  if (k.isa == Isa::portable) return Reason::portable;
+  return k.isa == best ? Reason::any_shape : Reason::lower_isa;
+}
+
+double factor(Reason r) {
+  switch (r) {
+    case Reason::exact: return kExactFactor;
+    case Reason::any_shape: return 1;
+    case Reason::lower_isa: return kLowerFactor;
+    case Reason::portable: return kPortableFactor;
+  }
+  return kPortableFactor;
+}
+
+// Family, type, instruction set and op match; tile sizes are looked at later.
+bool eligible(const Kernel& k, const Ask& ask) {
+  const packs::KernelEntry& e = k.entry;
+  return k.fn != nullptr && k.isa <= ask.best && e.family == ask.family && e.dst == ask.dst &&
+         (e.op == "*" || e.op == ask.op_key);
+}
+
+bool tile_fits(const packs::KernelEntry& e, const Ask& ask) { return ask.x >= e.tile_x && ask.y >= e.tile_y; }
+
+int vector_lanes(Isa isa) { return isa == Isa::portable ? 4 : target(isa).vector_bytes / 4; }
+
+// Cycles one accumulator vector needs for four source elements.
+double dot_cycles(const packs::KernelEntry& e, Isa isa) {
+  if (e.layout == "k4n16") return isa == Isa::avx512vnni ? 1.0 : 4.0;
+  if (e.layout == "k4n8") {
+    const int g = std::max(e.acc16_group, 1);
+    return std::max((1.0 + 1.0 / g) / 2, (2.0 + 1.0 / g) / 3);  // multiplies on two ports, all on three
+  }
+  return 4.0 / 3;  // k2n8w: two multiplies and two adds on three ports
+}
+
+// What one kernel may cover from one panel on.
+struct Option {
+  int kernel = 0;
+  Reason reason = Reason::portable;
+  int64_t panels = 0;      // of one tile
+  unsigned PanelModes::*mode = nullptr;
+  unsigned bit = 0;
+  bool tail = false;       // one call covers at most one tile, partial or not
+  bool any = false;        // portable: any number of channels
+  double cost = kNever;    // of one tile of channels over the whole crop
+};
+
+std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, int lanes, Isa best) {
+  std::vector<Option> options;
+  for (size_t i = table.size(); i-- > 0;) {  // later packs win ties
+    const packs::KernelEntry& e = table[i].entry;
+    if (!eligible(table[i], ask) || !tile_fits(e, ask)) continue;
+    Option o;
+    o.kernel = static_cast<int>(i);
+    o.reason = tier(table[i], ask, best);
+    o.any = table[i].isa == Isa::portable;
+    if (!o.any && e.tile_n % lanes != 0) continue;
+    o.panels = o.any ? 1 : e.tile_n / lanes;
+    o.mode = e.layout == "k4n16"  ? &PanelModes::k4n16
+             : e.layout == "k4n8" ? &PanelModes::k4n8
+                                  : &PanelModes::k2n8w;
+    o.bit = 1U << e.acc16_group;
+    o.tail = e.tail_n && !o.any;
+    o.cost = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1) * factor(o.reason);
+    options.push_back(o);
+  }
+  return options;
+}
+
+bool allowed(const Option& o, std::span<const PanelModes> modes, int64_t first, int64_t panels) {
+  for (int64_t p = first; p < first + panels; ++p) {
+    if (((modes[static_cast<size_t>(p)].*o.mode) & o.bit) == 0) return false;
+  }
+  return true;
+}
+
+void append(std::vector<Span>& spans, const Option& o, int64_t first, int64_t panels, int64_t channels) {
+  if (!spans.empty() && spans.back().kernel == o.kernel && !o.tail) {
+    spans.back().panels += panels;
+    spans.back().channels += channels;
+    return;
+  }
+  spans.push_back({o.kernel, first, panels, channels, o.reason});
+}
+
+}  // namespace
+
+double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
+  const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
+  const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
+  const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
+  if (e.family == "depthwise") {
+    return crops * (kTileCycles + accs * (static_cast<double>(ask.reduction) * 1.5 + kStoreCycles));
+  }
+  const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
+  // Bound by multiplies, by the latency of one chain, or by loads (weights once per tile, source once per pixel).
+  const double compute = accs * dot_cycles(e, isa);
+  const double latency = 5;
+  const double loads = vectors + pixels / 2;
+  return crops * (kTileCycles + accs * kStoreCycles + steps * std::max({compute, latency, loads}));
+}
+
+std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
+                               std::span<const PanelModes> modes) {
+  const Isa best = best_isa_with(table, ask);
+  const std::vector<Option> options = options_of(table, ask, lanes, best);
+  const auto count = static_cast<int64_t>(modes.size());
+  const int64_t full = ask.channels / lanes;  // panels without padding
+  // cost[i]: the cheapest way to cover panels i and up; from the end backwards.
+  std::vector<double> cost(static_cast<size_t>(count) + 1, kNever);
+  std::vector<const Option*> pick(static_cast<size_t>(count) + 1, nullptr);
+  cost[static_cast<size_t>(count)] = 0;
+  for (int64_t i = count - 1; i >= 0; --i) {
+    for (const Option& o : options) {
+      const int64_t panels = o.tail ? std::min(o.panels, count - i) : o.panels;
+      if (i + panels > count || (!o.tail && !o.any && i + panels > full) || !allowed(o, modes, i, panels)) continue;
+      const double c = o.cost + (o.tail ? kCallCycles : 0) + cost[static_cast<size_t>(i + panels)];
+      if (c < cost[static_cast<size_t>(i)]) {
+        cost[static_cast<size_t>(i)] = c;
+        pick[static_cast<size_t>(i)] = &o;
+      }
+    }
+  }
+  std::vector<Span> spans;
+  for (int64_t i = 0; i < count;) {
+    const Option* o = pick[static_cast<size_t>(i)];
+    if (o == nullptr) return {};
+    const int64_t panels = o->tail ? std::min(o->panels, count - i) : o->panels;
+    const int64_t channels = std::min(ask.channels - i * lanes, panels * lanes);
+    append(spans, *o, i, panels, channels);
+    i += panels;
+  }
+  return spans;
+}
+
+std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
+                                  std::span<const std::string_view> layouts) {
+  const Isa best = best_isa_with(table, ask);
+  const auto usable = [&](const Kernel& k) {
+    const packs::KernelEntry& e = k.entry;
+    const auto fixed = [](int have, int want) { return have == 0 || have == want; };
+    return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) &&
+           fixed(e.sh, ask.sh) && fixed(e.sw, ask.sw) &&
+           std::find(layouts.begin(), layouts.end(), e.layout) != layouts.end();
+  };
+  std::vector<Span> spans;
+  for (int64_t done = 0; done < ask.channels;) {
+    const int64_t left = ask.channels - done;
+    Span span;
+    double lowest = kNever;
+    for (size_t i = table.size(); i-- > 0;) {
+      const packs::KernelEntry& e = table[i].entry;
+      const bool any = e.tail_n || table[i].isa == Isa::portable;
+      const int64_t channels = any ? left : left / e.tile_n * e.tile_n;
+      if (channels == 0 || !usable(table[i])) continue;
+      const Reason reason = tier(table[i], ask, best);
+      // Per channel, so that a full kernel plus a tail beats a tail kernel over everything only where it is cheaper.
+      const double fixed_bonus = e.kh != 0 ? 0.5 : 1;
+      const double c = fixed_bonus * factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n)) /
+                       static_cast<double>(channels);
+      if (c < lowest) {
+        lowest = c;
+        span = {static_cast<int>(i), done, channels, channels, reason};
+      }
+    }
+    if (lowest == kNever) return {};
+    spans.push_back(span);
+    done += span.channels;
+  }
+  return spans;
+}
+
+Isa best_isa_with(std::span<const Kernel> table, const Ask& ask) {
+  Isa best = Isa::portable;
+  for (const Kernel& k : table) {
+    if (eligible(k, ask)) best = std::max(best, k.isa);
+  }
+  return best;
+}
+
+int pick_elementwise(std::span<const Kernel> table, const Ask& ask, std::string_view src, Reason* reason) {
+  const Isa best = best_isa_with(table, ask);
+  int picked = -1;
+  double lowest = kNever;
+  for (size_t i = table.size(); i-- > 0;) {
+    const packs::KernelEntry& e = table[i].entry;
+    const bool any = table[i].isa == Isa::portable;
+    if (!eligible(table[i], ask) || e.src != src || !tile_fits(e, ask)) continue;
+    if (!any && (e.tail_n ? ask.channels < 1 : ask.channels % e.tile_n != 0)) continue;
+    const Reason r = tier(table[i], ask, best);
+    const double c = factor(r) / static_cast<double>(e.tile_n * e.tile_x);  // the widest that fits
+    if (c < lowest) {
+      lowest = c;
+      picked = static_cast<int>(i);
+      *reason = r;
+    }
+  }
+  return picked;
+}
+
+std::string reason_text(Reason reason, Isa best, Isa used) {
+  switch (reason) {
+    case Reason::exact: return "exact workload";
+    case Reason::any_shape:
+      return best == used ? "any-shape, best tile"
+                          : "lower isa: no kernel for " + std::string(target(best).alias) + ", " +
+                                std::string(target(used).alias) + " used";
+    case Reason::lower_isa:
+      return "lower isa: no " + std::string(target(best).alias) + " kernel fits, " + std::string(target(used).alias) +
+             " used";
+    case Reason::portable:
+      return best == Isa::portable ? "portable: asked for"
+                                   : "portable: no " + std::string(target(best).alias) + " kernel fits";
+  }
+  return "?";
+}
+
+}  // namespace octile::runtime

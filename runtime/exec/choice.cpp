@@ -1,0 +1,45 @@
+// Cutting an op into tasks; see choice.h.
+// In:  sizes.  Out: blocks and channel groups.  Not here: kernels.
+#include "runtime/exec/choice.h"
+
+#include <algorithm>
+
+namespace octile::runtime {
+namespace {
+
+constexpr int64_t kGrainMacs = 64 * 1024;  // below this a task costs more to hand out than to run
+constexpr int64_t kTasksPerThread = 4;     // enough to even out threads of unequal speed
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+Cut cut_work(const CutFacts& f) {
+  Cut cut;
+  // Weights: what one pass over the pixels keeps in half of L2.
+  const int64_t by_weights = ceil_div(f.weight_bytes, std::max<int64_t>(f.l2_bytes / 2, 1));
+  cut.channel_groups = std::clamp<int64_t>(by_weights, 1, f.channel_tiles);
+  // Pixels: a block's source within a quarter of L2.
+  const int64_t rows = std::max<int64_t>(f.l2_bytes / 4 / std::max<int64_t>(f.src_bytes, 1), 1);
+  const int64_t most_blocks = std::max<int64_t>(f.extent / f.unit, 1);
+  cut.blocks = std::clamp<int64_t>(ceil_div(f.extent, rows), 1, most_blocks);
+  if (f.threads > 1) {
+    const int64_t total = f.macs * f.extent * f.batch;
+    const int64_t wanted = std::clamp<int64_t>(total / kGrainMacs, 1, f.threads * kTasksPerThread);
+    const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
+    if (tasks() < wanted) {
+      cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);
+    }
+    if (tasks() < wanted) {
+      cut.channel_groups =
+          std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.blocks), cut.channel_groups, f.channel_tiles);
+    }
+  }
+  return cut;
+}
+
+int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index) {
+  return index == blocks ? extent : extent / unit * index / blocks * unit;
+}
+
+}  // namespace octile::runtime

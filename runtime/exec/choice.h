@@ -1,0 +1,62 @@
+// Choice: the answer of PreparedOp::choose: kernels over channels, blocks over pixels, scratch.
+// In:  spans of dispatch, packed panels.  Out: parts and tasks, plain data.
+// Not here: pointers into any run's tensors.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "runtime/dispatch/dispatch.h"
+#include "runtime/exec/pack_weights.h"
+
+namespace octile::runtime {
+
+// One kernel call per block: consecutive channels under one kernel.
+struct Part {
+  int kernel = 0;  // index into PreparedOp's table
+  Reason reason = Reason::portable;
+  Layout layout = Layout::k4n16;  // dot families
+  int64_t group = 0;
+  int64_t wei_offset = 0;  // bytes into the packed weights
+  int64_t panels = 0;
+  int64_t table = 0;    // index into bias, mult, wzp
+  int64_t channel = 0;  // destination channel
+  int64_t channels = 0;
+  int64_t src_channel = 0;
+};
+
+struct Choice {
+  OpSpec shaped;
+  bool fused = false;  // pixels of all images as one row
+  int64_t batch = 1, x = 1, y = 1;
+  std::vector<Part> parts;
+  std::vector<size_t> cuts;  // parts [cuts[i], cuts[i+1]) run together: their weights share the cache
+  bool along_y = true;       // which extent is cut into blocks
+  int64_t blocks = 1, unit = 1;
+  bool widen = false;             // some part reads int16
+  // Scratch, byte offsets.
+  size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;
+
+  [[nodiscard]] size_t tasks() const { return (cuts.size() - 1) * static_cast<size_t>(batch * blocks); }
+};
+
+// How much one cut of the work may hold.
+struct CutFacts {
+  int64_t l2_bytes = 0;
+  int64_t src_bytes = 0;   // source bytes of one step along the cut axis
+  int64_t macs = 0;        // of one step along the axis, all channels
+  int64_t weight_bytes = 0;
+  int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
+  int64_t batch = 1, channel_tiles = 1;
+  int threads = 1;
+};
+struct Cut {
+  int64_t blocks = 1;  // along the axis
+  int64_t channel_groups = 1;
+};
+// Pure: tested with numbers alone.
+[[nodiscard]] Cut cut_work(const CutFacts& facts);
+// Where block `index` starts: whole units each, spread evenly, the rest in the last.
+[[nodiscard]] int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index);
+
+}  // namespace octile::runtime

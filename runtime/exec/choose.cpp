@@ -1,0 +1,211 @@
+// PreparedOp::choose: kernels for one shape, cut into tasks, with room for scratch.
+// In:  shaped OpSpec, threads.  Out: Choice.
+// Not here: packing, calling.
+#include <algorithm>
+#include <limits>
+
+#include "runtime/exec/op.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
+
+Layout layout_of(const packs::KernelEntry& e) {
+  return e.layout == "k4n16" ? Layout::k4n16 : e.layout == "k4n8" ? Layout::k4n8 : Layout::k2n8w;
+}
+
+// The spec with extents that may differ between shapes set alike.
+OpSpec unshaped(OpSpec s) {
+  s.mb = s.ih = s.iw = s.m = 1;
+  s.pt = s.pl = s.pb = s.pr = 0;  // auto_pad changes pads with the shape
+  s.name.clear();
+  s.count = 1;
+  return s;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threads, bool contiguous) const {
+  OCTILE_RETURN_IF_ERROR(validate(shaped));
+  if (to_key(unshaped(shaped)) != to_key(unshaped(spec_))) {
+    return Status(Code::invalid_argument, "shape of another op: " + to_key(shaped));
+  }
+  auto choice = std::make_shared<Choice>();
+  Choice& c = *choice;
+  c.shaped = shaped;
+  const bool dense = shaped.kind == OpKind::dense;
+  c.batch = shaped.mb;
+  c.x = dense ? shaped.m : shaped.ow();
+  c.y = dense ? 1 : shaped.oh();
+  const bool pointwise = dense || (shaped.kh == 1 && shaped.kw == 1 && shaped.sh == 1 && shaped.sw == 1 &&
+                                   shaped.pt + shaped.pl + shaped.pb + shaped.pr == 0);
+  if (contiguous && pointwise && !depthwise_ && !spec_.wei_var) {
+    c.fused = true;
+    c.x *= c.y * c.batch;
+    c.y = c.batch = 1;
+  }
+  if (std::max({c.x, c.y, shaped.iw * shaped.ic * 2, shaped.k}) > std::numeric_limits<int32_t>::max()) {
+    return Status(Code::unsupported, "an extent beyond 32 bits: " + to_key(shaped));
+  }
+  const std::string key = to_key(shaped);
+  const Ask question = ask(key, c.x, c.y);
+  bool found = true;
+  if (depthwise_) {
+    found = add_depthwise(c, question);
+  } else {
+    for (int64_t g = 0; g < geometry_.groups && found; ++g) found = add_group(c, g, question);
+  }
+  if (!found) return Status(Code::unsupported, "no kernel for " + key);
+  cut(c, std::max(threads, 1));
+  lay_scratch(c);
+  return std::shared_ptr<const Choice>(std::move(choice));
+}
+
+bool Op::add_group(Choice& c, int64_t group, const Ask& question) const {
+  const int64_t per_group = panels_per_group();
+  std::vector<PanelModes> modes(static_cast<size_t>(per_group));
+  for (int64_t p = 0; p < per_group; ++p) {
+    const auto at = static_cast<size_t>(group * per_group + p);
+    PanelModes& m = modes[static_cast<size_t>(p)];
+    (layouts_[at] == Layout::k4n16 ? m.k4n16 : layouts_[at] == Layout::k4n8 ? m.k4n8 : m.k2n8w) = groups_[at];
+  }
+  const std::vector<Span> spans = cover_panels(table_, question, lanes_, modes);
+  for (const Span& s : spans) {
+    const Kernel& k = table_[static_cast<size_t>(s.kernel)];
+    Part part;
+    part.kernel = s.kernel;
+    part.reason = s.reason;
+    part.layout = layout_of(k.entry);
+    part.group = group;
+    part.panels = s.panels;
+    part.channels = s.channels;
+    part.table = (group * per_group + s.first) * lanes_;
+    part.wei_offset = offsets_[static_cast<size_t>(group * per_group + s.first)];
+    part.channel = group * geometry_.channels + s.first * lanes_;
+    part.src_channel = group * geometry_.depth;
+    c.parts.push_back(part);
+    c.widen = c.widen || part.layout == Layout::k2n8w;
+  }
+  return !spans.empty();
+}
+
+bool Op::add_depthwise(Choice& c, const Ask& question) const {
+  const std::vector<Span> spans = cover_depthwise(table_, question, dw_names_);
+  for (const Span& s : spans) {
+    const packs::KernelEntry& e = table_[static_cast<size_t>(s.kernel)].entry;
+    const auto which = static_cast<size_t>(std::find(dw_names_.begin(), dw_names_.end(), e.layout) - dw_names_.begin());
+    Part part;
+    part.kernel = s.kernel;
+    part.reason = s.reason;
+    part.panels = 1;
+    part.channels = s.channels;
+    part.table = part.channel = part.src_channel = s.first;
+    part.wei_offset = dw_offsets_[which] + s.first * (e.layout == "t1c" ? 1 : 4);
+    c.parts.push_back(part);
+  }
+  return !spans.empty();
+}
+
+// Splits parts into single tiles of channels, groups them by weight bytes, joins neighbours again.
+void Op::cut(Choice& c, int threads) const {
+  CutFacts f;
+  int64_t unit = 1, widest = 1;
+  Isa isa = Isa::portable;
+  c.along_y = c.y > 1;
+  std::vector<Part> tiles;
+  for (const Part& p : c.parts) {
+    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
+    isa = std::max(isa, k.isa);
+    unit = std::max<int64_t>(unit, c.along_y ? k.entry.tile_y : k.entry.tile_x);
+    if (depthwise_ || k.entry.tail_n) {  // portable kernels too
+      tiles.push_back(p);
+      continue;
+    }
+    const int64_t step = k.entry.tile_n / lanes_;
+    widest = std::max(widest, step);
+    for (int64_t done = 0; done < p.panels; done += step) {
+      Part t = p;
+      t.panels = step;
+      t.channels = step * lanes_;
+      t.table += done * lanes_;
+      t.channel += done * lanes_;
+      t.wei_offset += done * panel_bytes(p.layout, geometry_);
+      tiles.push_back(t);
+    }
+  }
+  const OpSpec& s = c.shaped;
+  const int64_t pixel = (s.kind == OpKind::dense ? s.k : s.ic) * (c.widen ? 2 : 1);
+  const int64_t outputs = c.along_y ? c.x : 1;
+  f.l2_bytes = target(isa).l2_bytes;
+  f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * pixel;
+  f.macs = outputs * s.channels() * geometry_.reduction();
+  f.weight_bytes = static_cast<int64_t>(depthwise_ ? 0 : variable_bytes_ + static_cast<int64_t>(packed_.size()));
+  f.extent = c.along_y ? c.y : c.x;
+  f.unit = unit;
+  f.batch = c.batch;
+  f.channel_tiles = static_cast<int64_t>(tiles.size());
+  f.threads = threads;
+  const Cut result = cut_work(f);
+  c.blocks = result.blocks;
+  c.unit = unit;
+  c.parts.clear();
+  c.cuts.assign(1, 0);
+  const auto total = static_cast<int64_t>(tiles.size());
+  for (int64_t g = 0; g < result.channel_groups; ++g) {
+    const size_t begin = c.parts.size();
+    for (int64_t i = total * g / result.channel_groups; i < total * (g + 1) / result.channel_groups; ++i) {
+      const Part& t = tiles[static_cast<size_t>(i)];
+      const bool joins = c.parts.size() > begin && c.parts.back().kernel == t.kernel &&
+                         c.parts.back().group == t.group && !table_[static_cast<size_t>(t.kernel)].entry.tail_n;
+      if (joins) {
+        c.parts.back().panels += t.panels;
+        c.parts.back().channels += t.channels;
+      } else {
+        c.parts.push_back(t);
+      }
+    }
+    c.cuts.push_back(c.parts.size());
+  }
+}
+
+void Op::lay_scratch(Choice& c) const {
+  const OpSpec& s = c.shaped;
+  size_t at = 0;
+  const auto take = [&](size_t bytes) {
+    const size_t here = at;
+    at += align_up(bytes);
+    return here;
+  };
+  if (c.widen) {
+    const int64_t elements = s.kind == OpKind::dense
+                                 ? s.mb * s.m * s.k
+                                 : s.mb * (s.ih + s.pt + s.pb) * (s.iw + s.pl + s.pr) * s.ic;
+    c.widened = take(static_cast<size_t>(elements + kSlack) * sizeof(int16_t));
+  }
+  if (zeros_) c.rowsum = take(static_cast<size_t>(geometry_.groups * c.batch * c.y * c.x) * sizeof(int32_t));
+  if (spec_.wei_var) {
+    c.wei = take(static_cast<size_t>(variable_bytes_));
+    c.tables = take(static_cast<size_t>(table_length_) * sizeof(int32_t));
+  }
+  c.scratch = at;
+}
+
+std::vector<Decision> Op::explain(const Choice& c) const {
+  std::vector<Decision> out;
+  for (const Part& p : c.parts) {
+    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
+    const std::string reason = reason_text(p.reason, best_, k.isa);
+    const auto same = std::find_if(out.begin(), out.end(), [&](const Decision& d) {
+      return d.kernel == k.entry.name && d.reason == reason;
+    });
+    if (same != out.end()) {
+      same->panels += p.panels;
+    } else {
+      out.push_back({k.entry.name, k.entry.target, reason, p.panels});
+    }
+  }
+  return out;
+}
+
+}  // namespace octile::runtime

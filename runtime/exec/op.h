@@ -1,0 +1,75 @@
+// Op: the one PreparedOp, split over prepare.cpp (packing), choose.cpp (kernels, tasks) and run.cpp (calls).
+// In:  see prepared_op.h.  Out: the same.
+// Not here: anything a user of the runtime sees.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "runtime/exec/aligned.h"
+#include "runtime/exec/choice.h"
+#include "runtime/exec/prepared_op.h"
+
+namespace octile::runtime {
+
+class Op final : public PreparedOp {
+ public:
+  Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant);
+  [[nodiscard]] Status pack(const void* wei);
+
+  [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads,
+                                                             bool contiguous) const override;
+  [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
+  [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
+  [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                           const Parallel& parallel, const void* wei_var, int64_t wei_stride) const override;
+  [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
+
+ private:
+  struct Job;  // one run(), what tasks see
+
+  [[nodiscard]] std::string_view family() const { return depthwise_ ? "depthwise" : zeros_ ? "dotz" : "dot"; }
+  [[nodiscard]] Ask ask(std::string_view key, int64_t x, int64_t y) const;
+  [[nodiscard]] int64_t panels_per_group() const;
+
+  void choose_layouts(bool fits);
+  [[nodiscard]] Status pack_dot(const WeightView& wei);
+  [[nodiscard]] Status pack_depthwise_op(const WeightView& wei);
+  [[nodiscard]] std::vector<PanelModes> modes_of(int64_t group, const WeightView& wei) const;
+  [[nodiscard]] std::vector<Layout> settle(const std::vector<PanelModes>& modes) const;
+  void set_tables(int64_t index, int64_t channel, uint32_t column);
+
+  [[nodiscard]] bool add_group(Choice& choice, int64_t group, const Ask& question) const;
+  [[nodiscard]] bool add_depthwise(Choice& choice, const Ask& question) const;
+  void cut(Choice& choice, int threads) const;
+  void lay_scratch(Choice& choice) const;
+
+  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst, const void* wei) const;
+  void widen(Job& job, const Parallel& parallel) const;
+  void sum_rows(Job& job, const Parallel& parallel) const;
+  void pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const;
+  void run_task(Job& job, size_t index) const;
+
+  Isa best_;
+  OpSpec spec_;
+  OpQuant quant_;
+  DotGeometry geometry_;
+  std::vector<Kernel> table_;  // kernels of the families this op may use
+  WeightRule rule_;
+  bool depthwise_ = false, zeros_ = false;
+  int lanes_ = 16;
+  std::vector<Layout> layouts_;             // dot: of each panel, all groups
+  std::vector<unsigned> groups_;            // dot: acc16 groups each panel is safe for, bit 0 always set
+  std::vector<int64_t> offsets_;            // dot: of each panel in packed_
+  std::vector<std::string_view> dw_names_;  // depthwise: layouts packed
+  std::vector<int64_t> dw_offsets_;
+  AlignedBytes packed_;
+  AlignedBytes tables_;  // bias, mult, wzp: table_length_ entries each
+  int64_t table_length_ = 0;
+  int64_t variable_bytes_ = 0;  // panels of one matrix of variable weights
+  float lo_ = 0, hi_ = 255;
+  int32_t src_zp_ = 0, dst_zp_ = 0;  // as stored: of the u8 tensors
+};
+
+}  // namespace octile::runtime

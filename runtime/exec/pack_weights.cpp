@@ -1,0 +1,156 @@
+// Packing of weights; see pack_weights.h.
+// In:  raw weights.  Out: panels.  Not here: layout choice.
+#include "runtime/exec/pack_weights.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+namespace octile::runtime {
+namespace {
+
+constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4, 1}, {"k2n8w", 8, 2, 2}}};
+constexpr int64_t kDepthwisePad = 64;
+
+// Index into the raw array of element k of segment (sx, sy), for output channel `o` of the whole op.
+int64_t raw_index(const DotGeometry& d, const WeightView& wei, int64_t o, int64_t sx, int64_t sy, int64_t k) {
+  if (wei.dense) return k * wei.row + o;
+  const int64_t kx = d.sx > 1 || d.run == d.depth ? sx : k / d.depth;
+  const int64_t c = d.sx > 1 || d.run == d.depth ? k : k % d.depth;
+  return ((o * d.depth + c) * d.kh + sy) * d.kw + kx;
+}
+
+}  // namespace
+
+const LayoutFacts& facts(Layout layout) { return kFacts[static_cast<size_t>(layout)]; }
+
+int64_t panel_bytes(Layout layout, const DotGeometry& d) {
+  const LayoutFacts& f = facts(layout);
+  return d.total_words(f.quantum) * f.quantum * f.lanes * f.bytes;
+}
+
+void gather_panel(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, int64_t group,
+                  int64_t first_channel, int lanes, int quantum, std::span<int16_t> out, std::span<uint32_t> columns) {
+  std::fill(out.begin(), out.end(), int16_t{0});
+  std::fill(columns.begin(), columns.end(), 0U);
+  const int64_t count = std::min<int64_t>(lanes, d.channels - first_channel), padded = d.words(quantum) * quantum;
+  for (int64_t sy = 0; sy < d.sy; ++sy) {
+    for (int64_t sx = 0; sx < d.sx; ++sx) {
+      int16_t* segment = out.data() + (sx + d.sx * sy) * padded * lanes;
+      for (int64_t k = 0; k < d.run; ++k) {
+        for (int64_t j = 0; j < count; ++j) {
+          const int64_t o = group * d.channels + first_channel + j;
+          const int32_t v = wei.at(raw_index(d, wei, o, sx, sy, k)) - rule.taken(o);
+          segment[k * lanes + j] = static_cast<int16_t>(v);
+          columns[static_cast<size_t>(j)] += static_cast<uint32_t>(v);
+        }
+      }
+    }
+  }
+}
+
+void write_panel(Layout layout, const DotGeometry& d, std::span<const int16_t> gathered, uint8_t* out) {
+  const LayoutFacts& f = facts(layout);
+  const int64_t words = d.total_words(f.quantum);
+  for (int64_t w = 0; w < words; ++w) {
+    for (int64_t j = 0; j < f.lanes; ++j) {
+      for (int64_t i = 0; i < f.quantum; ++i) {
+        const int16_t v = gathered[static_cast<size_t>((w * f.quantum + i) * f.lanes + j)];
+        if (f.bytes == 1) {
+          *out = static_cast<uint8_t>(v);
+        } else {
+          std::memcpy(out, &v, sizeof v);
+        }
+        out += f.bytes;
+      }
+    }
+  }
+}
+
+void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
+                      int64_t first_channel, uint8_t* out, uint32_t* columns) {
+  const LayoutFacts& f = facts(layout);
+  const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
+  std::fill_n(columns, f.lanes, 0U);
+  std::memset(out, 0, static_cast<size_t>(panel_bytes(layout, d)));
+  for (int64_t k = 0; k < d.run; ++k) {
+    const int64_t row = k * wei.row + first_channel, word = k / f.quantum * f.quantum * f.lanes + k % f.quantum;
+    for (int64_t j = 0; j < count; ++j) {
+      const auto v = static_cast<int16_t>(wei.at(row + j) - rule.taken(first_channel + j));
+      columns[j] += static_cast<uint32_t>(static_cast<int32_t>(v));
+      const int64_t at = word + j * f.quantum;
+      if (f.bytes == 1) {
+        out[at] = static_cast<uint8_t>(v);
+      } else {
+        std::memcpy(out + at * 2, &v, sizeof v);
+      }
+    }
+  }
+}
+
+unsigned safe_groups(const DotGeometry& d, std::span<const int16_t> gathered) {
+  constexpr int kLanes = 8, kQuantum = 4, kLimit = 128;  // 255 * 128 is within int16
+  const int64_t words = d.words(kQuantum), segments = d.sx * d.sy;
+  unsigned safe = 0;
+  for (int g = 1; g <= 4; ++g) {
+    bool ok = true;
+    for (int64_t s = 0; s < segments && ok; ++s) {
+      int64_t w = 0;
+      while (w < words && ok) {
+        const int64_t span = words - w >= g ? g : 1;  // what is left over goes word by word
+        for (int lane = 0; lane < 2 * kLanes && ok; ++lane) {
+          int positive = 0, negative = 0;
+          for (int64_t i = 0; i < 2 * span; ++i) {
+            const int64_t k = (s * words + w + i / 2) * kQuantum + lane % 2 * 2 + i % 2;
+            const int v = gathered[static_cast<size_t>(k * kLanes + lane / 2)];
+            (v > 0 ? positive : negative) += v > 0 ? v : -v;
+          }
+          ok = positive <= kLimit && negative <= kLimit;
+        }
+        w += span;
+      }
+    }
+    if (ok) safe |= 1U << g;
+  }
+  return safe;
+}
+
+int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduction, int32_t left) {
+  const auto z = static_cast<uint32_t>(src_zp);
+  uint32_t v = static_cast<uint32_t>(bias) - z * column;
+  v += static_cast<uint32_t>(reduction) * z * static_cast<uint32_t>(left);
+  return static_cast<int32_t>(v);
+}
+
+bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_t>& zp) {
+  const int64_t channels = spec.channels();
+  const int64_t count = wei.dense ? spec.k * spec.n : spec.oc * (spec.ic / spec.g) * spec.kh * spec.kw;
+  const int64_t per_channel = count / channels;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t o = wei.dense ? i % channels : i / per_channel;
+    const int64_t index = wei.dense ? i / channels * wei.row + o : i;
+    const int32_t v = wei.at(index) - (zp.size() == 1 ? zp[0] : zp[static_cast<size_t>(o)]);
+    if (v < -128 || v > 127) return false;
+  }
+  return true;
+}
+
+std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, const WeightRule& rule,
+                                    std::string_view layout) {
+  const int64_t taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, bytes = layout == "t2cw" ? 2 : 1;
+  const int64_t padded = (s.oc + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad;
+  const int64_t groups = (s.kw + taps - 1) / taps;
+  std::vector<uint8_t> out(static_cast<size_t>(taps * padded * groups * s.kh * bytes));
+  for (int64_t c = 0; c < s.oc; ++c) {
+    for (int64_t ky = 0; ky < s.kh; ++ky) {
+      for (int64_t kx = 0; kx < s.kw; ++kx) {
+        const auto v = static_cast<int16_t>(wei.at((c * s.kh + ky) * s.kw + kx) - rule.taken(c));
+        const int64_t at = (((ky * groups + kx / taps) * padded + c) * taps + kx % taps) * bytes;
+        std::memcpy(&out[static_cast<size_t>(at)], &v, static_cast<size_t>(bytes));  // little endian
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace octile::runtime

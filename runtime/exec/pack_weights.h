@@ -1,0 +1,72 @@
+// Packing: raw weights to the panels of a layout, and the constants folded into bias.
+// In:  OpSpec, OpQuant, raw OIHW or [k, n] weights.  Out: normalized weights, panels, bias', which panels are
+//      group-safe for acc16.
+// Not here: which layout a panel gets (dispatch/), kernels.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "runtime/exec/geometry.h"
+#include "workload/numerics/requantize.h"
+
+namespace octile::runtime {
+
+enum class Layout : uint8_t { k4n16, k4n8, k2n8w };
+
+struct LayoutFacts {
+  std::string_view name;
+  int lanes, quantum, bytes;  // channels in a panel, elements in a word, bytes of an element
+};
+[[nodiscard]] const LayoutFacts& facts(Layout layout);
+// Bytes of one panel.
+[[nodiscard]] int64_t panel_bytes(Layout layout, const DotGeometry& geometry);
+
+// Weights with signs made equal and zero points removed where that fits. value = raw - zero, per output channel.
+// mode folded: nothing is left of the zero points; mode rowsum: the dotz family subtracts left(n) * rowsum.
+struct WeightRule {
+  DType type = DType::s8;
+  bool subtract = false;  // panels hold raw - zp (always within int16)
+  std::vector<int32_t> zp;  // as given, 1 or one per channel
+  int32_t shift = 0;        // raw - shift is within s8: 128 for u8
+  [[nodiscard]] int32_t zero(int64_t channel) const { return zp.size() == 1 ? zp[0] : zp[static_cast<size_t>(channel)]; }
+  // What packing subtracts from a raw value, and what remains for dotz.
+  [[nodiscard]] int32_t taken(int64_t channel) const { return subtract ? zero(channel) : shift; }
+  [[nodiscard]] int32_t left(int64_t channel) const { return subtract ? 0 : zero(channel) - shift; }
+};
+
+// Raw weights and where each one lies.
+struct WeightView {
+  const void* data = nullptr;
+  DType type = DType::s8;
+  bool dense = false;
+  int64_t row = 0;  // dense: elements between rows of [k, n]
+  [[nodiscard]] int32_t at(int64_t index) const {
+    return type == DType::u8 ? static_cast<const uint8_t*>(data)[index] : static_cast<const int8_t*>(data)[index];
+  }
+};
+
+// One panel as int16 [total words * quantum][lanes], zero where K or N is padded. `columns` (lanes) receives the sums.
+void gather_panel(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,
+                  int64_t first_channel, int lanes, int quantum, std::span<int16_t> out, std::span<uint32_t> columns);
+// A gathered panel in its layout.
+void write_panel(Layout layout, const DotGeometry& geometry, std::span<const int16_t> gathered, uint8_t* out);
+// A panel of dense weights straight from [k, n] rows, for weights that vary; columns receives `lanes` sums.
+void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
+                      int64_t first_channel, uint8_t* out, uint32_t* columns);
+// Bit g is set where acc16 kernels of group g are exact (k4n8, gathered with 8 lanes and quantum 4).
+[[nodiscard]] unsigned safe_groups(const DotGeometry& geometry, std::span<const int16_t> gathered);
+
+// bias - src_zp * column + K * src_zp * left, modulo 2^32.
+[[nodiscard]] int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduction, int32_t left);
+
+// True when every raw - zp lies within s8.
+[[nodiscard]] bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_t>& zp);
+
+// Depthwise panels, channels padded to 64: t1c, t4c (s8), t2cw (s16).
+[[nodiscard]] std::vector<uint8_t> pack_depthwise(const OpSpec& spec, const WeightView& wei, const WeightRule& rule,
+                                                  std::string_view layout);
+
+}  // namespace octile::runtime

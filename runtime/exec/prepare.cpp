@@ -1,0 +1,204 @@
+// PreparedOp::prepare: zero points folded, layouts settled per panel, weights packed.
+// In:  library, OpSpec, OpQuant, raw weights.  Out: an Op ready to choose and run.
+// Not here: shapes, threads.
+#include <algorithm>
+
+#include "runtime/exec/op.h"
+#include "runtime/exec/pack_weights.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
+
+int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }
+
+}  // namespace
+
+Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                                        const OpQuant& quant, const void* wei) {
+  if (spec.kind != OpKind::conv2d && spec.kind != OpKind::dense) {
+    return Status(Code::invalid_argument, "only conv2d and dense hold weights, not " + std::string(to_string(spec.kind)));
+  }
+  if (size_of(spec.src) != 1 || size_of(spec.wei) != 1) {
+    return Status(Code::unsupported, "sources and weights must be 8 bits wide");
+  }
+  if (spec.wei_var != (wei == nullptr)) {
+    return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
+  }
+  auto op = std::make_unique<Op>(library, best, spec, quant);
+  OCTILE_RETURN_IF_ERROR(op->pack(wei));
+  return std::unique_ptr<PreparedOp>(std::move(op));
+}
+
+Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
+    : best_(best), spec_(std::move(spec)), quant_(std::move(quant)), geometry_(dot_geometry(spec_)) {
+  for (const Kernel& k : library.kernels()) {
+    const std::string& f = k.entry.family;
+    if (f == "dot" || f == "dotz" || (f == "depthwise" && spec_.depthwise())) table_.push_back(k);
+  }
+  src_zp_ = stored_zp(quant_.src_zp, spec_.src);
+  dst_zp_ = stored_zp(quant_.dst_zp, spec_.dst);
+  lo_ = static_cast<float>(quant_.clamp_lo - quant_.dst_zp);
+  hi_ = static_cast<float>(quant_.clamp_hi - quant_.dst_zp);
+  rule_.type = spec_.wei;
+  rule_.zp = quant_.wei_zp;
+  rule_.shift = spec_.wei == DType::u8 ? 128 : 0;
+}
+
+Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
+  Ask a;
+  a.family = family();
+  a.dst = spec_.dst == DType::s32 ? "s32" : "u8";
+  a.op_key = key;
+  a.best = best_;
+  a.x = x;
+  a.y = y;
+  a.channels = depthwise_ ? spec_.oc : geometry_.channels;
+  a.reduction = geometry_.reduction();
+  if (depthwise_) {
+    a.kh = static_cast<int>(spec_.kh);
+    a.kw = static_cast<int>(spec_.kw);
+    a.sh = static_cast<int>(spec_.sh);
+    a.sw = static_cast<int>(spec_.sw);
+  }
+  return a;
+}
+
+int64_t Op::panels_per_group() const { return (geometry_.channels + lanes_ - 1) / lanes_; }
+
+Status Op::pack(const void* wei) {
+  const WeightView view{wei, spec_.wei, spec_.kind == OpKind::dense, spec_.n};
+  const bool zero = std::all_of(rule_.zp.begin(), rule_.zp.end(), [&](int32_t z) { return z == rule_.shift; });
+  const bool fits = zero || (wei != nullptr && fits_s8(spec_, view, rule_.zp));
+  depthwise_ = spec_.depthwise();
+  if (depthwise_) {
+    rule_.subtract = true;
+    dw_names_ = fits ? std::vector<std::string_view>{"t1c", "t4c", "t2cw"} : std::vector<std::string_view>{"t2cw"};
+    return pack_depthwise_op(view);
+  }
+  choose_layouts(fits);
+  return pack_dot(view);
+}
+
+// How zero points of weights are removed, and how wide panels are: the layouts of the best instruction set that has
+// kernels. What does not fit s8 takes the dotz family, or int16 panels where those are all there is.
+void Op::choose_layouts(bool fits) {
+  const std::string key = to_key(spec_);
+  const Isa plain = best_isa_with(table_, ask(key, 1, 1));
+  const bool wide = plain == Isa::avx512vnni || plain == Isa::portable;
+  lanes_ = wide ? 16 : 8;
+  rule_.subtract = fits || !wide;  // int16 panels hold any raw - zp
+  if (rule_.subtract) return;
+  zeros_ = true;
+  if (best_isa_with(table_, ask(key, 1, 1)) == plain) return;
+  zeros_ = false;  // no dotz here: int16 panels of a lower instruction set
+  rule_.subtract = true;
+  lanes_ = 8;
+}
+
+std::vector<PanelModes> Op::modes_of(int64_t group, const WeightView& wei) const {
+  std::vector<PanelModes> modes(static_cast<size_t>(panels_per_group()));
+  if (lanes_ == 16 || wei.data == nullptr) {
+    for (PanelModes& m : modes) (lanes_ == 16 ? m.k4n16 : m.k2n8w) = kExact;
+    return modes;
+  }
+  std::vector<int16_t> gathered(static_cast<size_t>(geometry_.total_words(4) * 4 * lanes_));
+  std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
+  for (size_t p = 0; p < modes.size(); ++p) {
+    gather_panel(geometry_, wei, rule_, group, static_cast<int64_t>(p) * lanes_, lanes_, 4, gathered, columns);
+    modes[p].k2n8w = kExact;
+    const bool s8 = std::all_of(gathered.begin(), gathered.end(), [](int16_t v) { return v >= -128 && v <= 127; });
+    if (s8) modes[p].k4n8 = kExact | safe_groups(geometry_, gathered);
+  }
+  return modes;
+}
+
+// The layout each panel takes for good: what would cover a crop large enough for every tile.
+std::vector<Layout> Op::settle(const std::vector<PanelModes>& modes) const {
+  constexpr int64_t kCrop = 64;
+  const std::string key = to_key(spec_);
+  std::vector<Layout> layouts(modes.size(), lanes_ == 16 ? Layout::k4n16 : Layout::k2n8w);
+  if (lanes_ == 16) return layouts;
+  for (const Span& s : cover_panels(table_, ask(key, kCrop, kCrop), lanes_, modes)) {
+    const bool acc16 = table_[static_cast<size_t>(s.kernel)].entry.layout == "k4n8";
+    for (int64_t p = s.first; p < s.first + s.panels; ++p) {
+      layouts[static_cast<size_t>(p)] = acc16 ? Layout::k4n8 : Layout::k2n8w;
+    }
+  }
+  return layouts;
+}
+
+// bias', multiplier and remaining weight zero point of one channel.
+void Op::set_tables(int64_t index, int64_t channel, uint32_t column) {
+  const auto c = static_cast<size_t>(channel);
+  const int32_t bias = quant_.bias.empty() ? 0 : quant_.bias[c];
+  const float scale = quant_.wei_scale.size() == 1 ? quant_.wei_scale[0] : quant_.wei_scale[c];
+  const int32_t left = rule_.left(channel);
+  tables_.as<int32_t>()[index] = folded_bias(bias, src_zp_, column, geometry_.reduction(), left);
+  tables_.as<float>()[table_length_ + index] = multiplier(quant_.src_scale, scale, quant_.dst_scale);
+  tables_.as<int32_t>()[2 * table_length_ + index] = left;
+}
+
+Status Op::pack_dot(const WeightView& wei) {
+  const int64_t per_group = panels_per_group(), panels = per_group * geometry_.groups;
+  table_length_ = panels * lanes_;
+  tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
+  if (!tables_.ok()) return {Code::internal, "out of memory for bias"};
+  int64_t bytes = 0;
+  for (int64_t g = 0; g < geometry_.groups; ++g) {
+    const std::vector<PanelModes> modes = modes_of(g, wei);
+    for (Layout layout : settle(modes)) {
+      const PanelModes& m = modes[offsets_.size() - static_cast<size_t>(g * per_group)];
+      layouts_.push_back(layout);
+      groups_.push_back(layout == Layout::k4n8 ? m.k4n8 : kExact);
+      offsets_.push_back(bytes);
+      bytes += panel_bytes(layout, geometry_);
+    }
+  }
+  if (wei.data == nullptr) {
+    for (int64_t n = 0; n < geometry_.channels; ++n) set_tables(n, n, 0);
+    variable_bytes_ = bytes;
+    return {};
+  }
+  packed_ = AlignedBytes(static_cast<size_t>(bytes));
+  if (!packed_.ok()) return {Code::internal, "out of memory for packed weights"};
+  std::vector<int16_t> gathered;
+  std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
+  for (int64_t p = 0; p < panels; ++p) {
+    const Layout layout = layouts_[static_cast<size_t>(p)];
+    const int quantum = facts(layout).quantum;
+    const int64_t first = p % per_group * lanes_, group = p / per_group;
+    gathered.resize(static_cast<size_t>(geometry_.total_words(quantum) * quantum * lanes_));
+    gather_panel(geometry_, wei, rule_, group, first, lanes_, quantum, gathered, columns);
+    write_panel(layout, geometry_, gathered, packed_.data() + offsets_[static_cast<size_t>(p)]);
+    const int64_t count = std::min<int64_t>(lanes_, geometry_.channels - first);
+    for (int64_t j = 0; j < count; ++j) {
+      set_tables(p * lanes_ + j, group * geometry_.channels + first + j, columns[static_cast<size_t>(j)]);
+    }
+  }
+  return {};
+}
+
+Status Op::pack_depthwise_op(const WeightView& wei) {
+  table_length_ = static_cast<int64_t>(align_up(static_cast<size_t>(spec_.oc)));
+  tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
+  std::vector<uint8_t> all;
+  for (std::string_view name : dw_names_) {
+    const std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, name);
+    dw_offsets_.push_back(static_cast<int64_t>(all.size()));
+    all.insert(all.end(), one.begin(), one.end());  // a multiple of 64: channels are padded to 64
+  }
+  packed_ = AlignedBytes(all.size());
+  if (!packed_.ok() || !tables_.ok()) return {Code::internal, "out of memory for packed weights"};
+  std::copy(all.begin(), all.end(), packed_.data());
+  const int64_t taps = spec_.kh * spec_.kw;
+  for (int64_t c = 0; c < spec_.oc; ++c) {
+    uint32_t column = 0;
+    for (int64_t t = 0; t < taps; ++t) column += static_cast<uint32_t>(wei.at(c * taps + t) - rule_.taken(c));
+    set_tables(c, c, column);
+  }
+  return {};
+}
+
+}  // namespace octile::runtime

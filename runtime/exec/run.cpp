@@ -1,0 +1,273 @@
+// PreparedOp::run: blocks times channel groups, one kernel call per part.
+// In:  Choice, tensors, scratch, the host's threads.  Out: dst.
+// Not here: choosing.  Nothing is allocated; buffers live on the stack of the task.
+#include <algorithm>
+#include <atomic>
+#include <limits>
+
+#include "runtime/exec/frame.h"
+#include "runtime/exec/op.h"
+
+namespace octile::runtime {
+
+struct Op::Job {
+  const Op* op;
+  const Choice* c;
+  const uint8_t* origin;  // what the first output pixel reads first
+  int64_t origin_n, origin_y;
+  int64_t src_x;  // elements between source pixels, widened or not
+  const int16_t* wide;  // the same place, widened
+  int64_t wide_n, wide_y;
+  uint8_t* dst;
+  int64_t dst_n, dst_y, dst_x;  // in elements of dst
+  int64_t dst_bytes;            // of one element
+  const uint8_t* wei;
+  const int32_t* bias;
+  int32_t* rowsum;
+  uint8_t* scratch;
+  const void* wei_var;
+  int64_t wei_stride;
+  int64_t first_batch, batches;
+  std::atomic<int> rc{0};
+};
+
+namespace {
+
+template <class Fn>
+Fn as(void* fn) {
+  return reinterpret_cast<Fn>(fn);
+}
+
+// Runs f(index) for count indices on the host's threads.
+template <class F>
+void spread(const Parallel& parallel, int64_t count, const F& f) {
+  parallel(
+      static_cast<size_t>(count), [](void* arg, size_t i) { (*static_cast<const F*>(arg))(static_cast<int64_t>(i)); },
+      const_cast<F*>(&f));
+}
+
+Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
+
+}  // namespace
+
+Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const void* wei) const {
+  const OpSpec& s = c.shaped;
+  const bool dense = s.kind == OpKind::dense;
+  const int64_t element = size_of(spec_.dst), limit = std::numeric_limits<int32_t>::max();
+  if (src.data == nullptr || dst.data == nullptr) return refuse("tensor without data");
+  if (spec_.wei_var != (wei != nullptr)) return refuse("weights must come with run() exactly when they vary");
+  if (src.n != s.mb || src.h != (dense ? 1 : s.ih) || src.w != (dense ? s.m : s.iw) || src.c != (dense ? s.k : s.ic)) {
+    return refuse("source shape differs from " + to_key(s));
+  }
+  if (dst.n != s.mb || dst.h != (dense ? 1 : s.oh()) || dst.w != (dense ? s.m : s.ow()) || dst.c != s.channels()) {
+    return refuse("destination shape differs from " + to_key(s));
+  }
+  if (src.stride_x != src.c || dst.stride_x != dst.c * element) return refuse("pixels must be dense");
+  if (!dense && (src.pad_t < s.pt || src.pad_l < s.pl || src.pad_b < s.pb || src.pad_r < s.pr)) {
+    return refuse("source halo smaller than the pads");
+  }
+  if (src.slack < 16) return refuse("source needs 16 readable bytes of slack");
+  if (c.fused && !(contiguous(src) && contiguous(dst, element))) return refuse("tensors were promised to have no gaps");
+  // Kernels address one image with 32-bit offsets.
+  if ((src.h + s.pt + s.pb) * src.stride_y > limit || dst.h * dst.stride_y > limit ||
+      (c.fused && (c.x * src.c > limit || c.x * dst.c * element > limit))) {
+    return {Code::unsupported, "an image beyond 2 GiB"};
+  }
+  return {};
+}
+
+Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
+               const void* wei_var, int64_t wei_stride) const {
+  OCTILE_RETURN_IF_ERROR(check(c, src, dst, wei_var));
+  const OpSpec& s = c.shaped;
+  Job job;
+  job.op = this;
+  job.c = &c;
+  job.origin = src.data - s.pt * src.stride_y - s.pl * src.stride_x;
+  job.origin_n = src.stride_n;
+  job.origin_y = src.stride_y;
+  job.dst = dst.data;
+  job.dst_bytes = size_of(spec_.dst);
+  job.dst_n = dst.stride_n / job.dst_bytes;
+  job.dst_y = dst.stride_y / job.dst_bytes;
+  job.dst_x = dst.stride_x / job.dst_bytes;
+  job.src_x = src.stride_x;
+  job.wei = packed_.data();
+  job.bias = tables_.as<int32_t>();
+  job.scratch = static_cast<uint8_t*>(scratch);
+  job.wei_var = wei_var;
+  job.wei_stride = wei_stride;
+  job.first_batch = 0;
+  job.batches = c.batch;
+  if (c.widen) widen(job, parallel);
+  if (zeros_) sum_rows(job, parallel);
+  const auto task = [](void* arg, size_t index) {
+    Job& j = *static_cast<Job*>(arg);
+    j.op->run_task(j, index);
+  };
+  if (!spec_.wei_var) {
+    parallel(c.tasks(), task, &job);
+  } else {
+    job.batches = 1;  // each matrix packs its own weights
+    for (int64_t b = 0; b < c.batch; ++b) {
+      pack_variable(job, b, parallel);
+      job.first_batch = b;
+      parallel(c.tasks() / static_cast<size_t>(c.batch), task, &job);
+    }
+  }
+  if (const int rc = job.rc.load(); rc != 0) {
+    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(s)};
+  }
+  return {};
+}
+
+// The source as int16, same geometry, halo of the pads included; rows no output reads are skipped.
+void Op::widen(Job& job, const Parallel& parallel) const {
+  const Choice& c = *job.c;
+  const OpSpec& s = c.shaped;
+  const bool dense = s.kind == OpKind::dense;
+  const int64_t rows = dense ? 1 : s.ih + s.pt + s.pb;
+  const int64_t width = dense ? s.m * s.k : (s.iw + s.pl + s.pr) * s.ic;
+  auto* wide = reinterpret_cast<int16_t*>(job.scratch + c.widened);
+  job.wide = wide;
+  job.wide_y = width;
+  job.wide_n = rows * width;
+  const bool sparse = s.kind == OpKind::conv2d && s.kh == 1 && s.sh > 1;
+  spread(parallel, s.mb * rows, [&](int64_t i) {
+    const int64_t y = i % rows;
+    if (sparse && y % s.sh != 0) return;
+    const uint8_t* from = job.origin + i / rows * job.origin_n + y * job.origin_y;
+    int16_t* to = wide + i * width;
+    for (int64_t x = 0; x < width; ++x) to[x] = from[x];
+  });
+  std::fill_n(wide + s.mb * rows * width, 64, int16_t{0});
+}
+
+// dotz: the sum of everything an output pixel reads, per group.
+void Op::sum_rows(Job& job, const Parallel& parallel) const {
+  const Choice& c = *job.c;
+  const OpSpec& s = c.shaped;
+  const DotGeometry& d = geometry_;
+  job.rowsum = reinterpret_cast<int32_t*>(job.scratch + c.rowsum);
+  const int64_t step = s.kind == OpKind::dense ? s.k : s.sw * s.ic;
+  const int64_t sx = d.sx > 1 ? s.dw * s.ic : 0;
+  spread(parallel, d.groups * c.batch * c.y, [&](int64_t i) {
+    const int64_t g = i / (c.batch * c.y), b = i / c.y % c.batch, y = i % c.y;
+    const uint8_t* row = job.origin + b * job.origin_n + y * s.sh * job.origin_y + g * d.depth;
+    for (int64_t x = 0; x < c.x; ++x) {
+      uint32_t sum = 0;
+      for (int64_t ky = 0; ky < d.sy; ++ky) {
+        for (int64_t kx = 0; kx < d.sx; ++kx) {
+          const uint8_t* from = row + x * step + ky * s.dh * job.origin_y + kx * sx;
+          for (int64_t k = 0; k < d.run; ++k) sum += from[k];
+        }
+      }
+      job.rowsum[i * c.x + x] = static_cast<int32_t>(sum);
+    }
+  });
+}
+
+// Packs matrix `matrix` of the variable weights into scratch, one panel per task, and its bias'.
+void Op::pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const {
+  const Choice& c = *job.c;
+  const int64_t stride = job.wei_stride == 0 ? spec_.n : job.wei_stride;
+  const WeightView view{static_cast<const uint8_t*>(job.wei_var) + matrix * spec_.k * stride, spec_.wei, true, stride};
+  uint8_t* wei = job.scratch + c.wei;
+  auto* bias = reinterpret_cast<int32_t*>(job.scratch + c.tables);
+  job.wei = wei;
+  job.bias = bias;
+  spread(parallel, static_cast<int64_t>(layouts_.size()), [&](int64_t p) {
+    const auto at = static_cast<size_t>(p);
+    uint32_t columns[16];
+    const int64_t first = p * lanes_, count = std::min<int64_t>(lanes_, geometry_.channels - first);
+    pack_dense_panel(layouts_[at], geometry_, view, rule_, first, wei + offsets_[at], columns);
+    for (int64_t j = 0; j < lanes_; ++j) {
+      const int64_t n = first + j;
+      const int32_t own = quant_.bias.empty() || j >= count ? 0 : quant_.bias[static_cast<size_t>(n)];
+      bias[n] = j >= count ? 0 : folded_bias(own, src_zp_, columns[j], geometry_.reduction(), rule_.left(n));
+    }
+  });
+}
+
+void Op::run_task(Job& job, size_t index) const {
+  const Choice& c = *job.c;
+  const OpSpec& s = c.shaped;
+  const DotGeometry& d = geometry_;
+  const auto i = static_cast<int64_t>(index), per_group = job.batches * c.blocks;
+  const auto cut = static_cast<size_t>(i / per_group);
+  const int64_t b = job.first_batch + i % per_group / c.blocks, block = i % c.blocks;
+  const int64_t extent = c.along_y ? c.y : c.x;
+  const int64_t from = block_start(extent, c.unit, c.blocks, block);
+  const int64_t size = block_start(extent, c.unit, c.blocks, block + 1) - from;
+  const int64_t x0 = c.along_y ? 0 : from, xs = c.along_y ? c.x : size;
+  const int64_t y0 = c.along_y ? from : 0, ys = c.along_y ? size : c.y;
+  const bool dense = s.kind == OpKind::dense;
+  const int64_t step_x = dense ? job.src_x : s.sw * job.src_x, step_y = s.sh;
+
+  Buffer<5> src(kUInt, 8);
+  Buffer<4> wei(kInt, 8);
+  Buffer<1> bias(kInt, 32), mult(kFloat, 32), wzp(kInt, 32);
+  Buffer<2> rowsum(kInt, 32);
+  Buffer<3> dst(job.dst_bytes == 4 ? kInt : kUInt, static_cast<int>(job.dst_bytes) * 8);
+  dst.set(1, xs, job.dst_x);
+  dst.set(2, ys, job.dst_y);
+  rowsum.set(0, xs, 1);
+  rowsum.set(1, ys, c.x);
+  src.set(3, xs, step_x);
+
+  for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
+    const Part& part = c.parts[p];
+    const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
+    const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
+    const int64_t row = wide ? job.wide_y : job.origin_y, image = wide ? job.wide_n : job.origin_n;
+    const int64_t offset = b * image + y0 * step_y * row + x0 * step_x + part.src_channel;
+    src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
+    src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
+    src.set(4, ys, step_y * row);
+    src.set(2, depthwise_ ? s.kh : d.sy, s.dh * row);
+    bias.at(job.bias + part.table);
+    mult.at(tables_.as<float>() + table_length_ + part.table);
+    bias.set(0, part.channels, 1);
+    mult.set(0, part.channels, 1);
+    dst.set(0, part.channels, 1);
+    dst.at(job.dst + (b * job.dst_n + y0 * job.dst_y + x0 * job.dst_x + part.channel) * job.dst_bytes);
+    wei.at(job.wei + part.wei_offset);
+    int rc = 0;
+    if (depthwise_) {
+      const std::string& layout = kernel.entry.layout;
+      const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2;
+      const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))), groups = (s.kw + taps - 1) / taps;
+      src.set(0, part.channels, 1);
+      src.set(1, s.kw, s.dw * job.src_x);
+      const int at = taps == 1 ? 0 : 1;
+      wei.raw.dimensions = taps == 1 ? 3 : 4;
+      wei.raw.type.bits = taps == 2 ? 16 : 8;
+      if (taps > 1) wei.set(0, taps, 1);
+      wei.set(at, padded - part.channel, taps);
+      wei.set(at + 1, groups, taps * padded);
+      wei.set(at + 2, s.kh, taps * padded * groups);
+      rc = as<octile_depthwise_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &dst.raw);
+    } else {
+      const LayoutFacts& f = facts(part.layout);
+      src.set(0, d.words(f.quantum) * f.quantum, 1);
+      src.set(1, d.sx, s.dw * job.src_x);
+      wei.raw.type.bits = static_cast<uint8_t>(f.bytes * 8);
+      wei.set(0, f.quantum, 1);
+      wei.set(1, f.lanes, f.quantum);
+      wei.set(2, d.total_words(f.quantum), f.quantum * f.lanes);
+      wei.set(3, part.panels, d.total_words(f.quantum) * f.quantum * f.lanes);
+      if (zeros_) {
+        wzp.set(0, part.channels, 1);
+        wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
+        rowsum.at(job.rowsum + ((part.group * c.batch + b) * c.y + y0) * c.x + x0);
+        rc = as<octile_dotz_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &wzp.raw,
+                                           &rowsum.raw, &dst.raw);
+      } else {
+        rc = as<octile_dot_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &dst.raw);
+      }
+    }
+    if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace octile::runtime
