@@ -58,12 +58,12 @@ double dot_cycles(const packs::KernelEntry& e, Isa isa) {
 struct Option {
   int kernel = 0;
   Reason reason = Reason::portable;
-  int64_t panels = 0;      // of one tile
+  int64_t panels = 0;  // of one tile
   unsigned PanelModes::*mode = nullptr;
   unsigned bit = 0;
-  bool tail = false;       // one call covers at most one tile, partial or not
-  bool any = false;        // portable: any number of channels
-  double cost = kNever;    // of one tile of channels over the whole crop
+  bool tail = false;     // one call covers at most one tile, partial or not
+  bool any = false;      // portable: any number of channels
+  double cost = kNever;  // of one tile of channels over the whole crop
 };
 
 std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, int lanes, Isa best) {
@@ -77,9 +77,7 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     o.any = table[i].isa == Isa::portable;
     if (!o.any && e.tile_n % lanes != 0) continue;
     o.panels = o.any ? 1 : e.tile_n / lanes;
-    o.mode = e.layout == "k4n16"  ? &PanelModes::k4n16
-             : e.layout == "k4n8" ? &PanelModes::k4n8
-                                  : &PanelModes::k2n8w;
+    o.mode = e.layout == "k4n16" ? &PanelModes::k4n16 : e.layout == "k4n8" ? &PanelModes::k4n8 : &PanelModes::k2n8w;
     o.bit = 1U << e.acc16_group;
     o.tail = e.tail_n && !o.any;
     o.cost = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1) * factor(o.reason);
@@ -160,9 +158,8 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
   const auto usable = [&](const Kernel& k) {
     const packs::KernelEntry& e = k.entry;
     const auto fixed = [](int have, int want) { return have == 0 || have == want; };
-    return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) &&
-           fixed(e.sh, ask.sh) && fixed(e.sw, ask.sw) &&
-           std::find(layouts.begin(), layouts.end(), e.layout) != layouts.end();
+    return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) && fixed(e.sh, ask.sh) &&
+           fixed(e.sw, ask.sw) && std::find(layouts.begin(), layouts.end(), e.layout) != layouts.end();
   };
   std::vector<Span> spans;
   for (int64_t done = 0; done < ask.channels;) {

@@ -25,9 +25,9 @@ struct Ask {
   std::string_view family, dst;
   std::string_view op_key;  // exact kernels carry it
   Isa best = Isa::portable;
-  int64_t x = 1, y = 1;       // extents of the crop
-  int64_t channels = 1;       // of this run; only its last panel may be partial
-  int64_t reduction = 1;      // source elements summed per output
+  int64_t x = 1, y = 1;                // extents of the crop
+  int64_t channels = 1;                // of this run; only its last panel may be partial
+  int64_t reduction = 1;               // source elements summed per output
   int kh = 0, kw = 0, sh = 0, sw = 0;  // depthwise: filter and stride
 };
 

@@ -33,7 +33,7 @@ struct Choice {
   std::vector<size_t> cuts;  // parts [cuts[i], cuts[i+1]) run together: their weights share the cache
   bool along_y = true;       // which extent is cut into blocks
   int64_t blocks = 1, unit = 1;
-  bool widen = false;             // some part reads int16
+  bool widen = false;  // some part reads int16
   // Scratch, byte offsets.
   size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;
 
@@ -43,8 +43,8 @@ struct Choice {
 // How much one cut of the work may hold.
 struct CutFacts {
   int64_t l2_bytes = 0;
-  int64_t src_bytes = 0;   // source bytes of one step along the cut axis
-  int64_t macs = 0;        // of one step along the axis, all channels
+  int64_t src_bytes = 0;  // source bytes of one step along the cut axis
+  int64_t macs = 0;       // of one step along the axis, all channels
   int64_t weight_bytes = 0;
   int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
   int64_t batch = 1, channel_tiles = 1;

@@ -178,9 +178,8 @@ void Op::lay_scratch(Choice& c) const {
     return here;
   };
   if (c.widen) {
-    const int64_t elements = s.kind == OpKind::dense
-                                 ? s.mb * s.m * s.k
-                                 : s.mb * (s.ih + s.pt + s.pb) * (s.iw + s.pl + s.pr) * s.ic;
+    const int64_t elements =
+        s.kind == OpKind::dense ? s.mb * s.m * s.k : s.mb * (s.ih + s.pt + s.pb) * (s.iw + s.pl + s.pr) * s.ic;
     c.widened = take(static_cast<size_t>(elements + kSlack) * sizeof(int16_t));
   }
   if (zeros_) c.rowsum = take(static_cast<size_t>(geometry_.groups * c.batch * c.y * c.x) * sizeof(int32_t));
@@ -196,9 +195,8 @@ std::vector<Decision> Op::explain(const Choice& c) const {
   for (const Part& p : c.parts) {
     const Kernel& k = table_[static_cast<size_t>(p.kernel)];
     const std::string reason = reason_text(p.reason, best_, k.isa);
-    const auto same = std::find_if(out.begin(), out.end(), [&](const Decision& d) {
-      return d.kernel == k.entry.name && d.reason == reason;
-    });
+    const auto same = std::find_if(out.begin(), out.end(),
+                                   [&](const Decision& d) { return d.kernel == k.entry.name && d.reason == reason; });
     if (same != out.end()) {
       same->panels += p.panels;
     } else {

@@ -20,9 +20,7 @@ struct Elementwise::Call {
   float scale, lo, hi;
   int32_t src_zp, zp;
   uint8_t flip;
-  [[nodiscard]] std::string_view src_type() const {
-    return src_code == kFloat ? "f32" : src_bytes == 4 ? "s32" : "u8";
-  }
+  [[nodiscard]] std::string_view src_type() const { return src_code == kFloat ? "f32" : src_bytes == 4 ? "s32" : "u8"; }
 };
 
 namespace {
@@ -110,8 +108,8 @@ Status Elementwise::spread(const Call& given, const Parallel& parallel) const {
         src.at(static_cast<const uint8_t*>(k.src.data) + from * k.src.stride_p * k.src_bytes);
         dst.at(static_cast<const uint8_t*>(k.dst.data) + from * k.dst.stride_p * k.dst_bytes);
         mult.at(k.mult);
-        const int rc = call(*j.kernel, k.family, &src.raw, &mult.raw, &dst.raw, k.scale, k.lo, k.hi, k.src_zp, k.zp,
-                            k.flip);
+        const int rc =
+            call(*j.kernel, k.family, &src.raw, &mult.raw, &dst.raw, k.scale, k.lo, k.hi, k.src_zp, k.zp, k.flip);
         if (rc != 0) j.rc.store(rc, std::memory_order_relaxed);
       },
       &job);

@@ -28,10 +28,12 @@ struct LayoutFacts {
 // mode folded: nothing is left of the zero points; mode rowsum: the dotz family subtracts left(n) * rowsum.
 struct WeightRule {
   DType type = DType::s8;
-  bool subtract = false;  // panels hold raw - zp (always within int16)
+  bool subtract = false;    // panels hold raw - zp (always within int16)
   std::vector<int32_t> zp;  // as given, 1 or one per channel
   int32_t shift = 0;        // raw - shift is within s8: 128 for u8
-  [[nodiscard]] int32_t zero(int64_t channel) const { return zp.size() == 1 ? zp[0] : zp[static_cast<size_t>(channel)]; }
+  [[nodiscard]] int32_t zero(int64_t channel) const {
+    return zp.size() == 1 ? zp[0] : zp[static_cast<size_t>(channel)];
+  }
   // What packing subtracts from a raw value, and what remains for dotz.
   [[nodiscard]] int32_t taken(int64_t channel) const { return subtract ? zero(channel) : shift; }
   [[nodiscard]] int32_t left(int64_t channel) const { return subtract ? 0 : zero(channel) - shift; }

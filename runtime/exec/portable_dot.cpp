@@ -15,9 +15,9 @@ struct Post {
   const float* mult;
   float lo, hi;
   int32_t zp;
-  const int32_t* wzp;       // null: none
-  const int32_t* rowsum;    // [x, y]
-  int64_t rowsum_y;         // stride of y
+  const int32_t* wzp;     // null: none
+  const int32_t* rowsum;  // [x, y]
+  int64_t rowsum_y;       // stride of y
 };
 
 // Stores `count` channels of one pixel, from channel `n`.

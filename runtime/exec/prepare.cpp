@@ -18,7 +18,8 @@ int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 
 Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                         const OpQuant& quant, const void* wei) {
   if (spec.kind != OpKind::conv2d && spec.kind != OpKind::dense) {
-    return Status(Code::invalid_argument, "only conv2d and dense hold weights, not " + std::string(to_string(spec.kind)));
+    return Status(Code::invalid_argument,
+                  "only conv2d and dense hold weights, not " + std::string(to_string(spec.kind)));
   }
   if (size_of(spec.src) != 1 || size_of(spec.wei) != 1) {
     return Status(Code::unsupported, "sources and weights must be 8 bits wide");

@@ -15,7 +15,7 @@ struct Op::Job {
   const Choice* c;
   const uint8_t* origin;  // what the first output pixel reads first
   int64_t origin_n, origin_y;
-  int64_t src_x;  // elements between source pixels, widened or not
+  int64_t src_x;        // elements between source pixels, widened or not
   const int16_t* wide;  // the same place, widened
   int64_t wide_n, wide_y;
   uint8_t* dst;
@@ -236,7 +236,8 @@ void Op::run_task(Job& job, size_t index) const {
     if (depthwise_) {
       const std::string& layout = kernel.entry.layout;
       const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2;
-      const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))), groups = (s.kw + taps - 1) / taps;
+      const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))),
+                    groups = (s.kw + taps - 1) / taps;
       src.set(0, part.channels, 1);
       src.set(1, s.kw, s.dw * job.src_x);
       const int at = taps == 1 ? 0 : 1;

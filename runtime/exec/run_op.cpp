@@ -59,8 +59,7 @@ Padded padded_copy(const OpSpec& s, const OpQuant& quant, const void* src) {
 
 Status run_weighted(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, const void* src,
                     const void* wei, void* dst, const Parallel& parallel, std::vector<Decision>* decisions) {
-  OCTILE_ASSIGN_OR_RETURN(const auto op,
-                          PreparedOp::prepare(library, best, spec, quant, spec.wei_var ? nullptr : wei));
+  OCTILE_ASSIGN_OR_RETURN(const auto op, PreparedOp::prepare(library, best, spec, quant, spec.wei_var ? nullptr : wei));
   const Padded source = padded_copy(spec, quant, src);
   if (!source.bytes.ok()) return {Code::internal, "out of memory"};
   const bool dense = spec.kind == OpKind::dense;
@@ -78,7 +77,8 @@ Status run_weighted(const KernelLibrary& library, Isa best, const OpSpec& spec, 
   if (decisions != nullptr) *decisions = op->explain(*choice);
   const AlignedBytes scratch(op->scratch_bytes(*choice));
   if (!scratch.ok()) return {Code::internal, "out of memory"};
-  OCTILE_RETURN_IF_ERROR(op->run(*choice, source.tensor, out, scratch.data(), parallel, spec.wei_var ? wei : nullptr, 0));
+  OCTILE_RETURN_IF_ERROR(
+      op->run(*choice, source.tensor, out, scratch.data(), parallel, spec.wei_var ? wei : nullptr, 0));
   if (const uint8_t flip = flip_of(spec.dst); flip != 0) {
     const int64_t count = spec.dst_elements();
     for (int64_t i = 0; i < count; ++i) out.data[i] ^= flip;
