@@ -57,7 +57,7 @@ struct Manifest {
 
 [[nodiscard]] std::string to_json(const Manifest& manifest);
 [[nodiscard]] Result<Manifest> parse_manifest(std::string_view json, const std::string& file);
-// One kernel alone, on one line: what kernelc writes beside each object.
+// One kernel alone, on one line: what kernelc writes beside each object, there without "us" and "member".
 [[nodiscard]] std::string to_json(const KernelEntry& kernel);
 [[nodiscard]] Result<KernelEntry> parse_kernel(std::string_view json, const std::string& file);
 
