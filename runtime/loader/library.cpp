@@ -1,22 +1,104 @@
 // KernelLibrary; see library.h.
-// In:  packs and members.  Out: the kernel table.  Not here: choosing.
+// In:  packs and members.  Out: the kernel table.  Not here: choosing, mapping (mapping.h), files (packs/format).
 #include "runtime/loader/library.h"
 
+#include <fstream>
+#include <iterator>
+#include <map>
+
+#include "packs/format/pack_file.h"
 #include "runtime/exec/portable.h"
+#include "runtime/loader/mapping.h"
+#include "targets/probe/probe.h"
 
 namespace octile::runtime {
+namespace {
 
-struct KernelLibrary::Mapping {};
+bool one_of(const std::string& value, std::initializer_list<const char*> known) {
+  for (const char* k : known) {
+    if (value == k) return true;
+  }
+  return false;
+}
+
+// What dispatch and exec may rely on; a manifest is hashed but its maker may still have erred.
+Status check_entry(const packs::KernelEntry& e, const std::string& what) {
+  const auto bad = [&](const char* field) {
+    return Status(Code::corrupt, what + ": kernel '" + e.name + "' has a " + field +
+                                     " this version does not know; use a pack built by the same version");
+  };
+  const bool reduction = one_of(e.family, {"dot", "dotz"});
+  if (!reduction && !one_of(e.family, {"depthwise", "quantize", "dequantize", "requantize", "transpose"})) {
+    return bad("family");
+  }
+  if (reduction && !one_of(e.layout, {"k4n16", "k4n8", "k2n8w"})) return bad("layout");
+  if (e.family == "depthwise" && !one_of(e.layout, {"t1c", "t4c", "t2cw"})) return bad("layout");
+  if (!one_of(e.dst, {"u8", "s32", "f32"})) return bad("destination type");
+  if (e.tile_x < 1 || e.tile_y < 1 || e.tile_n < 1) return bad("tile");
+  if (e.acc16_group < 0 || e.acc16_group > 4 || (e.acc16_group > 0 && e.layout != "k4n8")) return bad("acc16 group");
+  return {};
+}
+
+Result<std::vector<uint8_t>> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return Status(Code::not_found, path + ": cannot be opened");
+  std::vector<uint8_t> bytes((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  if (in.bad()) return Status(Code::io_error, path + ": cannot be read");
+  return bytes;
+}
+
+// Appends one kernel of a mapped member.
+Status append(std::vector<Kernel>& out, const Mapping& mapping, const packs::KernelEntry& entry, Isa isa,
+              const std::string& what) {
+  OCTILE_RETURN_IF_ERROR(check_entry(entry, what));
+  void* fn = mapping.find(entry.name);
+  if (fn == nullptr) return {Code::corrupt, what + ": the member has no function '" + entry.name + "'"};
+  out.push_back({entry, isa, fn});
+  return {};
+}
+
+}  // namespace
 
 KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {}
 KernelLibrary::~KernelLibrary() = default;
 
-Status KernelLibrary::add_pack(const std::string& path, Isa) {
-  return {Code::unsupported, path + ": packs cannot be read yet"};
+Status KernelLibrary::add_pack(const std::string& path, Isa best) {
+  OCTILE_ASSIGN_OR_RETURN(packs::PackFile pack, packs::open_pack(path));
+  std::vector<std::unique_ptr<Mapping>> mapped;
+  std::vector<Kernel> kernels;
+  for (const packs::Member& m : pack.manifest().members) {
+    const Result<const TargetDesc*> found = find_target(m.target);
+    if (!found.ok()) continue;  // of a later version: what we do not know we cannot run
+    const Isa isa = (*found)->isa;
+    if (isa > best || !can_run(isa)) continue;
+    OCTILE_ASSIGN_OR_RETURN(const std::span<const uint8_t> bytes, pack.member(m.id));
+    const std::string what = path + ", member " + m.id;
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(bytes, what));
+    for (const packs::KernelEntry& e : pack.manifest().kernels) {
+      if (e.member == m.id) OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, isa, what));
+    }
+    mapped.push_back(std::move(mapping));
+  }
+  // All or nothing: a pack with one bad member adds no kernel.
+  for (auto& m : mapped) mappings_.push_back(std::move(m));
+  kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
+  return {};
 }
 
-Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>&) {
-  return {Code::unsupported, elf_path + ": members cannot be read yet"};
+Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>& entries) {
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, read_file(elf_path));
+  OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(bytes, elf_path));
+  std::vector<Kernel> kernels;
+  for (const packs::KernelEntry& e : entries) {
+    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(e.target));
+    if (!can_run(desc->isa)) {
+      return {Code::unsupported, elf_path + ": this CPU cannot run " + std::string(desc->name)};
+    }
+    OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, desc->isa, elf_path));
+  }
+  mappings_.push_back(std::move(mapping));
+  kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
+  return {};
 }
 
 }  // namespace octile::runtime

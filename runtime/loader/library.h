@@ -14,6 +14,8 @@
 
 namespace octile::runtime {
 
+class Mapping;
+
 struct Kernel {
   packs::KernelEntry entry;
   Isa isa = Isa::portable;
@@ -42,7 +44,6 @@ class KernelLibrary {
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
 
  private:
-  struct Mapping;
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::vector<Kernel> kernels_;
 };
