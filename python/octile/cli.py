@@ -74,7 +74,8 @@ def cli():
 )
 @click.argument("models", nargs=-1, metavar="[MODEL.onnx]...")
 @model_options
-@click.option("--ops", metavar="FILE", help="Tune the op lines of this file instead of, or besides, models.")
+@click.option("--ops", "ops_files", multiple=True, metavar="FILE", help="Op lines to tune besides models; repeatable.")
+@click.option("--save-ops", metavar="FILE", help="Write the workloads as op lines there and tune nothing.")
 @click.option(
     "--target", default="host", show_default=True, help="What to tune for: host, avx512vnni, avx2, x86-64-v2."
 )
@@ -82,7 +83,7 @@ def cli():
 @click.option("--log", default="tuning.jsonl", show_default=True, help="Records are appended here; the search resumes.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the search.")
 @click.option("--dry-run", is_flag=True, help="Print the workloads and the size of each search space; measure nothing.")
-def tune(models, shapes, files, threads, ops, target, budget, log, seed, dry_run):
+def tune(models, shapes, files, threads, ops_files, save_ops, target, budget, log, seed, dry_run):
     """Search the best kernels for the convolutions and matmuls of MODELS on this machine.
 
     Every measurement is written to the log at once: Ctrl-C stops at any moment and loses nothing, the same command
@@ -90,14 +91,17 @@ def tune(models, shapes, files, threads, ops, target, budget, log, seed, dry_run
     """
     from octile import tune as tuning
 
-    if not models and not ops:
+    if not models and not ops_files:
         raise UserError("nothing to tune", "give a MODEL.onnx or --ops FILE")
     seconds = tuning.parse_budget(budget)
-    lines = tuning.read_ops(ops) if ops else []
+    lines = [line for path in ops_files for line in tuning.read_ops(path)]
     for model in models:
         found = tuning.extract(model, shapes, files, threads)
         click.echo(f"{model}: {len(found)} workloads", err=True)
         lines += found
+    if save_ops:
+        tuning.write_ops(pathlib.Path(save_ops), lines)
+        return
     with tempfile.TemporaryDirectory(prefix="octile-tune-") as folder:
         ops_file = pathlib.Path(folder) / "workloads.txt"
         tuning.write_ops(ops_file, lines)
