@@ -6,12 +6,11 @@
 
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/elementwise.h"
+#include "runtime/exec/padded.h"
 #include "runtime/exec/prepared_op.h"
 
 namespace octile::runtime {
 namespace {
-
-constexpr int kSlack = 64;
 
 uint8_t flip_of(DType t) { return t == DType::s8 ? 0x80 : 0; }
 int32_t stored(int32_t v, DType t) { return t == DType::s8 ? v + 128 : v; }
@@ -20,65 +19,18 @@ Codes codes_of(const OpSpec& spec, const OpQuant& quant) {
   return {stored(quant.clamp_lo, spec.dst), stored(quant.clamp_hi, spec.dst), stored(quant.dst_zp, spec.dst)};
 }
 
-// A halo'd u8 copy of an NHWC source; the halo holds the zero point.
-struct Padded {
-  AlignedBytes bytes;
-  Tensor tensor;
-};
-
-Padded padded_copy(const OpSpec& s, const OpQuant& quant, const void* src) {
-  const bool dense = s.kind == OpKind::dense;
-  Padded out;
-  Tensor& t = out.tensor;
-  t.n = s.mb;
-  t.h = dense ? 1 : s.ih;
-  t.w = dense ? s.m : s.iw;
-  t.c = dense ? s.k : s.ic;
-  if (!dense) {
-    t.pad_t = static_cast<int>(s.pt);
-    t.pad_l = static_cast<int>(s.pl);
-    t.pad_b = static_cast<int>(s.pb);
-    t.pad_r = static_cast<int>(s.pr);
-  }
-  t.stride_x = t.c;
-  t.stride_y = (t.w + t.pad_l + t.pad_r) * t.c;
-  t.stride_n = (t.h + t.pad_t + t.pad_b) * t.stride_y;
-  t.slack = kSlack;
-  out.bytes = AlignedBytes(static_cast<size_t>(t.n * t.stride_n + kSlack));
-  if (!out.bytes.ok()) return out;
-  std::fill_n(out.bytes.data(), out.bytes.size(), static_cast<uint8_t>(stored(quant.src_zp, s.src)));
-  t.data = out.bytes.data() + t.pad_t * t.stride_y + t.pad_l * t.stride_x;
-  const auto* from = static_cast<const uint8_t*>(src);
-  const uint8_t flip = flip_of(s.src);
-  for (int64_t row = 0; row < t.n * t.h; ++row, from += t.w * t.c) {
-    uint8_t* to = t.data + row / t.h * t.stride_n + row % t.h * t.stride_y;
-    for (int64_t i = 0; i < t.w * t.c; ++i) to[i] = from[i] ^ flip;
-  }
-  return out;
-}
-
 Status run_weighted(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, const void* src,
                     const void* wei, void* dst, const Parallel& parallel, std::vector<Decision>* decisions) {
   OCTILE_ASSIGN_OR_RETURN(const auto op, PreparedOp::prepare(library, best, spec, quant, spec.wei_var ? nullptr : wei));
-  const Padded source = padded_copy(spec, quant, src);
-  if (!source.bytes.ok()) return {Code::internal, "out of memory"};
-  const bool dense = spec.kind == OpKind::dense;
-  const int64_t element = size_of(spec.dst);
-  Tensor out;
-  out.data = static_cast<uint8_t*>(dst);
-  out.n = spec.mb;
-  out.h = dense ? 1 : spec.oh();
-  out.w = dense ? spec.m : spec.ow();
-  out.c = spec.channels();
-  out.stride_x = out.c * element;
-  out.stride_y = out.w * out.stride_x;
-  out.stride_n = out.h * out.stride_y;
-  OCTILE_ASSIGN_OR_RETURN(const auto choice, op->choose(spec, parallel.threads, contiguous(source.tensor)));
+  Tensor source;
+  const AlignedBytes bytes = padded_source(spec, quant, src, &source);
+  if (!bytes.ok()) return {Code::internal, "out of memory"};
+  const Tensor out = dense_destination(spec, dst);
+  OCTILE_ASSIGN_OR_RETURN(const auto choice, op->choose(spec, parallel.threads, contiguous(source)));
   if (decisions != nullptr) *decisions = op->explain(*choice);
   const AlignedBytes scratch(op->scratch_bytes(*choice));
   if (!scratch.ok()) return {Code::internal, "out of memory"};
-  OCTILE_RETURN_IF_ERROR(
-      op->run(*choice, source.tensor, out, scratch.data(), parallel, spec.wei_var ? wei : nullptr, 0));
+  OCTILE_RETURN_IF_ERROR(op->run(*choice, source, out, scratch.data(), parallel, spec.wei_var ? wei : nullptr, 0));
   if (const uint8_t flip = flip_of(spec.dst); flip != 0) {
     const int64_t count = spec.dst_elements();
     for (int64_t i = 0; i < count; ++i) out.data[i] ^= flip;
