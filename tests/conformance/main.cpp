@@ -1,0 +1,237 @@
+// octile-conformance: every kernel a pack offers against the oracle, bit for bit, on drawn ops and on known networks.
+// In:  command line.  Out: histograms and, for each mismatch, one line that repeats it; exit code 1 then, 77 where
+//      this CPU cannot run the ISA asked for.
+// Not here: drawing and comparing (check.h), choosing kernels (runtime).
+#include <signal.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "runtime/exec/prepared_op.h"
+#include "targets/probe/probe.h"
+#include "tests/conformance/check.h"
+#include "tests/support/rng.h"
+#include "workload/shapes/shapes.h"
+
+namespace octile::testing {
+namespace {
+
+constexpr int kSkipped = 77;
+constexpr int kMaxFailuresShown = 20;
+constexpr int64_t kShapeMacs = 4'000'000;
+
+struct Options {
+  std::vector<const TargetDesc*> isas;
+  bool compare = false;
+  int64_t count = 2000;
+  uint64_t seed = 1;
+  std::vector<std::string> packs, shapes;
+  std::string repro;
+};
+
+constexpr char kUsage[] =
+    "usage: octile-conformance [--isa NAME[,NAME...]] [--compare NAME,NAME] [--count N] [--seed S] [--pack FILE]...\n"
+    "                          [--shapes FILE]... [--repro \"OP LINE\" --seed S]\n"
+    "  --isa      portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)\n"
+    "  --compare  runs every op on each of these and demands the same bytes\n"
+    "  --repro    runs one op; the seed is the one printed with the failure\n";
+
+template <class T>
+bool parse_number(const char* text, T& out) {
+  const char* end = text + std::strlen(text);
+  const auto [ptr, ec] = std::from_chars(text, end, out);
+  return ec == std::errc() && ptr == end;
+}
+
+Status parse_isas(std::string_view text, std::vector<const TargetDesc*>& out) {
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(text.substr(0, comma)));
+    out.push_back(desc);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+  }
+  return {};
+}
+
+Result<Options> parse_options(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (i + 1 == argc) return Status(Code::invalid_argument, std::string(name) + " needs a value, or is unknown");
+    const char* value = argv[++i];
+    bool ok = true;
+    if (name == "--isa" || name == "--compare") {
+      OCTILE_RETURN_IF_ERROR(parse_isas(value, o.isas));
+      o.compare = name == "--compare";
+    } else if (name == "--count") {
+      ok = parse_number(value, o.count) && o.count >= 0;
+    } else if (name == "--seed") {
+      ok = parse_number(value, o.seed);
+    } else if (name == "--pack") {
+      o.packs.emplace_back(value);
+    } else if (name == "--shapes") {
+      o.shapes.emplace_back(value);
+    } else if (name == "--repro") {
+      o.repro = value;
+    } else {
+      return Status(Code::invalid_argument, "unknown option " + std::string(name));
+    }
+    if (!ok) return Status(Code::invalid_argument, std::string(name) + ": not a number: " + value);
+  }
+  if (o.isas.empty()) o.isas.push_back(&target(host_isa()));
+  return o;
+}
+
+// The line that repeats the op in hand; also printed when a kernel faults.
+char g_repro[2048];
+
+void on_crash(int signal_number) {
+  constexpr char kText[] = "CRASH  ";
+  [[maybe_unused]] ssize_t n = write(STDERR_FILENO, kText, sizeof kText - 1);
+  n = write(STDERR_FILENO, g_repro, strnlen(g_repro, sizeof g_repro));
+  n = write(STDERR_FILENO, "\n", 1);
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+// A host that runs tasks last to first: tasks must not lean on each other's order.
+void run_reversed(void*, runtime::Parallel::Task task, void* arg, size_t count) {
+  while (count-- > 0) task(arg, count);
+}
+
+class Conformance {
+ public:
+  explicit Conformance(Options options) : o_(std::move(options)) {}
+
+  Status open() {
+    Isa best = Isa::portable;
+    for (const TargetDesc* desc : o_.isas) best = std::max(best, desc->isa);
+    for (const std::string& pack : o_.packs) OCTILE_RETURN_IF_ERROR(library_.add_pack(pack, best));
+    return {};
+  }
+
+  void check(const OpSpec& spec, uint64_t seed) {
+    const Operands operands = draw_operands(spec, seed);
+    const std::vector<uint8_t> want = expected(spec, operands);
+    tally_.add(spec, seed, operands.quant, want);
+    ++ops_;
+    std::vector<std::vector<uint8_t>> answers;
+    for (const TargetDesc* desc : o_.isas) {
+      write_repro(*desc, spec, seed);
+      const std::string wrong = run_one(*desc, spec, seed, operands, want, answers);
+      if (!wrong.empty()) fail(wrong);
+    }
+    for (size_t i = 1; o_.compare && i < answers.size(); ++i) {
+      if (answers[i] != answers[0])
+        fail(std::string(o_.isas[0]->alias) + " and " + std::string(o_.isas[i]->alias) + " differ");
+    }
+  }
+
+  // Prints the report and returns the exit code.
+  int finish() {
+    std::fputs(tally_.text().c_str(), stdout);
+    for (const TargetDesc* desc : o_.isas) {
+      if (o_.repro.empty() && desc->isa != Isa::portable && !tally_.covers_target(std::string(desc->name))) {
+        std::printf("FAIL  no kernel of %s ran: is it in the pack given with --pack?\n", desc->name.data());
+        ++failures_;
+      }
+    }
+    if (ops_ >= 500 && tally_.saturated_share() >= 0.5) {
+      std::printf("FAIL  half of the outputs saturate: the draws prove too little\n");
+      ++failures_;
+    }
+    std::string names;
+    for (const TargetDesc* desc : o_.isas) names.append(names.empty() ? "" : ", ").append(desc->alias);
+    std::printf("executed: %s; %lld ops, seed %llu: %lld mismatches%s\n", names.c_str(), static_cast<long long>(ops_),
+                static_cast<unsigned long long>(o_.seed), static_cast<long long>(failures_),
+                o_.compare && failures_ == 0 ? "; same bits on all of them" : "");
+    return failures_ == 0 ? 0 : 1;
+  }
+
+ private:
+  std::string run_one(const TargetDesc& desc, const OpSpec& spec, uint64_t seed, const Operands& operands,
+                      const std::vector<uint8_t>& want, std::vector<std::vector<uint8_t>>& answers) {
+    std::vector<runtime::Decision> decisions;
+    runtime::Parallel parallel;
+    parallel.threads = static_cast<int>(1 + (seed >> 5 & 3));
+    parallel.run = run_reversed;
+    std::string wrong = difference(
+        spec, operands, want, [&](const OpSpec& s, const OpQuant& q, const void* src, const void* wei, void* dst) {
+          Status status = runtime::run_op(library_, desc.isa, s, q, src, wei, dst, parallel, &decisions);
+          const auto* bytes = static_cast<const uint8_t*>(dst);
+          answers.emplace_back(bytes, bytes + want.size());
+          return status;
+        });
+    for (const runtime::Decision& d : decisions) tally_.add_kernel(d.target, d.kernel);
+    if (!o_.repro.empty() || !wrong.empty()) {
+      for (const runtime::Decision& d : decisions) {
+        std::printf("  %s: %s (%s)\n", std::string(desc.alias).c_str(), d.kernel.c_str(), d.reason.c_str());
+      }
+    }
+    return wrong;
+  }
+
+  void write_repro(const TargetDesc& desc, const OpSpec& spec, uint64_t seed) {
+    std::string packs;
+    for (const std::string& p : o_.packs) packs += " --pack " + p;
+    std::snprintf(g_repro, sizeof g_repro, "octile-conformance --isa %s%s --repro \"%s\" --seed %llu",
+                  std::string(desc.alias).c_str(), packs.c_str(), to_key(spec).c_str(),
+                  static_cast<unsigned long long>(seed));
+  }
+
+  void fail(const std::string& what) {
+    if (++failures_ <= kMaxFailuresShown) std::printf("FAIL  %s\n      %s\n", what.c_str(), g_repro);
+  }
+
+  Options o_;
+  runtime::KernelLibrary library_;
+  Tally tally_;
+  int64_t ops_ = 0, failures_ = 0;
+};
+
+Status run_all(const Options& o, Conformance& conformance) {
+  if (!o.repro.empty()) {
+    OCTILE_ASSIGN_OR_RETURN(const OpSpec spec, parse_op(o.repro));
+    conformance.check(spec, o.seed);
+    return {};
+  }
+  for (int64_t i = 0; i < o.count; ++i) {
+    const uint64_t seed = mix(o.seed + static_cast<uint64_t>(i));
+    conformance.check(draw_spec(seed), seed);
+  }
+  for (const std::string& path : o.shapes) {
+    OCTILE_ASSIGN_OR_RETURN(const std::vector<OpSpec> specs, load_shapes(path));
+    for (size_t i = 0; i < specs.size(); ++i) conformance.check(scaled_down(specs[i], kShapeMacs), mix(o.seed ^ i));
+  }
+  return {};
+}
+
+int run(int argc, char** argv) {
+  const Result<Options> options = parse_options(argc, argv);
+  if (!options.ok()) {
+    std::fprintf(stderr, "octile-conformance: %s\n%s", options.status().message().c_str(), kUsage);
+    return 2;
+  }
+  for (const TargetDesc* desc : options->isas) {
+    if (can_run(desc->isa)) continue;
+    std::printf("SKIPPED: this CPU (%s) cannot run %s\n", cpu_info().brand.c_str(), desc->name.data());
+    return kSkipped;
+  }
+  for (int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(s, on_crash);
+  Conformance conformance(*options);
+  Status status = conformance.open();
+  if (status.ok()) status = run_all(*options, conformance);
+  if (!status.ok()) {
+    std::fprintf(stderr, "octile-conformance: %s\n", status.to_string().c_str());
+    return 2;
+  }
+  return conformance.finish();
+}
+
+}  // namespace
+}  // namespace octile::testing
+
+int main(int argc, char** argv) { return octile::testing::run(argc, argv); }
