@@ -20,21 +20,22 @@ struct Post {
   int64_t rowsum_y;       // stride of y
 };
 
-// Stores `count` channels of one pixel, from channel `n`.
-void store(const Post& post, const uint32_t* acc, int64_t n, int64_t count, int64_t x, int64_t y, octile_buffer* dst) {
+// Stores `count` channels of one pixel, from channel `n`. acc is overwritten.
+void store(const Post& post, uint32_t* acc, int64_t n, int64_t count, int64_t x, int64_t y, octile_buffer* dst) {
   const int64_t at = n + x * dst->dim[1].stride + y * dst->dim[2].stride;
+  if (post.wzp != nullptr) {
+    const auto sum = static_cast<uint32_t>(post.rowsum[x + y * post.rowsum_y]);
+    for (int64_t j = 0; j < count; ++j) acc[j] -= static_cast<uint32_t>(post.wzp[n + j]) * sum;
+  }
+  if (dst->type.bits == 32) {
+    for (int64_t j = 0; j < count; ++j) host<int32_t>(dst)[at + j] = static_cast<int32_t>(acc[j]);
+    return;
+  }
+  uint8_t* out = host<uint8_t>(dst) + at;
+  const float* mult = post.mult + n;
   for (int64_t j = 0; j < count; ++j) {
-    uint32_t total = acc[j];
-    if (post.wzp != nullptr) {
-      total -= static_cast<uint32_t>(post.wzp[n + j]) * static_cast<uint32_t>(post.rowsum[x + y * post.rowsum_y]);
-    }
-    const auto sum = static_cast<int32_t>(total);
-    if (dst->type.bits == 32) {
-      host<int32_t>(dst)[at + j] = sum;
-    } else {
-      const float product = static_cast<float>(sum) * post.mult[n + j];
-      host<uint8_t>(dst)[at + j] = static_cast<uint8_t>(clamp_round(product, post.lo, post.hi, post.zp));
-    }
+    const float product = static_cast<float>(static_cast<int32_t>(acc[j])) * mult[j];
+    out[j] = static_cast<uint8_t>(clamp_round(product, post.lo, post.hi, post.zp));
   }
 }
 
@@ -81,7 +82,7 @@ int depthwise_all(const octile_buffer* src, const octile_buffer* wei, const Post
   const int64_t kw = src->dim[1].extent, kh = src->dim[2].extent, channels = dst->dim[0].extent;
   // t1c is [c, kx, ky]; the others [T, c, kx / T, ky].
   const octile_dim* d = wei->dim;
-  const int64_t at_c = T == 1 ? d[0].stride : d[1].stride, at_g = T == 1 ? d[1].stride : d[2].stride;
+  const int64_t at_g = T == 1 ? d[1].stride : d[2].stride;
   const int64_t at_y = T == 1 ? d[2].stride : d[3].stride;
   for (int64_t y = 0; y < dst->dim[2].extent; ++y) {
     for (int64_t x = 0; x < dst->dim[1].extent; ++x) {
@@ -94,9 +95,9 @@ int depthwise_all(const octile_buffer* src, const octile_buffer* wei, const Post
         for (int64_t ky = 0; ky < kh; ++ky) {
           for (int64_t kx = 0; kx < kw; ++kx) {
             const uint8_t* s = pixel + kx * src->dim[1].stride + ky * src->dim[2].stride + c0;
-            const W* w = host<const W>(wei) + c0 * at_c + kx / T * at_g + kx % T + ky * at_y;
+            const W* w = host<const W>(wei) + c0 * T + kx / T * at_g + kx % T + ky * at_y;
             for (int64_t c = 0; c < count; ++c) {
-              acc[c] += static_cast<uint32_t>(static_cast<int32_t>(s[c]) * static_cast<int32_t>(w[c * at_c]));
+              acc[c] += static_cast<uint32_t>(static_cast<int32_t>(s[c]) * static_cast<int32_t>(w[c * T]));
             }
           }
         }

@@ -77,9 +77,10 @@ std::vector<Kernel> portable_kernels() {
     all.push_back(entry("dotz", "k4n16", "u8", dst, address(portable_dotz_k4n16)));
     all.push_back(entry("dotz", "k4n8", "u8", dst, address(portable_dotz_k4n8)));
     all.push_back(entry("dotz", "k2n8w", "s16", dst, address(portable_dotz_k2n8w)));
-    all.push_back(entry("depthwise", "t1c", "u8", dst, address(portable_depthwise_t1c)));
-    all.push_back(entry("depthwise", "t4c", "u8", dst, address(portable_depthwise_t4c)));
+    // t1c last: of equals the last one wins, and its loop is the quickest.
     all.push_back(entry("depthwise", "t2cw", "u8", dst, address(portable_depthwise_t2cw)));
+    all.push_back(entry("depthwise", "t4c", "u8", dst, address(portable_depthwise_t4c)));
+    all.push_back(entry("depthwise", "t1c", "u8", dst, address(portable_depthwise_t1c)));
   }
   all.push_back(entry("quantize", "", "f32", "u8", address(portable_quantize)));
   all.push_back(entry("dequantize", "", "u8", "f32", address(portable_dequantize)));
