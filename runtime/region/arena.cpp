@@ -1,0 +1,104 @@
+// Placement and the pool of blocks.
+// In/out: see arena.h.  Not here: plans.
+#include "runtime/region/arena.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <numeric>
+
+namespace octile::runtime {
+namespace {
+
+constexpr size_t kLine = 64;
+size_t round_up(size_t n) { return (n + kLine - 1) / kLine * kLine; }
+
+// The offset of the tightest gap between `busy` (sorted by offset) that holds `bytes`; past them all when none does.
+size_t tightest_gap(const std::vector<const Lifetime*>& busy, size_t bytes) {
+  size_t best = 0, best_gap = std::numeric_limits<size_t>::max(), end = 0;
+  for (const Lifetime* b : busy) {
+    if (b->offset >= end + bytes && b->offset - end < best_gap) {
+      best = end;
+      best_gap = b->offset - end;
+    }
+    end = std::max(end, b->offset + round_up(b->bytes));
+  }
+  return best_gap == std::numeric_limits<size_t>::max() ? end : best;
+}
+
+}  // namespace
+
+size_t place(std::vector<Lifetime>& items) {
+  std::vector<size_t> order(items.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return items[a].bytes > items[b].bytes; });
+  size_t total = 0;
+  std::vector<const Lifetime*> busy;
+  for (size_t i = 0; i < order.size(); ++i) {
+    Lifetime& item = items[order[i]];
+    busy.clear();
+    for (size_t j = 0; j < i; ++j) {
+      const Lifetime& other = items[order[j]];
+      if (other.first <= item.last && item.first <= other.last) busy.push_back(&other);
+    }
+    std::sort(busy.begin(), busy.end(), [](const Lifetime* a, const Lifetime* b) { return a->offset < b->offset; });
+    item.offset = tightest_gap(busy, round_up(item.bytes));
+    total = std::max(total, item.offset + round_up(item.bytes));
+  }
+  return total;
+}
+
+std::shared_ptr<ArenaPool> ArenaPool::shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<ArenaPool> pool;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<ArenaPool> alive = pool.lock();
+  if (alive == nullptr) pool = alive = std::make_shared<ArenaPool>();
+  return alive;
+}
+
+ArenaPool::~ArenaPool() {
+  for (const Free& f : free_) std::free(f.data);
+}
+
+ArenaPool::Block ArenaPool::take(size_t bytes) {
+  size_t size = round_up(std::max<size_t>(bytes, 1));
+  Free found{nullptr, 0};
+  {
+    const std::lock_guard lock(mutex_);
+    auto pick = std::find_if(free_.rbegin(), free_.rend(), [&](const Free& f) { return f.size >= size; });
+    if (pick == free_.rend()) pick = free_.rbegin();
+    if (pick != free_.rend()) {
+      found = *pick;
+      free_.erase(std::next(pick).base());
+    } else {
+      free_.reserve(blocks_ + 1);
+      ++blocks_;
+    }
+  }
+  if (found.size < size) {
+    std::free(found.data);
+    found = {static_cast<uint8_t*>(std::aligned_alloc(kLine, size)), size};
+  }
+  if (found.data == nullptr) found.size = 0;
+  return {this, found.data, found.size};
+}
+
+void ArenaPool::give(uint8_t* data, size_t size) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (data == nullptr) {
+    --blocks_;
+  } else {
+    free_.push_back({data, size});
+  }
+}
+
+ArenaPool::Block::Block(Block&& other) noexcept : pool_(other.pool_), data_(other.data_), size_(other.size_) {
+  other.pool_ = nullptr;
+}
+
+ArenaPool::Block::~Block() {
+  if (pool_ != nullptr) pool_->give(data_, size_);
+}
+
+}  // namespace octile::runtime

@@ -1,0 +1,46 @@
+// Inner loops of the conversions: rows of elements, and blocks turned between planes (NCHW) and pixels (NHWC).
+// In:  pointers and counts.  Out: pointers' contents.
+// Not here: shapes, threads.  One source (convert_kernels.inc) compiled once per instruction set; all give equal bytes.
+#pragma once
+
+#include <cstdint>
+
+#include "targets/desc/target.h"
+
+namespace octile::runtime {
+
+// The numbers of one elementwise op. Bytes are codes of a u8 tensor once `flip` is applied.
+struct RowArgs {
+  float scale = 1.0F;           // quantize: divisor; dequantize, requantize: factor
+  const float* mult = nullptr;  // requantize_*_by_channel: one factor per element
+  float lo = 0.0F, hi = 0.0F;   // clamp minus zero point
+  int32_t src_zp = 0, dst_zp = 0;
+  uint8_t flip = 0;  // of the source (of the result, for copy)
+};
+using RowFn = void (*)(const void* src, void* dst, int64_t count, const RowArgs& args);
+
+inline constexpr int kBlockPixels = 64;  // most pixels of a block
+inline constexpr int kBlockChannels = 16;
+
+// Pixel i of a block lies at base + offsets[i]. Bytes of one plane follow each other, planes are `plane` bytes apart.
+// At most kBlockPixels pixels and kBlockChannels channels.
+// planes_to_pixels may write up to 15 bytes past a pixel's channels where a later pixel of the same call begins at or
+// before the pixel's end plus that many bytes, see `spill`; pixels_to_planes reads 16 bytes of every pixel.
+using PlanesToPixelsFn = void (*)(const uint8_t* src, int64_t plane, int channels, int pixels, uint8_t flip,
+                                  uint8_t* dst, const int64_t* offsets);
+using PixelsToPlanesFn = void (*)(const uint8_t* src, const int64_t* offsets, int channels, int pixels, uint8_t flip,
+                                  uint8_t* dst, int64_t plane);
+
+struct ConvertKernels {
+  RowFn copy_u8, quantize, dequantize, requantize_u8, requantize_s32, requantize_u8_by_channel,
+      requantize_s32_by_channel;
+  PlanesToPixelsFn planes_to_pixels;
+  PixelsToPlanesFn pixels_to_planes;
+};
+
+extern const ConvertKernels kConvertPortable;
+#if defined(__x86_64__)
+extern const ConvertKernels kConvertV2, kConvertAvx2, kConvertAvx512;
+#endif
+
+}  // namespace octile::runtime
