@@ -29,6 +29,7 @@ function(octile_program name)
 endfunction()
 
 # octile_test(<name> LABEL <unit|conformance|golden|architecture|integration> SOURCES ... [DEPS ...])   GoogleTest
+# The target `unit-tests` builds those labelled unit.
 function(octile_test name)
   cmake_parse_arguments(arg "" "LABEL" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
@@ -36,4 +37,10 @@ function(octile_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT 300)
+  if(arg_LABEL STREQUAL "unit")
+    if(NOT TARGET unit-tests)
+      add_custom_target(unit-tests)
+    endif()
+    add_dependencies(unit-tests ${name})
+  endif()
 endfunction()

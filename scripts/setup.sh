@@ -61,12 +61,14 @@ make_venv() {
   fi
 }
 
-# CMakePresets.json finds Halide at .venv/halide, whatever the Python version is.
-link_halide() {
-  local package
-  package=$("$root/.venv/bin/python" -c \
-    'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("halide").origin).parent)')
-  ln -sfn "$(realpath --relative-to="$root/.venv" "$package")" "$root/.venv/halide"
+# CMake finds Halide at .venv/halide and zig at .venv/ziglang, whatever the Python version is.
+link_tools() {
+  local name package
+  for name in halide ziglang; do
+    package=$("$root/.venv/bin/python" -c \
+      'import importlib.util, pathlib, sys; print(pathlib.Path(importlib.util.find_spec(sys.argv[1]).origin).parent)' "$name")
+    ln -sfn "$(realpath --relative-to="$root/.venv" "$package")" "$root/.venv/$name"
+  done
 }
 
 install_command() {
@@ -92,7 +94,7 @@ main() {
   install_debian_packages
   make_venv
   for option in "${requirements[@]}"; do install_requirements "$option"; done
-  link_halide
+  link_tools
   install_command
 }
 
