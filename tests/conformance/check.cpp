@@ -56,7 +56,8 @@ std::string depth_bucket(int64_t k) {
 std::vector<uint8_t> expected(const OpSpec& spec, const Operands& operands) {
   std::vector<uint8_t> dst(operands.dst_bytes);
   const Status status = reference::run(spec, operands.quant, operands.src.data(), operands.wei.data(), dst.data());
-  OCTILE_CHECK(status.ok());
+  if (!status.ok()) std::fprintf(stderr, "%s: %s\n", to_key(spec).c_str(), status.to_string().c_str());
+  OCTILE_CHECK(status.ok());  // operands are drawn valid
   return dst;
 }
 

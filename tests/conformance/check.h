@@ -34,6 +34,9 @@ class Tally {
   void add(const OpSpec& spec, uint64_t seed, const OpQuant& quant, const std::vector<uint8_t>& want);
   void add_kernel(const std::string& target, const std::string& kernel);
   [[nodiscard]] bool covers_target(const std::string& target) const { return targets_.count(target) > 0; }
+  [[nodiscard]] bool covers_kernel(const std::string& target, const std::string& kernel) const {
+    return kernels_.count(target + "  " + kernel) > 0;
+  }
   [[nodiscard]] double saturated_share() const;
   [[nodiscard]] std::string text() const;
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr int kSkipped = 77;
 constexpr int kMaxFailuresShown = 20;
+constexpr uint64_t kSpecialisedDraws = 3;
 constexpr int64_t kShapeMacs = 4'000'000;
 
 struct Options {
@@ -130,9 +132,23 @@ class Conformance {
     }
   }
 
+  // Kernels made for one workload are met by that workload alone.
+  void check_specialised() {
+    for (const runtime::Kernel& k : library_.kernels()) {
+      if (k.entry.op == "*" || k.entry.op.empty()) continue;
+      const Result<OpSpec> spec = parse_op(k.entry.op);
+      if (!spec.ok()) {
+        fail(k.entry.name + ": its op line does not parse: " + spec.status().message());
+      } else {
+        for (uint64_t i = 0; i < kSpecialisedDraws; ++i) check(*spec, mix(o_.seed ^ i));
+      }
+    }
+  }
+
   // Prints the report and returns the exit code.
   int finish() {
     std::fputs(tally_.text().c_str(), stdout);
+    if (o_.repro.empty()) print_unused();
     for (const TargetDesc* desc : o_.isas) {
       if (o_.repro.empty() && desc->isa != Isa::portable && !tally_.covers_target(std::string(desc->name))) {
         std::printf("FAIL  no kernel of %s ran: is it in the pack given with --pack?\n", desc->name.data());
@@ -174,6 +190,15 @@ class Conformance {
     return wrong;
   }
 
+  void print_unused() const {
+    std::string names;
+    for (const runtime::Kernel& k : library_.kernels()) {
+      const bool asked = std::any_of(o_.isas.begin(), o_.isas.end(), [&](const auto* d) { return d->isa == k.isa; });
+      if (asked && !tally_.covers_kernel(k.entry.target, k.entry.name)) names += "           " + k.entry.name + "\n";
+    }
+    if (!names.empty()) std::printf("kernels of these targets never chosen\n%s", names.c_str());
+  }
+
   void write_repro(const TargetDesc& desc, const OpSpec& spec, uint64_t seed) {
     std::string packs;
     for (const std::string& p : o_.packs) packs += " --pack " + p;
@@ -206,6 +231,7 @@ Status run_all(const Options& o, Conformance& conformance) {
     OCTILE_ASSIGN_OR_RETURN(const std::vector<OpSpec> specs, load_shapes(path));
     for (size_t i = 0; i < specs.size(); ++i) conformance.check(scaled_down(specs[i], kShapeMacs), mix(o.seed ^ i));
   }
+  conformance.check_specialised();
   return {};
 }
 

@@ -193,8 +193,8 @@ void odd_scales(Rng& rng, OpQuant& q) {
   const int64_t kind = rng.below(4);
   if (kind < 2) {  // the product of the scales is denormal, the multiplier is not
     const auto shrink = static_cast<float>(1e-40 / (static_cast<double>(q.src_scale) * q.wei_scale[0]));
-    q.src_scale *= shrink;
-    q.dst_scale *= shrink;
+    q.src_scale = std::max(q.src_scale * shrink, 1e-44F);
+    q.dst_scale = std::max(q.dst_scale * shrink, 1e-44F);
     return;
   }
   for (float& w : q.wei_scale) {  // the multiplier is infinite, or denormal or zero

@@ -16,7 +16,7 @@ namespace octile::testing {
 namespace {
 
 constexpr uint64_t kSeed = 20;
-constexpr int kDraws = 3000;
+constexpr int kDraws = 10000;
 
 TEST(Draw, ValidRepeatableAndSmall) {
   for (int i = 0; i < kDraws; ++i) {
