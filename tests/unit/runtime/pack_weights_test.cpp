@@ -1,0 +1,163 @@
+// Packing: layouts, padding, folding and the group-safe rule, against slow restatements.
+// In:  small weights.  Out: exact bytes.  Not here: kernels.
+#include "runtime/exec/pack_weights.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "runtime/exec/choice.h"
+
+namespace octile::runtime {
+namespace {
+
+OpSpec dense_spec(int64_t k, int64_t n) {
+  OpSpec s;
+  s.kind = OpKind::dense;
+  s.k = k;
+  s.n = n;
+  return s;
+}
+
+TEST(PackWeights, PanelHoldsWordsOfAChannelTogetherAndPadsWithZeros) {
+  const OpSpec s = dense_spec(5, 3);
+  std::vector<int8_t> wei;
+  for (int8_t i = 1; i <= 15; ++i) wei.push_back(i);  // [k, n]
+  const WeightView view{wei.data(), DType::s8, true, 3};
+  WeightRule rule;
+  rule.zp = {0};
+  const DotGeometry d = dot_geometry(s);
+  std::vector<uint8_t> panel(static_cast<size_t>(panel_bytes(Layout::k4n16, d)), 0xFF);
+  std::vector<uint32_t> columns(16);
+  pack_dense_panel(Layout::k4n16, d, view, rule, 0, panel.data(), columns.data());
+  ASSERT_EQ(panel.size(), 2U * 16 * 4);
+  for (int64_t k = 0; k < 8; ++k) {
+    for (int64_t n = 0; n < 16; ++n) {
+      const int want = k < 5 && n < 3 ? static_cast<int>(k * 3 + n + 1) : 0;
+      EXPECT_EQ(panel[static_cast<size_t>(k / 4 * 64 + n * 4 + k % 4)], want) << k << " " << n;
+    }
+  }
+  EXPECT_EQ(columns[0], 1U + 4 + 7 + 10 + 13);
+  EXPECT_EQ(columns[5], 0U);
+}
+
+TEST(PackWeights, GatheringAndPackingDensePanelsAgreeInEveryLayout) {
+  std::mt19937 rng(7);
+  const OpSpec s = dense_spec(23, 21);
+  std::vector<uint8_t> wei(23 * 21);
+  for (uint8_t& w : wei) w = static_cast<uint8_t>(rng());
+  const WeightView view{wei.data(), DType::u8, true, 21};
+  WeightRule rule;
+  rule.type = DType::u8;
+  rule.shift = 128;
+  rule.zp = {100};
+  const DotGeometry d = dot_geometry(s);
+  for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
+    const LayoutFacts& f = facts(layout);
+    rule.subtract = layout == Layout::k2n8w;
+    std::vector<int16_t> gathered(static_cast<size_t>(d.total_words(f.quantum) * f.quantum * f.lanes));
+    std::vector<uint32_t> columns(static_cast<size_t>(f.lanes)), direct_columns(static_cast<size_t>(f.lanes));
+    std::vector<uint8_t> slow(static_cast<size_t>(panel_bytes(layout, d))), direct(slow.size());
+    gather_panel(d, view, rule, 0, 16, f.lanes, f.quantum, gathered, columns);
+    write_panel(layout, d, gathered, slow.data());
+    pack_dense_panel(layout, d, view, rule, 16, direct.data(), direct_columns.data());
+    EXPECT_EQ(slow, direct) << f.name;
+    EXPECT_EQ(columns, direct_columns) << f.name;
+  }
+}
+
+TEST(PackWeights, FoldedBiasWrapsModulo32Bits) {
+  EXPECT_EQ(folded_bias(10, 3, 5, 7, 0), 10 - 15);
+  EXPECT_EQ(folded_bias(10, 3, 5, 7, -2), 10 - 15 - 42);
+  EXPECT_EQ(folded_bias(INT32_MIN, 1, 1, 0, 0), INT32_MAX);
+}
+
+// The rule of docs/runtime.md, written from the hardware's side: no int16 sum may leave its range for sources 0..255.
+bool safe_by_sums(const DotGeometry& d, const std::vector<int16_t>& w, int group) {
+  const int64_t words = d.words(4);
+  for (int64_t s = 0; s < d.sx * d.sy; ++s) {
+    for (int64_t first = 0; first < words;) {
+      const int64_t span = words - first >= group ? group : 1;
+      for (int64_t n = 0; n < 8; ++n) {
+        for (int64_t half = 0; half < 2; ++half) {
+          int highest = 0, lowest = 0;
+          for (int64_t i = first; i < first + span; ++i) {
+            for (int64_t k = 0; k < 2; ++k) {
+              const int v = w[static_cast<size_t>(((s * words + i) * 4 + half * 2 + k) * 8 + n)];
+              (v > 0 ? highest : lowest) += 255 * v;
+            }
+          }
+          if (highest > 32767 || lowest < -32768) return false;
+        }
+      }
+      first += span;
+    }
+  }
+  return true;
+}
+
+TEST(PackWeights, SafeGroupsAgreeWithTheRangeOfInt16) {
+  std::mt19937 rng(11);
+  const std::vector<int> bounds{8, 16, 21, 32, 40, 64, 70, 127};
+  int seen[5][2] = {};
+  for (int trial = 0; trial < 400; ++trial) {
+    DotGeometry d;
+    d.run = d.depth = 1 + static_cast<int64_t>(rng() % 40);
+    d.sy = 1 + static_cast<int64_t>(rng() % 3);
+    const int bound = bounds[static_cast<size_t>(trial) % bounds.size()];
+    std::vector<int16_t> w(static_cast<size_t>(d.total_words(4) * 4 * 8));
+    for (int16_t& v : w)
+      v = static_cast<int16_t>(static_cast<int>(rng() % static_cast<unsigned>(2 * bound + 1)) - bound);
+    const unsigned safe = safe_groups(d, w);
+    for (int g = 1; g <= 4; ++g) {
+      EXPECT_EQ((safe >> g & 1) != 0, safe_by_sums(d, w, g)) << "group " << g << " trial " << trial;
+      ++seen[g][safe >> g & 1];
+    }
+  }
+  for (int g = 1; g <= 4; ++g) EXPECT_TRUE(seen[g][0] > 0 && seen[g][1] > 0) << "group " << g << " saw one side only";
+}
+
+TEST(CutWork, BlocksCoverTheExtentInWholeUnits) {
+  for (const int64_t extent : {1, 2, 7, 13, 56, 3136}) {
+    for (const int64_t unit : {1, 2, 7, 14}) {
+      for (const int threads : {1, 2, 16}) {
+        CutFacts f;
+        f.l2_bytes = 64 * 1024;
+        f.src_bytes = 3000;
+        f.macs = 100000;
+        f.weight_bytes = 300000;
+        f.extent = extent;
+        f.unit = std::min(unit, extent);
+        f.channel_tiles = 6;
+        f.threads = threads;
+        const Cut cut = cut_work(f);
+        EXPECT_GE(cut.channel_groups, 1);
+        EXPECT_LE(cut.channel_groups, 6);
+        EXPECT_EQ(block_start(extent, f.unit, cut.blocks, 0), 0);
+        EXPECT_EQ(block_start(extent, f.unit, cut.blocks, cut.blocks), extent);
+        for (int64_t i = 0; i < cut.blocks; ++i) {
+          EXPECT_GE(block_start(extent, f.unit, cut.blocks, i + 1) - block_start(extent, f.unit, cut.blocks, i),
+                    f.unit);
+        }
+      }
+    }
+  }
+}
+
+TEST(CutWork, SmallWorkStaysWholeAndLargeWorkFeedsEveryThread) {
+  CutFacts f;
+  f.l2_bytes = 1 << 20;
+  f.src_bytes = 100;
+  f.extent = 16;
+  f.macs = 1000;
+  f.channel_tiles = 8;
+  f.threads = 8;
+  EXPECT_EQ(cut_work(f).blocks, 1);
+  f.macs = 10'000'000;
+  EXPECT_GE(cut_work(f).blocks * cut_work(f).channel_groups, 16);
+  f.extent = 1;
+  EXPECT_EQ(cut_work(f).channel_groups, 8);
+}
+
+}  // namespace
+}  // namespace octile::runtime
