@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "runtime/exec/prepared_op.h"
@@ -36,7 +37,7 @@ struct Options {
 
 constexpr char kUsage[] =
     "usage: octile-conformance [--isa NAME[,NAME...]] [--compare NAME,NAME] [--count N] [--seed S] [--pack FILE]...\n"
-    "                          [--shapes FILE]... [--repro \"OP LINE\" --seed S]\n"
+    "                          [--shapes FILE|DIR]... [--repro \"OP LINE\" --seed S]\n"
     "  --isa      portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)\n"
     "  --compare  runs every op on each of these and demands the same bytes\n"
     "  --repro    runs one op; the seed is the one printed with the failure\n";
@@ -58,6 +59,17 @@ Status parse_isas(std::string_view text, std::vector<const TargetDesc*>& out) {
   return {};
 }
 
+// A shape file, or every one in a folder.
+void add_shapes(const std::string& path, std::vector<std::string>& out) {
+  std::error_code ec;
+  if (!std::filesystem::is_directory(path, ec)) return out.push_back(path);
+  const auto first = static_cast<int64_t>(out.size());
+  for (const auto& entry : std::filesystem::directory_iterator(path, ec)) {
+    if (entry.path().extension() == ".txt") out.push_back(entry.path());
+  }
+  std::sort(out.begin() + first, out.end());
+}
+
 Result<Options> parse_options(int argc, char** argv) {
   Options o;
   for (int i = 1; i < argc; ++i) {
@@ -75,7 +87,7 @@ Result<Options> parse_options(int argc, char** argv) {
     } else if (name == "--pack") {
       o.packs.emplace_back(value);
     } else if (name == "--shapes") {
-      o.shapes.emplace_back(value);
+      add_shapes(value, o.shapes);
     } else if (name == "--repro") {
       o.repro = value;
     } else {
@@ -236,6 +248,10 @@ Status run_all(const Options& o, Conformance& conformance) {
 }
 
 int run(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
   const Result<Options> options = parse_options(argc, argv);
   if (!options.ok()) {
     std::fprintf(stderr, "octile-conformance: %s\n%s", options.status().message().c_str(), kUsage);
