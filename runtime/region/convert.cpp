@@ -173,19 +173,17 @@ void blocks_task(void* arg, size_t index) {
   }
 }
 
-// Whatever no faster way fits: int32 and float tensors that change their layout.
+// Whatever no faster way fits: planar on both sides, and int32 or float tensors that change their layout.
 void slow_task(void* arg, size_t index) {
   const Job& job = *static_cast<const Job*>(arg);
   const auto i = static_cast<int64_t>(index);
   const int64_t n = i / job.src.h, y = i % job.src.h;
+  const bool lines = job.src.stride_x == 1 && job.dst.stride_x == 1;
+  const int64_t step = lines ? job.src.w : 1;
   for (int64_t c = 0; c < job.src.c; ++c) {
     const RowArgs args = job.for_channel(c);
-    for (int64_t x = 0; x < job.src.w; ++x) {
-      if (job.op->copy) {
-        std::memcpy(at(job.dst, n, y, x, c), at(job.src, n, y, x, c), sizeof(int32_t));
-      } else {
-        job.row(at(job.src, n, y, x, c), at(job.dst, n, y, x, c), 1, args);
-      }
+    for (int64_t x = 0; x < job.src.w; x += step) {
+      job.row(at(job.src, n, y, x, c), at(job.dst, n, y, x, c), step, args);
     }
   }
 }
@@ -194,13 +192,14 @@ void copy_words(const void* src, void* dst, int64_t count, const RowArgs&) {
   std::memcpy(dst, src, static_cast<size_t>(count) * sizeof(int32_t));
 }
 
-RowFn row_function(const Job& job) {
+RowFn row_function(const Job& job, bool interleaved) {
   const ConvertOp& op = *job.op;
   const bool words = size_of(job.src.type) == 4;
   if (op.copy) return words ? copy_words : job.kernels->copy_u8;
   if (op.kind == OpKind::quantize) return job.kernels->quantize;
   if (op.kind == OpKind::dequantize) return job.kernels->dequantize;
-  if (job.by_channel) return words ? job.kernels->requantize_s32_by_channel : job.kernels->requantize_u8_by_channel;
+  if (job.by_channel && interleaved)
+    return words ? job.kernels->requantize_s32_by_channel : job.kernels->requantize_u8_by_channel;
   return words ? job.kernels->requantize_s32 : job.kernels->requantize_u8;
 }
 
@@ -223,8 +222,9 @@ RowArgs row_args(const ConvertOp& op, const View& src, const View& dst) {
 
 // Requantize by channel takes its factors from the row; rows are then single pixels.
 void set_channel_factors(Job& job) {
-  job.by_channel = !job.op->copy && job.op->mult.size() > 1;
-  if (job.op->mult.size() == 1) job.args.scale = job.op->mult[0];
+  if (job.op->copy || job.op->kind != OpKind::requantize) return;
+  job.by_channel = job.op->mult.size() > 1;
+  if (!job.by_channel) job.args.scale = job.op->mult[0];
   if (job.by_channel) job.args.mult = job.op->mult.data();
 }
 
@@ -288,8 +288,8 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
   job.dst = tidy(dst);
   job.args = row_args(op, src, dst);
   set_channel_factors(job);
-  job.row = row_function(job);
   const bool src_rows = job.src.stride_c == 1, dst_rows = job.dst.stride_c == 1;
+  job.row = row_function(job, src_rows && dst_rows);
   if (src_rows && dst_rows) {
     run_rows(job, parallel);
   } else if (!src_rows && dst_rows && size_of(job.dst.type) == 1) {

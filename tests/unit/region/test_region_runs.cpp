@@ -1,0 +1,146 @@
+// What a Region does over many runs: shapes come and go, threads share it, nothing is allocated, errors are Statuses.
+// In:  drawn nets.  Out: verdicts.  Not here: single ops.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "region_kit.h"
+
+namespace octile::runtime::test {
+
+int64_t allocations();  // counted_new.cpp
+
+namespace {
+
+OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad = 0) {
+  OpSpec s;
+  s.ic = ic;
+  s.oc = oc;
+  s.kh = s.kw = k;
+  s.pt = s.pl = s.pb = s.pr = pad;
+  return s;
+}
+
+Kit net(uint32_t seed) {
+  Kit kit(seed);
+  const int x = kit.input(DType::f32);
+  const int q = kit.quantize(x, DType::s8, 0.02F, 11);
+  const int a = kit.conv(q, filter(6, 20, 3, 1), DType::s8, 4);
+  const int b = kit.conv(a, filter(20, 9, 3, 1), DType::u8, 4);
+  kit.output(kit.dequantize(b));
+  kit.output(a);
+  return kit;
+}
+
+TEST(RegionRuns, ManyShapesThroughOneRegion) {
+  Kit kit = net(41);
+  const auto region = make(kit.desc);
+  for (int round = 0; round < 2; ++round) {
+    for (int64_t w = 1; w <= 20; ++w) check(kit, *region, {{1 + w % 2, 6, 5, w}});  // more than the cache holds
+  }
+}
+
+TEST(RegionRuns, EmptyBatch) {
+  Kit kit = net(42);
+  const auto region = make(kit.desc);
+  check(kit, *region, {{0, 6, 5, 5}});
+}
+
+TEST(RegionRuns, ConcurrentRuns) {
+  const Kit kit = net(43);
+  const auto region = make(kit.desc, Isa::avx512vnni, 2);
+  std::vector<std::thread> threads;
+  for (uint32_t t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      Kit own = net(43);
+      (void)own.draw(own.desc.inputs[0], {static_cast<int64_t>(t) + 1});  // other data per thread
+      for (int64_t i = 0; i < 12; ++i) check(own, *region, {{1, 6, 4 + (i + t) % 3, 30}}, test_threads(2));
+    });
+  }
+  for (std::thread& t : threads) t.join();
+}
+
+TEST(RegionRuns, NothingIsAllocatedOnceWarm) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "operator new belongs to the sanitizer";
+#endif
+  Kit kit = net(44);
+  const auto region = make(kit.desc);
+  HostValue x = kit.draw(kit.desc.inputs[0], {1, 6, 9, 9});
+  std::vector<std::vector<uint8_t>> storage(2, std::vector<uint8_t>(size_t{64} * 1024));
+  const OutputAllocator outputs{&storage, [](void* context, size_t index, const Shape&) -> void* {
+                                  return (*static_cast<std::vector<std::vector<uint8_t>>*>(context))[index].data();
+                                }};
+  const std::vector<HostTensor> inputs{{x.bytes.data(), x.shape}};
+  ASSERT_TRUE(region->run(inputs, outputs, {}).ok());
+  const int64_t before = allocations();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(region->run(inputs, outputs, {}).ok());
+  EXPECT_EQ(allocations(), before);
+}
+
+void refused(const Region& region, Kit& kit, const std::vector<Shape>& shapes, const std::string& words) {
+  std::vector<HostValue> inputs;
+  for (size_t i = 0; i < shapes.size(); ++i) inputs.push_back({DType::f32, shapes[i], std::vector<uint8_t>(65536)});
+  const RunResult result = run_region(region, kit.desc, inputs);
+  ASSERT_FALSE(result.status.ok());
+  EXPECT_NE(result.status.message().find(words), std::string::npos) << result.status.to_string();
+}
+
+TEST(RegionRuns, WrongShapesNameTheNode) {
+  Kit kit = net(45);
+  const auto region = make(kit.desc);
+  refused(*region, kit, {{1, 7, 5, 5}}, "\"n1\": wants 6 channels, got [1,7,5,5]");
+  refused(*region, kit, {{1, 6, 5}}, "\"n1\": wants rank 4");
+  refused(*region, kit, {{1, 6}}, "\"n0\": wants an image");
+  refused(*region, kit, {{1, 6, -5, 5}}, "bad shape");
+  refused(*region, kit, {{1, 6, 1 << 30, 1 << 30}}, "too large");
+  refused(*region, kit, {}, "inputs");
+  Kit valid(46);
+  const int x = valid.input(DType::u8);
+  valid.output(valid.conv(x, filter(2, 2, 5), DType::u8, 0));
+  const auto small = make(valid.desc);
+  refused(*small, valid, {{1, 2, 4, 9}}, "\"n0\": its output would have no pixels");
+  refused(*small, valid, {{1, 2, 9, 0}}, "\"n0\": its output would have no pixels");
+  check(valid, *small, {{1, 2, 5, 9}});
+  Kit matrix(47);
+  const int a = matrix.input(DType::u8), b = matrix.input(DType::u8);
+  matrix.output(matrix.matmul(a, b, 4, 4, DType::u8, 0));
+  const auto product = make(matrix.desc);
+  refused(*product, matrix, {{3, 4}, {5, 4}}, "\"n0\": wants rows of 5, got [3,4]");
+  refused(*product, matrix, {{2, 3, 4}, {3, 4, 4}}, "\"n0\": cannot broadcast");
+  refused(*product, matrix, {{2, 3, 4}, {4}}, "\"n0\": wants weights of rank 2");
+}
+
+TEST(RegionRuns, NoMemoryIsAStatus) {
+  Kit kit(48);
+  const int x = kit.input(DType::u8);
+  kit.output(kit.conv(x, filter(1, 64, 1), DType::u8, 0));
+  const auto region = make(kit.desc);
+  uint8_t byte = 0;
+  const OutputAllocator outputs{nullptr, [](void*, size_t, const Shape&) -> void* { return nullptr; }};
+  const Status none = region->run({{&byte, {1, 1, 1, 1}}}, outputs, {});
+  EXPECT_NE(none.message().find("no storage for output"), std::string::npos) << none.to_string();
+  const Status null = region->run({{nullptr, {1, 1, 1, 1}}}, outputs, {});
+  EXPECT_NE(null.message().find("without data"), std::string::npos) << null.to_string();
+  const Status huge = region->run({{&byte, {16, 1, 40000, 40000}}}, outputs, {});
+  EXPECT_FALSE(huge.ok());
+}
+
+TEST(RegionRuns, ExplainsEveryNode) {
+  Kit kit = net(49);
+  const auto region = make(kit.desc);
+  const auto decisions = region->explain({{1, 6, 9, 9}});
+  ASSERT_TRUE(decisions.ok()) << decisions.status().to_string();
+  ASSERT_EQ(decisions->size(), kit.desc.nodes.size());
+  for (size_t i = 0; i < decisions->size(); ++i) {
+    const NodeDecision& d = (*decisions)[i];
+    EXPECT_EQ(d.node, kit.desc.nodes[i].name);
+    EXPECT_TRUE(parse_op(d.op).ok()) << d.op;
+    ASSERT_FALSE(d.kernels.empty());
+    for (const Decision& k : d.kernels) EXPECT_FALSE(k.kernel.empty() || k.target.empty() || k.reason.empty());
+  }
+  EXPECT_FALSE(region->explain({{1, 5, 9, 9}}).ok());
+}
+
+}  // namespace
+}  // namespace octile::runtime::test
