@@ -20,6 +20,56 @@ int64_t raw_index(const DotGeometry& d, const WeightView& wei, int64_t o, int64_
   return ((o * d.depth + c) * d.kh + sy) * d.kw + kx;
 }
 
+constexpr int kMaxLanes = 16;
+
+// Words of `lanes` channels from rows of [k, n]: loops of a fixed length over neighbouring elements, which compilers
+// vectorize. Short panels and the last word of a run go through rows padded on the stack.
+template <class T, int Lanes, int Quantum>
+void pack_words(int64_t run, const T* rows, int64_t stride, int64_t count, const int32_t* taken, uint8_t* out,
+                uint32_t* columns) {
+  constexpr uint32_t kMask = Quantum == 4 ? 0xFF : 0xFFFF;
+  constexpr int kShift = 32 / Quantum;
+  std::array<std::array<T, Lanes>, Quantum> padded;
+  std::array<uint32_t, Lanes> words, sums{};
+  for (int64_t k = 0; k < run; k += Quantum) {
+    std::array<const T*, Quantum> row;
+    const bool whole = count == Lanes && run - k >= Quantum;
+    for (int i = 0; i < Quantum; ++i) {
+      row[i] = rows + (k + i) * stride;
+      if (whole) continue;
+      for (int j = 0; j < Lanes; ++j) {
+        padded[i][j] = j < count && k + i < run ? row[i][j] : static_cast<T>(taken[j]);
+      }
+      row[i] = padded[i].data();
+    }
+    words.fill(0);
+    for (int i = 0; i < Quantum; ++i) {
+      const T* const from = row[i];
+      for (int j = 0; j < Lanes; ++j) {
+        const auto v = static_cast<uint32_t>(static_cast<int32_t>(from[j]) - taken[j]);
+        sums[j] += v;
+        words[j] |= (v & kMask) << (i * kShift);
+      }
+    }
+    std::memcpy(out, words.data(), sizeof words);  // little endian
+    out += sizeof words;
+  }
+  std::copy(sums.begin(), sums.end(), columns);
+}
+
+template <class T>
+void pack_rows(const LayoutFacts& f, int64_t run, const uint8_t* rows, int64_t stride, int64_t count,
+               const int32_t* taken, uint8_t* out, uint32_t* columns) {
+  const T* const from = reinterpret_cast<const T*>(rows);
+  if (f.quantum == 2) {
+    pack_words<T, 8, 2>(run, from, stride, count, taken, out, columns);
+  } else if (f.lanes == 8) {
+    pack_words<T, 8, 4>(run, from, stride, count, taken, out, columns);
+  } else {
+    pack_words<T, 16, 4>(run, from, stride, count, taken, out, columns);
+  }
+}
+
 }  // namespace
 
 const LayoutFacts& facts(Layout layout) { return kFacts[static_cast<size_t>(layout)]; }
@@ -69,23 +119,12 @@ void write_panel(Layout layout, const DotGeometry& d, std::span<const int16_t> g
 
 void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
                       int64_t first_channel, uint8_t* out, uint32_t* columns) {
+  const auto pack = wei.type == DType::u8 ? pack_rows<uint8_t> : pack_rows<int8_t>;
   const LayoutFacts& f = facts(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
-  std::fill_n(columns, f.lanes, 0U);
-  std::memset(out, 0, static_cast<size_t>(panel_bytes(layout, d)));
-  for (int64_t k = 0; k < d.run; ++k) {
-    const int64_t row = k * wei.row + first_channel, word = k / f.quantum * f.quantum * f.lanes + k % f.quantum;
-    for (int64_t j = 0; j < count; ++j) {
-      const auto v = static_cast<int16_t>(wei.at(row + j) - rule.taken(first_channel + j));
-      columns[j] += static_cast<uint32_t>(static_cast<int32_t>(v));
-      const int64_t at = word + j * f.quantum;
-      if (f.bytes == 1) {
-        out[at] = static_cast<uint8_t>(v);
-      } else {
-        std::memcpy(out + at * 2, &v, sizeof v);
-      }
-    }
-  }
+  std::array<int32_t, kMaxLanes> taken{};
+  for (int64_t j = 0; j < count; ++j) taken[static_cast<size_t>(j)] = rule.taken(first_channel + j);
+  pack(f, d.run, static_cast<const uint8_t*>(wei.data) + first_channel, wei.row, count, taken.data(), out, columns);
 }
 
 unsigned safe_groups(const DotGeometry& d, std::span<const int16_t> gathered) {
