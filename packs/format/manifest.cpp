@@ -114,9 +114,9 @@ bool is_sha256(const std::string& text) {
   return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
-constexpr std::string_view kAlone = "the kernel";  // one from kernelc, which knows neither its time nor its member
+enum class Home { pack, kernelc };  // kernelc knows neither a kernel's time nor its member
 
-std::string read_kernel(const Json& json, const std::string& where, KernelEntry& k) {
+std::string read_kernel(const Json& json, const std::string& where, Home home, KernelEntry& k) {
   constexpr int kMaxTile = 1 << 20;
   Fields f(json, where);
   f.text("name", k.name);
@@ -136,7 +136,7 @@ std::string read_kernel(const Json& json, const std::string& where, KernelEntry&
   f.integer("kw", k.kw, 0, kMaxTile);
   f.integer("sh", k.sh, 0, kMaxTile);
   f.integer("sw", k.sw, 0, kMaxTile);
-  if (where != kAlone) {
+  if (home == Home::pack) {
     f.number("us", k.us);
     f.text("member", k.member);
   }
@@ -192,7 +192,7 @@ std::string read_manifest(const Json& json, Manifest& manifest) {
   }
   for (const Json& item : *kernels) {
     const std::string where = "kernel " + std::to_string(manifest.kernels.size());
-    if (std::string e = read_kernel(item, where, manifest.kernels.emplace_back()); !e.empty()) return e;
+    if (std::string e = read_kernel(item, where, Home::pack, manifest.kernels.emplace_back()); !e.empty()) return e;
   }
   return check_references(manifest);
 }
@@ -243,7 +243,7 @@ Result<Manifest> parse_manifest(std::string_view json, const std::string& file) 
 Result<KernelEntry> parse_kernel(std::string_view json, const std::string& file) {
   OCTILE_ASSIGN_OR_RETURN(const Json root, parse_json(json, file, "; run kernelc again"));
   KernelEntry kernel;
-  const std::string error = read_kernel(root, std::string(kAlone), kernel);
+  const std::string error = read_kernel(root, "the kernel", Home::kernelc, kernel);
   if (!error.empty()) return Status(Code::corrupt, file + ": " + error + "; run kernelc again");
   return kernel;
 }
