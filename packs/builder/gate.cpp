@@ -1,7 +1,7 @@
 // objdump, normalise, as; see gate.h.
 // In:  a member.  Out: Status.
-// Not here: a table of instructions of our own: the assembler's has been checked by the world for years. LLVM's tools will not
-// do, they accept every x86 instruction whatever the cpu they are told.
+// Not here: a table of instructions of our own: the assembler's has been checked by the world for years. LLVM's tools
+// will not do, they accept every x86 instruction whatever the cpu they are told.
 #include "packs/builder/gate.h"
 
 #include <algorithm>
@@ -10,9 +10,10 @@
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
+#include <vector>
 
 #include "packs/builder/tools.h"
-#include "packs/format/atomic_file.h"
+#include "targets/desc/target.h"
 
 namespace octile::packs {
 namespace {
@@ -20,28 +21,23 @@ namespace {
 constexpr double kToolSeconds = 120;
 constexpr size_t kReported = 5;
 
-struct Allowed {
-  std::string_view target;
-  std::string_view features;  // GNU as names, added to a 64-bit x86 with SSE2
-};
-
 // The levels of the x86-64 psABI, less x87 and MMX: their registers are shared with the host's floating point state.
+// Each is added to the one before; GNU as's names.
 constexpr std::string_view kV2 = "generic64+no87+nommx+sse4.2+popcnt+cx16";
 constexpr std::string_view kV3 = "+avx2+bmi+bmi2+f16c+fma+lzcnt+movbe";
 constexpr std::string_view kVnni = "+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx512_vnni";
-constexpr std::array<Allowed, 3> kAllowed{{{"x86-64/x86-64-v2", ""}, {"x86-64/avx2", kV3}, {"x86-64/avx512vnni", kVnni}}};
 
 // In every level, but nothing a computation needs: they ask the machine or leave for the operating system.
-constexpr std::array<std::string_view, 13> kForbidden{"syscall", "sysenter", "int",    "in",     "out",    "hlt",  "cpuid",
-                                                      "rdtsc",   "rdtscp",   "xgetbv", "rdfsbase", "iretq", "int1"};
+constexpr std::array<std::string_view, 13> kForbidden{"syscall",  "sysenter", "int",   "in",     "out",
+                                                      "hlt",      "cpuid",    "rdtsc", "rdtscp", "xgetbv",
+                                                      "rdfsbase", "iretq",    "int1"};
 
-std::string features_of(std::string_view target) {
-  std::string features(kV2);
-  for (const Allowed& a : kAllowed) {
-    features += a.features;
-    if (a.target == target) return features;
-  }
-  return "";
+std::string features_of(Isa isa) {
+  std::string features;
+  if (isa >= Isa::x86_64_v2) features += kV2;
+  if (isa >= Isa::avx2) features += kV3;
+  if (isa >= Isa::avx512vnni) features += kVnni;
+  return features;
 }
 
 // How the instruction is encoded, from its first byte that is not a legacy or REX prefix.
@@ -77,8 +73,8 @@ Status read_listing(const std::string& file, Listing& listing) {
     const std::string instruction = normalize_instruction(line);
     if (instruction.empty()) continue;
     const std::string_view shown = trimmed(std::string_view(line).substr(line.rfind('\t') + 1));
-    listing.origins.push_back(function + " at 0x" + std::string(trimmed(line).substr(0, trimmed(line).find(':'))) + ": " +
-                              std::string(shown));
+    listing.origins.push_back(function + " at 0x" + std::string(trimmed(line).substr(0, trimmed(line).find(':'))) +
+                              ": " + std::string(shown));
     listing.text += instruction + "\n";
     const std::string_view mnemonic = std::string_view(instruction).substr(0, instruction.find(' '));
     const bool forbidden = std::find(kForbidden.begin(), kForbidden.end(), mnemonic) != kForbidden.end();
@@ -117,7 +113,7 @@ std::string normalize_instruction(std::string_view line) {
     bytes.push_back(static_cast<unsigned>(std::strtoul(digits.c_str(), nullptr, 16)));
   }
   std::string_view text = trimmed(line.substr(second + 1));
-  text = trimmed(text.substr(0, text.find('#')));  // the address a %rip operand comes to
+  text = trimmed(text.substr(0, text.find('#')));                      // the address a %rip operand comes to
   while (text.starts_with("data16 ")) text = trimmed(text.substr(7));  // long nops repeat it, as refuses that
   std::string instruction(text);
   if (const size_t symbol = instruction.find(" <"); symbol != std::string::npos) {
@@ -129,8 +125,9 @@ std::string normalize_instruction(std::string_view line) {
   return instruction;
 }
 
-Status check_instructions(const std::vector<uint8_t>& member, std::string_view target, const std::string& what) {
-  const std::string features = features_of(target);
+Status check_instructions(std::span<const uint8_t> member, std::string_view target, const std::string& what) {
+  const Result<const TargetDesc*> desc = find_target(target);
+  const std::string features = desc.ok() ? features_of((*desc)->isa) : "";
   if (features.empty()) {
     return {Code::unsupported, what + ": no instruction list is known for target '" + std::string(target) + "'"};
   }
@@ -138,15 +135,13 @@ Status check_instructions(const std::vector<uint8_t>& member, std::string_view t
   OCTILE_ASSIGN_OR_RETURN(const std::string as, find_tool({"as"}, "binutils"));
   OCTILE_ASSIGN_OR_RETURN(const ScratchDir scratch, ScratchDir::make());
   const std::string so = scratch / "member.so", listed = scratch / "listing.txt", text = scratch / "again.s";
-  const std::span<const uint8_t> bytes(member);
-  OCTILE_RETURN_IF_ERROR(write_file_atomically(so, {&bytes, 1}));
-  const ToolOutput dumped = run_tool(
-      {"/bin/sh", "-c", "exec \"$0\" --disassemble --wide \"$1\" > \"$2\"", objdump, so, listed}, kToolSeconds);
+  OCTILE_RETURN_IF_ERROR(write_file(so, member));
+  const ToolResult dumped = run_tool({objdump, "--disassemble", "--wide", so}, kToolSeconds, listed);
   if (!dumped.ok) return {Code::internal, what + ": objdump failed: " + dumped.how_it_ended};
   Listing listing;
   OCTILE_RETURN_IF_ERROR(read_listing(listed, listing));
   OCTILE_RETURN_IF_ERROR(write_text_file(text, listing.text));
-  const ToolOutput assembled = run_tool({as, "-march=" + features, "-o", "/dev/null", text}, kToolSeconds);
+  const ToolResult assembled = run_tool({as, "-march=" + features, "-o", "/dev/null", text}, kToolSeconds);
   const std::string refused = listing.foreign + (assembled.ok ? "" : refused_lines(assembled.err, listing));
   if (!refused.empty()) {
     return {Code::unsupported, what + ": instructions beyond " + std::string(target) + ":" + refused};

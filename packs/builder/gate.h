@@ -2,20 +2,20 @@
 // In:  a linked member, its target.  Out: ok, or every foreign instruction with kernel and offset.
 // Not here: whether the code is right or fast.
 //
-// How: disassemble with GNU objdump, write each instruction down again with the encoding it really had ({vex}, {evex}), and
-// let GNU as assemble that text for a machine with exactly the target's features. See docs/packs.md for why.
+// How: disassemble with GNU objdump, write each instruction down again with the encoding it really had ({vex}, {evex}),
+// and let GNU as assemble that text for a machine with exactly the target's features. See docs/packs.md for why.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "workload/base/status.h"
 
 namespace octile::packs {
 
-[[nodiscard]] Status check_instructions(const std::vector<uint8_t>& member, std::string_view target,
+[[nodiscard]] Status check_instructions(std::span<const uint8_t> member, std::string_view target,
                                         const std::string& what);
 
 // One line of `objdump -d -w` as assembler text with its encoding spelled out; empty for lines without an instruction.

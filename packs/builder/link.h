@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace octile::packs {
                                                        const std::vector<std::string>& kernels);
 
 // That the member keeps the contract and holds each of `kernels`.
-[[nodiscard]] Status check_member(const std::vector<uint8_t>& bytes, const std::vector<std::string>& kernels,
+[[nodiscard]] Status check_member(std::span<const uint8_t> bytes, const std::vector<std::string>& kernels,
                                   const std::string& what);
 
 }  // namespace octile::packs

@@ -3,6 +3,8 @@
 // Not here: what they are asked to do (link, gate, compile).
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,18 +28,21 @@ class ScratchDir {
   std::string path_;
 };
 
-struct ToolOutput {
-  bool ok = false;          // ended by itself with status 0
-  std::string out, err;     // what it printed
+struct ToolResult {
+  bool ok = false;           // ended by itself with status 0
+  std::string out, err;      // the first MiB of what it printed
   std::string how_it_ended;  // "exit code 1: last line of stderr", "no end after 60 s"
 };
 
 // The first of `names` on the PATH, or a Status that says which Debian package has it.
 [[nodiscard]] Result<std::string> find_tool(const std::vector<std::string>& names, const std::string& package);
-[[nodiscard]] ToolOutput run_tool(const std::vector<std::string>& argv, double seconds);
+// Runs argv[0] to its end; past `seconds` it and its own children are killed. With `out_file` stdout goes there.
+[[nodiscard]] ToolResult run_tool(const std::vector<std::string>& argv, double seconds,
+                                  const std::string& out_file = "");
 
 [[nodiscard]] Result<std::vector<uint8_t>> read_file(const std::string& path);
 [[nodiscard]] Result<std::string> read_text_file(const std::string& path);
+[[nodiscard]] Status write_file(const std::string& path, std::span<const uint8_t> bytes);
 [[nodiscard]] Status write_text_file(const std::string& path, const std::string& text);
 
 }  // namespace octile::packs
