@@ -125,17 +125,16 @@ Result<ReplayResult> run_in(const fs::path& folder, uint64_t cylinders, int time
 
 }  // namespace
 
-Result<ReplayResult> replay_on_bochs(const std::string& guest_image, const std::string& member,
+Result<ReplayResult> replay_on_bochs(const std::string& guest_image, const std::vector<uint8_t>& member,
                                      const std::vector<uint8_t>& blob, int timeout_seconds) {
   if (std::system("command -v bochs >/dev/null 2>&1") != 0 || !fs::exists("/usr/share/bochs/BIOS-bochs-latest") ||
       !fs::exists("/usr/share/vgabios/vgabios.bin")) {
     return Status(Code::not_found, "the emulator is missing: apt-get install bochs bochsbios vgabios");
   }
   OCTILE_ASSIGN_OR_RETURN(const std::vector<uint8_t> guest, read_file(guest_image));
-  OCTILE_ASSIGN_OR_RETURN(const std::vector<uint8_t> elf, read_file(member));
   std::string folder = (fs::temp_directory_path() / "octile-bochs-XXXXXX").string();
   if (mkdtemp(folder.data()) == nullptr) return Status(Code::io_error, folder + ": cannot be made");
-  auto cylinders = write_disk(fs::path(folder) / "disk.img", guest, elf, blob);
+  auto cylinders = write_disk(fs::path(folder) / "disk.img", guest, member, blob);
   Result<ReplayResult> result =
       cylinders.ok() ? run_in(folder, *cylinders, timeout_seconds) : Result<ReplayResult>(cylinders.status());
   std::error_code ignored;

@@ -17,7 +17,7 @@ struct ReplayResult {
 };
 
 // A missing emulator, a trap in a kernel, a timeout: a Status that says which, with the guest's last words.
-[[nodiscard]] Result<ReplayResult> replay_on_bochs(const std::string& guest_image, const std::string& member,
+[[nodiscard]] Result<ReplayResult> replay_on_bochs(const std::string& guest_image, const std::vector<uint8_t>& member,
                                                    const std::vector<uint8_t>& blob, int timeout_seconds);
 
 }  // namespace octile::testing

@@ -138,15 +138,10 @@ void* Recorder::function_for(const packs::KernelEntry& entry) {
   static constexpr auto kLookups = lookups(std::make_index_sequence<kSlots>());
   if (slots_.size() == kSlots) return nullptr;
   void* fn = kLookups[slots_.size()](entry.family);
-  if (fn != nullptr) slots_.push_back(entry);
+  if (fn == nullptr) return nullptr;
+  slots_.push_back(entry);
+  counts_.push_back(0);
   return fn;
-}
-
-std::unordered_map<std::string, int64_t> Recorder::calls_per_kernel() const {
-  std::unordered_map<std::string, int64_t> result;
-  for (const packs::KernelEntry& entry : slots_) result[entry.name] = 0;
-  for (const replay_call& call : calls_) ++result[slots_[call.symbol].name];
-  return result;
 }
 
 uint64_t Recorder::store(const uint8_t* bytes, size_t size, uint32_t misaligned) {
@@ -201,6 +196,7 @@ int Recorder::record(size_t slot, replay_call call, std::vector<octile_buffer*> 
   to.bytes = expected.size();
   to.data = store(expected.data(), expected.size(), 0);
   calls_.push_back(call);
+  ++counts_[slot];
   return 0;
 }
 

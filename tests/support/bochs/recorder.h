@@ -30,8 +30,8 @@ class Recorder {
 
   [[nodiscard]] size_t calls() const { return calls_.size(); }
   [[nodiscard]] size_t bytes() const { return data_.size(); }
-  // How often each entry was called.
-  [[nodiscard]] std::unordered_map<std::string, int64_t> calls_per_kernel() const;
+  // How often the entry handed in as the `slot`th was called.
+  [[nodiscard]] int64_t calls_of(size_t slot) const { return counts_[slot]; }
   [[nodiscard]] std::vector<uint8_t> blob() const;
 
   // What the trampolines call. The last buffer is the destination; buffers before it are copied as they are.
@@ -42,6 +42,7 @@ class Recorder {
   uint64_t store(const uint8_t* bytes, size_t size, uint32_t misalignment);
 
   std::vector<packs::KernelEntry> slots_;
+  std::vector<int64_t> counts_;
   std::vector<replay_call> calls_;
   std::vector<uint8_t> data_;                               // chunks, each at 64 plus its misalignment
   std::unordered_map<std::string, uint64_t> known_chunks_;  // equal chunks are kept once

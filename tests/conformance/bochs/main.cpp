@@ -1,0 +1,230 @@
+// A pack's kernels on Bochs' emulated Ice Lake: random ops recorded here, replayed there, compared byte by byte.
+// In:  a pack, a target, a number of ops, a seed.  Out: `bad=<n> calls=<n> ops=<n>`; status 0 when all is right.
+// Not here: the emulator (tests/support/bochs), native runs (tests/conformance).
+//
+// The runtime runs each op with recorders in place of the pack's kernels, so it cuts, packs and calls as it always
+// does; what the recorders answer is compared with the oracle, so what they expect of the real kernels is right. Every
+// second op is drawn for one kernel alone, which no better one can then replace; a kernel that was never called fails.
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "packs/format/pack_file.h"
+#include "runtime/exec/prepared_op.h"
+#include "tests/support/bochs/bochs.h"
+#include "tests/support/bochs/recorder.h"
+#include "tests/support/draw.h"
+#include "tests/support/rng.h"
+#include "workload/reference/reference.h"
+
+namespace octile::testing {
+namespace {
+
+constexpr int64_t kMacs = 200'000;        // of one op: the emulator takes a few million instructions a second
+constexpr int64_t kMaxBytes = 120'000;    // of one op's tensors: they travel to the guest
+constexpr int kDraws = 100'000;           // for one op; most draws do not suit a given kernel
+constexpr size_t kMaxBlob = 400U << 20U;  // what the guest has room for
+
+struct Arguments {
+  std::string pack, target, guest = OCTILE_BOCHS_GUEST;
+  int64_t ops = 2000;
+  uint64_t seed = 1;
+  int timeout_seconds = 240;
+};
+
+// One target's kernels, as recorders in libraries that hold the portable kernels besides.
+struct Subject {
+  packs::Member member;
+  std::vector<packs::KernelEntry> entries;
+  Isa isa = Isa::portable;
+  std::unique_ptr<runtime::KernelLibrary> all;
+  std::vector<std::unique_ptr<runtime::KernelLibrary>> one;  // per entry
+};
+
+Result<Subject> recorders_of(const packs::Manifest& manifest, const std::string& target_name, Recorder& recorder) {
+  OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(target_name));
+  Subject subject;
+  subject.isa = desc->isa;
+  subject.all = std::make_unique<runtime::KernelLibrary>();
+  for (const packs::Member& member : manifest.members) {
+    if (member.target == desc->name) subject.member = member;
+  }
+  std::vector<void*> functions;
+  for (const packs::KernelEntry& entry : manifest.kernels) {
+    if (entry.member != subject.member.id || entry.op != "*") continue;
+    functions.push_back(recorder.function_for(entry));
+    if (functions.back() == nullptr) return Status(Code::internal, entry.name + ": unknown family, or no slot is left");
+    subject.entries.push_back(entry);
+    OCTILE_RETURN_IF_ERROR(subject.all->add_kernel(entry, functions.back()));
+  }
+  for (size_t i = 0; i < functions.size(); ++i) {
+    subject.one.push_back(std::make_unique<runtime::KernelLibrary>());
+    OCTILE_RETURN_IF_ERROR(subject.one.back()->add_kernel(subject.entries[i], functions[i]));
+    if (subject.entries[i].family != "dotz") continue;
+    // The runtime thinks of dotz only for targets that have dot.
+    for (size_t k = 0; k < functions.size(); ++k) {
+      if (subject.entries[k].family != "dot") continue;
+      OCTILE_RETURN_IF_ERROR(subject.one.back()->add_kernel(subject.entries[k], functions[k]));
+    }
+  }
+  if (subject.entries.empty()) return Status(Code::not_found, "the pack has no kernels for " + target_name);
+  return subject;
+}
+
+bool small(const OpSpec& spec) {
+  return spec.macs() <= kMacs &&
+         spec.src_elements() * size_of(spec.src) + spec.wei_elements() + spec.dst_elements() * 4 <= kMaxBytes;
+}
+
+// Might the runtime call this kernel for this op, were it the only one? May say yes wrongly, seldom no.
+bool plausible(const packs::KernelEntry& entry, const OpSpec& spec) {
+  const bool weighted = spec.kind == OpKind::conv2d || spec.kind == OpKind::dense;
+  if (entry.family == "depthwise") {
+    const auto fixed = [](int have, int64_t want) { return have == 0 || have == want; };
+    return spec.depthwise() && fixed(entry.kh, spec.kh) && fixed(entry.kw, spec.kw) && fixed(entry.sh, spec.sh) &&
+           fixed(entry.sw, spec.sw) && spec.ow() >= entry.tile_x && spec.oh() >= entry.tile_y &&
+           (entry.tail_n || spec.oc >= entry.tile_n);
+  }
+  if (entry.family == "dot" || entry.family == "dotz") {
+    const int64_t pixels = spec.kind == OpKind::dense ? spec.m : spec.oh() * spec.ow();
+    return weighted && !spec.depthwise() && (spec.dst == DType::s32) == (entry.dst == "s32") &&
+           (entry.family == "dot" || spec.wei_zp) && pixels >= int64_t{entry.tile_x} * entry.tile_y &&
+           (entry.tail_n || spec.channels() / spec.g >= entry.tile_n);
+  }
+  return entry.family == to_string(spec.kind) || (entry.family == "transpose" && weighted);
+}
+
+// Runs one op through the recorders and compares with the oracle.
+Status record(const runtime::KernelLibrary& library, Isa isa, const OpSpec& spec, const Operands& operands) {
+  std::vector<uint8_t> want(operands.dst_bytes);
+  std::vector<uint8_t> got(operands.dst_bytes);
+  const void* wei = operands.wei.data();
+  OCTILE_RETURN_IF_ERROR(reference::run(spec, operands.quant, operands.src.data(), wei, want.data()));
+  OCTILE_RETURN_IF_ERROR(runtime::run_op(library, isa, spec, operands.quant, operands.src.data(), wei, got.data()));
+  if (got != want) return {Code::wrong_answer, "the runtime with recorders differs from the oracle"};
+  return {};
+}
+
+constexpr size_t kAnyKernel = SIZE_MAX;
+
+// Draws until an op reaches the recorder, or one kernel's recorder: other ops prove nothing here.
+Result<uint64_t> record_one(const Subject& subject, size_t kernel, Recorder& recorder, uint64_t& draw) {
+  const bool any = kernel == kAnyKernel;
+  const runtime::KernelLibrary& library = any ? *subject.all : *subject.one[kernel];
+  const auto calls = [&] { return any ? static_cast<int64_t>(recorder.calls()) : recorder.calls_of(kernel); };
+  for (int tries = 0; tries < kDraws; ++tries) {
+    const uint64_t seed = mix(draw++);
+    const OpSpec spec = draw_spec(seed, kMacs);
+    if (!small(spec) || (!any && !plausible(subject.entries[kernel], spec))) continue;
+    const Operands operands = draw_operands(spec, seed);
+    if (!validate(spec, operands.quant).ok()) continue;  // scales beyond what an op may have never reach a kernel
+    const int64_t before = calls();
+    const Status status = record(library, subject.isa, spec, operands);
+    if (!status.ok()) {
+      return Status(status.code(), status.message() + "\n  " + to_key(spec) + " seed " + std::to_string(seed));
+    }
+    if (calls() > before) return seed;
+  }
+  return Status(Code::not_found, "the runtime called " + (any ? "no kernel" : subject.entries[kernel].name + " never") +
+                                     " in " + std::to_string(kDraws) + " draws");
+}
+
+// Every second op is for one kernel, each in its turn.
+Status record_all(const Subject& subject, Recorder& recorder, const Arguments& args, std::vector<uint64_t>& seeds) {
+  uint64_t draw = args.seed;
+  for (int64_t op = 0; op < args.ops; ++op) {
+    recorder.begin_operation(static_cast<uint32_t>(op));
+    const size_t kernel = op % 2 == 0 ? kAnyKernel : static_cast<size_t>(op / 2) % subject.one.size();
+    OCTILE_ASSIGN_OR_RETURN(const uint64_t seed, record_one(subject, kernel, recorder, draw));
+    seeds.push_back(seed);
+    if (recorder.bytes() > kMaxBlob) return {Code::internal, "the recorded calls outgrow the guest's memory"};
+  }
+  return {};
+}
+
+Status check_coverage(const Subject& subject, const Recorder& recorder) {
+  std::string missed;
+  for (size_t i = 0; i < subject.entries.size(); ++i) {
+    if (recorder.calls_of(i) == 0) missed += " " + subject.entries[i].name;
+  }
+  if (missed.empty()) return {};
+  return {Code::not_found, "more ops are needed (two per kernel), these were never called:" + missed};
+}
+
+// The failing call's operation as a line that can be drawn again.
+std::string repro(const std::string& text, const std::vector<uint64_t>& seeds) {
+  const size_t at = text.find(" op=");
+  size_t op = 0;
+  if (at == std::string::npos) return "";
+  std::from_chars(text.data() + at + 4, text.data() + text.size(), op);
+  if (op >= seeds.size()) return "";
+  return "op " + to_key(draw_spec(seeds[op], kMacs)) + " seed " + std::to_string(seeds[op]) + "\n";
+}
+
+Status run(const Arguments& args) {
+  OCTILE_ASSIGN_OR_RETURN(packs::PackFile pack, packs::open_pack(args.pack));
+  Recorder recorder;
+  OCTILE_ASSIGN_OR_RETURN(const Subject subject, recorders_of(pack.manifest(), args.target, recorder));
+  OCTILE_ASSIGN_OR_RETURN(const auto bytes, pack.member(subject.member.id));
+  std::vector<uint64_t> seeds;
+  OCTILE_RETURN_IF_ERROR(record_all(subject, recorder, args, seeds));
+  OCTILE_RETURN_IF_ERROR(check_coverage(subject, recorder));
+  const std::vector<uint8_t> blob = recorder.blob();
+  std::printf("%s: %zu kernels, %zu ops, %zu calls, %zu MiB, seed %llu\n", args.target.c_str(), subject.entries.size(),
+              seeds.size(), recorder.calls(), blob.size() >> 20U, static_cast<unsigned long long>(args.seed));
+  std::fflush(stdout);
+  const auto result = replay_on_bochs(args.guest, {bytes.begin(), bytes.end()}, blob, args.timeout_seconds);
+  if (!result.ok()) {
+    return {result.status().code(), result.status().message() + repro(result.status().message(), seeds)};
+  }
+  std::printf("bad=%lld calls=%lld ops=%zu\n", static_cast<long long>(result->bad),
+              static_cast<long long>(result->calls), seeds.size());
+  if (result->calls != static_cast<int64_t>(recorder.calls())) return {Code::internal, "the guest lost calls"};
+  if (result->bad != 0) return {Code::wrong_answer, result->text + repro(result->text, seeds)};
+  return {};
+}
+
+bool parse(int argc, char** argv, Arguments& args) {
+  for (int i = 1; i + 1 < argc; i += 2) {
+    const std::string name = argv[i];
+    const std::string value = argv[i + 1];
+    const auto number = [&value](auto& to) {
+      return std::from_chars(value.data(), value.data() + value.size(), to).ec == std::errc();
+    };
+    bool ok = true;
+    if (name == "--pack")
+      args.pack = value;
+    else if (name == "--target")
+      args.target = value;
+    else if (name == "--ops")
+      ok = number(args.ops);
+    else if (name == "--seed")
+      ok = number(args.seed);
+    else if (name == "--timeout")
+      ok = number(args.timeout_seconds);
+    else
+      ok = false;
+    if (!ok) return false;
+  }
+  return argc % 2 == 1 && !args.pack.empty() && !args.target.empty();
+}
+
+}  // namespace
+}  // namespace octile::testing
+
+int main(int argc, char** argv) {
+  octile::testing::Arguments args;
+  if (!octile::testing::parse(argc, argv, args)) {
+    std::fprintf(stderr,
+                 "usage: octile-bochs --pack FILE --target NAME [--ops N] [--seed N] [--timeout SECONDS]\n"
+                 "example: octile-bochs --pack default.octpack --target avx512vnni --ops 2000\n");
+    return 2;
+  }
+  const octile::Status status = octile::testing::run(args);
+  if (!status.ok()) std::fprintf(stderr, "octile-bochs: %s\n", status.to_string().c_str());
+  return status.ok() ? 0 : 1;
+}
