@@ -113,7 +113,7 @@ def tune(models, shapes, files, threads, ops_files, save_ops, target, budget, lo
         except KeyboardInterrupt:
             click.echo(f"stopped; everything measured is in {log}, the same command goes on from there", err=True)
             sys.exit(130)
-    click.echo(tables.tuned(last, log))
+    tables.tuned(last, log)
 
 
 @cli.command(
@@ -137,7 +137,7 @@ def pack(logs, output, targets):
         arguments += ["--log", log]
     if targets:
         arguments += ["--targets", targets]
-    click.echo(programs.run("octile-pack", [*arguments, "-o", output]), nl=False)
+    click.echo(programs.run_visibly("octile-pack", [*arguments, "-o", output]), nl=False)
 
 
 @cli.command(epilog=examples("octile inspect model.octpack\noctile inspect model.octpack --json"))

@@ -34,6 +34,21 @@ def find(name):
     )
 
 
+def default_pack():
+    """The default pack beside the programs, or None: what a model runs on untuned, and what tuned kernels must beat."""
+    packs = [folder / "octile-default.octpack" for folder in folders()]
+    return next((pack for pack in packs if pack.is_file()), None)
+
+
+def run_visibly(name, arguments):
+    """Runs a program that shows its own progress and messages on standard error; returns what it printed."""
+    command = [str(find(name)), *map(str, arguments)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise UserError(f"{name} failed with status {done.returncode}", "its message stands above")
+    return done.stdout
+
+
 def run(name, arguments):
     """Runs a program to its end and returns what it printed."""
     command = [str(find(name)), *map(str, arguments)]

@@ -27,9 +27,17 @@ def show(result):
     Console(width=None if Console().is_terminal else 160).print(result)
 
 
-def tuned(last, log):
-    done, ok = last.get("trials", 0), last.get("ok", 0)
-    return f"{done} candidates measured, {ok} right; records in {log}\nnext: octile pack --log {log} -o model.octpack"
+def tuned(summary, log):
+    result = table("default us>", "x count>", "speedup>", "trials>", "workload", "choice")
+    for task in summary.get("tasks", []):
+        ratio = task["ratio"] or 1
+        numbers = [f"{task['default_us']:.1f}", str(task["count"]), f"{1 / ratio:.2f}x", str(task["trials"])]
+        result.add_row(*numbers, task["task"], task["choice"])
+    if summary.get("tasks"):
+        show(result)
+    done, ok = summary.get("trials", 0), summary.get("ok", 0)
+    click.echo(f"{done} candidates measured, {ok} right; model {summary.get('gain', 1):.2f}x the default")
+    click.echo(f"records are in {log}; next: octile pack --log {log} -o model.octpack")
 
 
 def outputs(feed, answer):

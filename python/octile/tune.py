@@ -12,7 +12,7 @@ import re
 import tempfile
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from octile import inputs, programs, sessions
 from octile.errors import UserError
@@ -50,22 +50,21 @@ def write_ops(path, ops):
 
 
 class Display:
-    """The progress bar: spent and remaining budget, and what the search has found."""
+    """A bar on a terminal, else a line now and then: how far, how long still, what the search has found."""
 
-    def __init__(self, budget):
+    SECONDS_BETWEEN_LINES = 10
+
+    def __init__(self):
         self.console = Console(stderr=True)
-        self.progress = Progress(
-            TextColumn("[bold]tuning"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f}%"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
-            console=self.console,
-        )
-        self.task = self.progress.add_task("tune", total=budget, text="starting")
-        self.last = {}
+        columns = ("[bold]tuning", "{task.fields[spent]}", "{task.fields[left]} left", "{task.fields[found]}")
+        texts = [TextColumn(text, markup=i == 0) for i, text in enumerate(columns)]
+        self.progress = Progress(texts[0], BarColumn(30), *texts[1:], console=self.console, disable=not self.live)
+        self.task = self.progress.add_task("tune", total=1, spent="", left="?", found="starting")
+        self.summary, self.last_line = {}, 0.0
+
+    @property
+    def live(self):
+        return self.console.is_terminal
 
     def __enter__(self):
         self.progress.start()
@@ -75,23 +74,53 @@ class Display:
         self.progress.stop()
 
     def event(self, event):
-        self.last |= event
-        self.progress.update(self.task, completed=event.get("elapsed_s", 0), text=self.text())
+        if event.get("event") == "summary":
+            self.summary = event
+            return
+        now = event.get("elapsed_s", 0.0)
+        fields = {"spent": clock(now), "left": clock(event.get("eta_s", 0.0)), "found": describe(event)}
+        self.progress.update(self.task, completed=event.get("fraction", 0.0), **fields)
+        if news := news_of(event):
+            self.console.print(news, markup=False, highlight=False)
+        if not self.live and now >= self.last_line + self.SECONDS_BETWEEN_LINES:
+            self.last_line = now
+            percent = round(100 * event.get("fraction", 0.0))
+            line = f"tuning {percent:3d}%  {fields['spent']}, {fields['left']} left  {fields['found']}"
+            self.console.print(line, markup=False, highlight=False)
 
-    def text(self):
-        done, ok = self.last.get("trials", 0), self.last.get("ok", 0)
-        gain = self.last.get("gain")
-        return f"{done} measured, {ok} right" + (f", {gain:.2f}x the default" if gain else "")
+
+def clock(seconds):
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def describe(event):
+    text = f"{event.get('trials', 0)} measured, {event.get('ok', 0)} right"
+    return text + f", model {event['gain']:.2f}x the default" if event.get("gain") else text
+
+
+def news_of(event):
+    """What is worth a line of its own: a choice made, a candidate that failed."""
+    task = event.get("task", "")
+    if event.get("event") == "final" and event.get("ratio"):
+        return f"{task}: chosen {event.get('cand')}, {1 / event['ratio']:.2f}x the default"
+    if event.get("verdict", "ok") != "ok":
+        return f"{task}: {event.get('cand')} {event['verdict']}: {event.get('reason')}"
+    return None
 
 
 def search(ops_file, target, budget, log, extra=()):
-    """Runs octile-tune under a progress bar; returns its last event."""
-    arguments = ["--ops", ops_file, "--target", target, "--budget", budget, "--log", log, "--progress", "json", *extra]
-    with Display(budget) as display:
-        status = programs.stream("octile-tune", arguments, display.event)
+    """Runs octile-tune under a progress bar; returns its summary. Raises KeyboardInterrupt when it was stopped."""
+    arguments = ["--ops", ops_file, "--target", target, "--budget", f"{budget:g}s", "--log", log, *extra]
+    if default := programs.default_pack():
+        arguments += ["--pack", default]
+    with Display() as display:
+        status = programs.stream("octile-tune", [*arguments, "--progress", "json"], display.event)
+    if status == 130:
+        raise KeyboardInterrupt
     if status != 0:
         raise UserError(f"octile-tune failed with status {status}", "its message stands above")
-    return display.last
+    return display.summary
 
 
 def read_ops(path):

@@ -72,7 +72,7 @@ def test_tune_passes_workloads_and_budget_and_shows_the_end(octile, fake_program
         json.dump({"arguments": arguments, "ops": ops}, open("seen.json", "w"))
         print(json.dumps({"elapsed_s": 1, "trials": 3, "ok": 2}), flush=True)
         print("a line that is not JSON", flush=True)
-        print(json.dumps({"elapsed_s": 2, "trials": 7, "ok": 6}), flush=True)
+        print(json.dumps({"event": "summary", "trials": 7, "ok": 6, "gain": 1.25}), flush=True)
         """,
     )
     (tmp_path / "ops.txt").write_text("# comment\ndense mb1m8k8n8 src=u8:zp wei=s8 dst=s32\n\n")
@@ -82,7 +82,7 @@ def test_tune_passes_workloads_and_budget_and_shows_the_end(octile, fake_program
     assert seen["ops"] == "dense mb1m8k8n8 src=u8:zp wei=s8 dst=s32\n"
     for option, value in [("--target", "avx2"), ("--log", "t.jsonl")]:
         assert seen["arguments"][seen["arguments"].index(option) + 1] == value
-    assert float(seen["arguments"][seen["arguments"].index("--budget") + 1]) == 120
+    assert seen["arguments"][seen["arguments"].index("--budget") + 1] == "120s"
     assert "7 candidates measured" in result.output
 
 
