@@ -136,9 +136,19 @@ ToolResult run_tool(const std::vector<std::string>& argv, double seconds, const 
 }
 
 Result<std::vector<uint8_t>> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in || fs::is_directory(path)) return Status(Code::io_error, path + ": cannot read");
+  std::error_code error;
+  const bool folder = fs::is_directory(path, error);  // a stream opens one, and throws later
+  std::ifstream in;
+  if (!folder) in.open(path, std::ios::binary);
+  if (!in.is_open()) {
+    const Code code = fs::exists(path, error) ? Code::io_error : Code::not_found;
+    return Status(code, path + ": cannot read" + (folder ? ", it is a directory" : ""));
+  }
+  std::vector<uint8_t> bytes;
+  for (char block[1 << 16]; in.read(block, sizeof block) || in.gcount() > 0;) {
+    bytes.insert(bytes.end(), block, block + in.gcount());
+  }
+  if (in.bad()) return Status(Code::io_error, path + ": cannot read to its end");
   return bytes;
 }
 
