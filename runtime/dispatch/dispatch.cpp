@@ -12,6 +12,9 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 constexpr double kCallCycles = 120;  // one call, buffers filled
 constexpr double kTileCycles = 24;   // loop set-up and address work of one tile
 constexpr double kStoreCycles = 5;   // requantize and store of one accumulator vector
+constexpr double kCrowdedStoreCycles = 7;
+constexpr double kLoadCycles = 0.5;
+constexpr double kChainCycles = 5;
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
@@ -112,11 +115,12 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
     return crops * (kTileCycles + accs * (static_cast<double>(ask.reduction) * 1.5 + kStoreCycles));
   }
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
-  // Bound by multiplies, by the latency of one chain, or by loads (weights once per tile, source once per pixel).
-  const double compute = accs * dot_cycles(e, isa);
-  const double latency = 5;
-  const double loads = vectors + pixels / 2;
-  return crops * (kTileCycles + accs * kStoreCycles + steps * std::max({compute, latency, loads}));
+  // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
+  // latency of one chain of sums.
+  const double work = accs * dot_cycles(e, isa) + kLoadCycles * (vectors + pixels);
+  // Three quarters of the registers: beyond that the requantize has to spill sums.
+  const double store = accs > 0.75 * target(isa).vector_registers ? kCrowdedStoreCycles : kStoreCycles;
+  return crops * (kTileCycles + accs * store + steps * std::max(work, kChainCycles));
 }
 
 std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
