@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("OCTILE_BUILD", HERE.parents[1] / "build" / "release"))
-ARTIFACTS = ("lib/libonnxruntime_providers_octile.so", "lib/default.octpack")
+ARTIFACTS = ("bin/libonnxruntime_providers_octile.so", "bin/octile-default.octpack")
 PLATFORM = "manylinux_2_36_x86_64"  # Debian 12's C library, which the library is built against
 
 

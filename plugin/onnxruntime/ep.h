@@ -1,0 +1,37 @@
+// The provider of one session: claims nodes, then builds their regions.
+// In:  the host's graphs.  Out: groups to fuse, and what runs them.
+// Not here: devices and options (factory.cpp).  Claiming is pure and decides everything: what is claimed compiles.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "plugin/onnxruntime/graph_reader.h"
+#include "plugin/onnxruntime/kernels.h"
+#include "plugin/onnxruntime/logging.h"
+#include "plugin/onnxruntime/options.h"
+#include "plugin/onnxruntime/ort_abi.h"
+#include "plugin/onnxruntime/reports.h"
+
+namespace octile::ort {
+
+inline constexpr const char* kProviderName = "OctileExecutionProvider";
+
+class Ep : public OrtEp {
+ public:
+  Ep(const Host& host, const Log& log, Options options, Kernels kernels, std::shared_ptr<Reports> reports);
+
+ private:
+  [[nodiscard]] Status claim(const OrtGraph* graph, OrtSupportInfo* support);
+  [[nodiscard]] Status compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeInfo*& out) const;
+  void log_partition(const plugin::HostGraph& graph, const plugin::Partition& partition) const;
+
+  Host host_;
+  Log log_;
+  Options options_;
+  Kernels kernels_;
+  std::shared_ptr<Reports> reports_;  // null: nobody asked
+  std::string net_ = "model";         // the name of the outermost graph, for op lines
+};
+
+}  // namespace octile::ort

@@ -1,0 +1,73 @@
+// Parsing of session options.  In/out: see options.h.  Not here: acting on them.
+#include "plugin/onnxruntime/options.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "targets/probe/probe.h"
+
+namespace octile::ort {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+void read_packs(const std::string& value, Options& out) {
+  for (size_t from = 0; from <= value.size();) {
+    const size_t to = std::min(value.find(':', from), value.size());
+    if (to > from) out.packs.push_back(value.substr(from, to - from));
+    from = to + 1;
+  }
+}
+
+void read_target(const std::string& value, Options& out) {
+  const Result<const TargetDesc*> found = find_target(value);
+  if (!found.ok()) {
+    out.warnings.push_back("option target: " + found.status().message() + "; using " +
+                           std::string(target(out.best).alias));
+  } else if (!can_run((*found)->isa)) {
+    out.warnings.push_back("option target: this CPU cannot run " + value + "; using " +
+                           std::string(target(out.best).alias));
+  } else {
+    out.best = (*found)->isa;
+    out.target_given = true;
+  }
+}
+
+void read_threads(const std::string& value, Options& out) {
+  int threads = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
+  if (error != std::errc() || end != value.data() + value.size() || threads < 1 || threads > kMaxThreads) {
+    out.warnings.push_back("option threads: '" + value + "' is not a number from 1 to " + std::to_string(kMaxThreads) +
+                           "; using " + std::to_string(out.threads));
+    return;
+  }
+  out.threads = threads;
+}
+
+}  // namespace
+
+Options read_options(std::span<const std::pair<std::string, std::string>> entries) {
+  Options out;
+  out.best = host_isa();
+  out.threads = std::clamp(cpu_info().logical_cpus, 1, kMaxThreads);
+  for (const auto& [full_key, value] : entries) {
+    if (!full_key.starts_with(kOptionPrefix)) continue;
+    const std::string key = full_key.substr(kOptionPrefix.size());
+    if (key == "pack") {
+      read_packs(value, out);
+    } else if (key == "target") {
+      read_target(value, out);
+    } else if (key == "threads") {
+      read_threads(value, out);
+    } else if (key == "log_workloads") {
+      out.log_workloads = value;
+    } else if (key == "explain") {
+      out.explain = value;
+    } else {
+      out.warnings.push_back("unknown option '" + key + "'; known: pack, target, threads, log_workloads, explain");
+    }
+  }
+  return out;
+}
+
+}  // namespace octile::ort

@@ -1,0 +1,174 @@
+// The two report files.  In/out: see reports.h.  Not here: what decides.
+#include "plugin/onnxruntime/reports.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+
+#include "packs/format/atomic_file.h"
+#include "workload/spec/op_spec.h"
+
+namespace octile::ort {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json node_json(const plugin::HostGraph& graph, const plugin::Partition& partition, size_t n,
+               const std::vector<std::string>& unit_names) {
+  const plugin::HostNode& node = graph.nodes[n];
+  const plugin::NodeVerdict& verdict = partition.nodes[n];
+  Json out{{"name", node.name}, {"op_type", node.op}, {"taken", verdict.group >= 0}};
+  if (verdict.group >= 0) {
+    out["region"] = verdict.group;
+    out["unit"] = unit_names[n];
+  } else {
+    out["reason"] = plugin::to_string(verdict.reason);
+    if (!verdict.detail.empty()) out["detail"] = verdict.detail;
+  }
+  return out;
+}
+
+// Per host node, the name of the unit it is part of.
+std::vector<std::string> unit_names(const plugin::HostGraph& graph, const plugin::Partition& partition) {
+  std::vector<std::string> out(graph.nodes.size());
+  for (const plugin::Group& group : partition.groups) {
+    for (const plugin::Unit& unit : group.units) {
+      for (const int n : unit.nodes) out[n] = unit.desc.name;
+    }
+  }
+  return out;
+}
+
+std::string dump(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+// Appends in one write, so that lines of several processes do not mix.
+Status append(const std::string& path, const std::string& text) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  return written ? Status() : Status(Code::io_error, "option log_workloads: " + path + ": " + std::strerror(error));
+}
+
+}  // namespace
+
+struct Reports::State {
+  std::mutex mutex;
+  std::string explain_path, workloads_path;
+  SessionFacts facts;
+  std::map<std::string, Json> graphs;                         // key -> array of nodes
+  std::unordered_map<std::string, std::vector<Json>> shaped;  // unit -> what was chosen, per shape met
+  std::set<std::string> logged;
+
+  Status write_explain() {
+    if (explain_path.empty()) return {};
+    int64_t taken = 0, total = 0;
+    Json nodes = Json::array();
+    for (auto& [key, graph_nodes] : graphs) {
+      for (const Json& n : graph_nodes) {
+        ++total;
+        taken += n["taken"].get<bool>() ? 1 : 0;
+        nodes.push_back(with_kernels(n));
+      }
+    }
+    const std::string text = dump(Json{{"version", 1},
+                                       {"octile", OCTILE_VERSION},
+                                       {"onnxruntime", facts.host_version},
+                                       {"target", facts.target},
+                                       {"threads", facts.threads},
+                                       {"packs", facts.packs},
+                                       {"nodes_taken", taken},
+                                       {"nodes_total", total},
+                                       {"nodes", std::move(nodes)}});
+    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+    const Status st = packs::write_file_atomically(explain_path, std::span(&bytes, 1));
+    if (st.ok()) return st;
+    explain_path.clear();
+    return {st.code(), "option explain: " + st.message()};
+  }
+
+  // The node with its unit's kernels, if it is the one the unit is named after.
+  [[nodiscard]] Json with_kernels(const Json& node) const {
+    Json out = node;
+    if (!node.contains("unit") || node["unit"] != node["name"]) return out;
+    const auto it = shaped.find(node["unit"].get<std::string>());
+    if (it == shaped.end()) return out;
+    out["op"] = it->second.back()["op"];
+    out["kernels"] = it->second.back()["kernels"];
+    if (it->second.size() > 1) out["shapes"] = it->second;
+    return out;
+  }
+
+  Status write_workloads(const std::vector<runtime::NodeDecision>& decisions) {
+    if (workloads_path.empty()) return {};
+    std::vector<OpSpec> distinct;
+    for (const runtime::NodeDecision& d : decisions) {
+      Result<OpSpec> op = parse_op(d.op);
+      if (!op.ok() || (op->kind != OpKind::conv2d && op->kind != OpKind::dense)) continue;
+      const auto same = std::find_if(distinct.begin(), distinct.end(),
+                                     [&](const OpSpec& other) { return to_key(other) == to_key(*op); });
+      if (same == distinct.end()) {
+        distinct.push_back(std::move(*op));
+      } else {
+        same->count += op->count;
+      }
+    }
+    std::string text;
+    for (const OpSpec& op : distinct) {
+      if (logged.insert(to_line(op)).second) text += to_line(op) + "\n";
+    }
+    const Status st = text.empty() ? Status() : append(workloads_path, text);
+    if (!st.ok()) workloads_path.clear();
+    return st;
+  }
+};
+
+Reports::Reports(std::string explain_path, std::string workloads_path, SessionFacts facts)
+    : state_(std::make_unique<State>()) {
+  state_->explain_path = std::move(explain_path);
+  state_->workloads_path = std::move(workloads_path);
+  state_->facts = std::move(facts);
+}
+
+Reports::~Reports() = default;
+
+bool Reports::wanted() const {
+  const std::lock_guard lock(state_->mutex);
+  return !state_->explain_path.empty() || !state_->workloads_path.empty();
+}
+
+Status Reports::add_partition(const std::string& key, const plugin::HostGraph& graph,
+                              const plugin::Partition& partition) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->explain_path.empty()) return {};
+  const std::vector<std::string> names = unit_names(graph, partition);
+  Json nodes = Json::array();
+  for (size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(graph, partition, n, names));
+  state_->graphs[key] = std::move(nodes);
+  return state_->write_explain();
+}
+
+Status Reports::add_decisions(const std::vector<runtime::NodeDecision>& decisions) {
+  const std::lock_guard lock(state_->mutex);
+  const Status logged = state_->write_workloads(decisions);
+  if (!state_->explain_path.empty()) {
+    for (const runtime::NodeDecision& d : decisions) {
+      Json kernels = Json::array();
+      for (const runtime::Decision& k : d.kernels) {
+        kernels.push_back({{"kernel", k.kernel}, {"target", k.target}, {"reason", k.reason}, {"panels", k.panels}});
+      }
+      state_->shaped[d.node].push_back({{"op", d.op}, {"kernels", std::move(kernels)}});
+    }
+  }
+  const Status explained = state_->write_explain();
+  return logged.ok() ? explained : logged;
+}
+
+}  // namespace octile::ort

@@ -1,0 +1,50 @@
+// HostGraph: name index and links.  In: see host_graph.h.  Out: the same.  Not here: decisions.
+#include "plugin/partition/host_graph.h"
+
+namespace octile::plugin {
+
+const HostAttribute* HostNode::attribute(std::string_view key) const {
+  const auto it = attributes.find(key);
+  return it == attributes.end() ? nullptr : &it->second;
+}
+
+int64_t HostNode::int_attribute(std::string_view key, int64_t otherwise) const {
+  const HostAttribute* a = attribute(key);
+  return a == nullptr ? otherwise : a->i;
+}
+
+float HostNode::float_attribute(std::string_view key, float otherwise) const {
+  const HostAttribute* a = attribute(key);
+  return a == nullptr ? otherwise : a->f;
+}
+
+int HostGraph::value(const std::string& value_name) {
+  const auto [it, added] = index.try_emplace(value_name, static_cast<int>(values.size()));
+  if (added) values.emplace_back().name = value_name;
+  return it->second;
+}
+
+void HostGraph::link() {
+  for (HostValue& v : values) {
+    v.producer = -1;
+    v.consumers.clear();
+  }
+  for (int n = 0; n < static_cast<int>(nodes.size()); ++n) {
+    for (const int v : nodes[n].outputs) {
+      if (v >= 0) values[v].producer = n;
+    }
+    for (const auto* list : {&nodes[n].inputs, &nodes[n].implicit_inputs}) {
+      for (const int v : *list) {
+        if (v >= 0) values[v].consumers.push_back(n);
+      }
+    }
+  }
+}
+
+int HostGraph::sole_consumer(int value_id) const {
+  if (value_id < 0) return -1;
+  const HostValue& v = values[value_id];
+  return v.consumers.size() == 1 && !v.graph_output ? v.consumers.front() : -1;
+}
+
+}  // namespace octile::plugin

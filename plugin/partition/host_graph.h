@@ -1,0 +1,67 @@
+// HostGraph: a host's graph as plain data, filled by the host's reader or by hand in tests.
+// In:  nodes in topological order, values by name, constants borrowed from the host.
+// Out: producers and consumers.  Not here: host types, decisions.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace octile::plugin {
+
+enum class ElemType : uint8_t { other, f32, u8, s8, s32 };
+
+struct HostAttribute {
+  int64_t i = 0;
+  float f = 0;
+  std::string s;
+  std::vector<int64_t> ints;
+};
+
+struct HostValue {
+  std::string name;
+  ElemType type = ElemType::other;
+  bool ranked = false;               // dims are known to be the shape (single extents may still be unknown)
+  std::vector<int64_t> dims;         // -1: unknown
+  std::vector<std::string> symbols;  // names of unknown extents, "" where there is none; empty or as long as dims
+  bool constant = false;
+  const void* data = nullptr;  // constant bytes, at any alignment; alive only while the host's graph is
+  size_t bytes = 0;
+  bool graph_output = false;
+  // Filled by link().
+  int producer = -1;
+  std::vector<int> consumers;  // one entry per use
+};
+
+struct HostNode {
+  std::string name, op, domain;  // domain "" is ONNX itself
+  std::map<std::string, HostAttribute, std::less<>> attributes;
+  std::vector<int> inputs, outputs;  // value indices, -1: left out
+  std::vector<int> implicit_inputs;  // what its subgraphs read from outside
+  bool taken_elsewhere = false;      // another provider has it
+
+  [[nodiscard]] int input(size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
+  [[nodiscard]] int output(size_t i) const { return i < outputs.size() ? outputs[i] : -1; }
+  [[nodiscard]] const HostAttribute* attribute(std::string_view key) const;
+  [[nodiscard]] int64_t int_attribute(std::string_view key, int64_t otherwise) const;
+  [[nodiscard]] float float_attribute(std::string_view key, float otherwise) const;
+};
+
+struct HostGraph {
+  std::string name;
+  std::vector<HostValue> values;
+  std::vector<HostNode> nodes;  // topological order
+  std::unordered_map<std::string, int> index;
+
+  // The value of this name, made if new.
+  int value(const std::string& value_name);
+  // Computes producers and consumers; call once after the last change.
+  void link();
+  // The only node that reads the value, or -1 if none, several, or if the value leaves the graph.
+  [[nodiscard]] int sole_consumer(int value_id) const;
+};
+
+}  // namespace octile::plugin

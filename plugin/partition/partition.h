@@ -1,0 +1,37 @@
+// Partition: what of a host graph we take, in which regions, and why the rest is left.
+// In:  HostGraph.  Out: a verdict per node, groups of units, and the RegionDesc of a group.
+// Not here: host types, kernels.  Pure: the same graph gives the same answer, so that what was claimed can be rebuilt.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "plugin/partition/unit.h"
+
+namespace octile::plugin {
+
+struct NodeVerdict {
+  int group = -1;  // >= 0: taken
+  Reason reason = Reason::op_not_supported;
+  std::string detail;
+};
+
+struct Group {
+  std::vector<int> nodes;   // host nodes, ascending
+  std::vector<Unit> units;  // topological order
+};
+
+struct Partition {
+  std::vector<NodeVerdict> nodes;  // one per host node
+  std::vector<Group> groups;
+};
+
+// A whole graph: lone quantizes and dequantizes only where they help.
+[[nodiscard]] Partition partition(const HostGraph& graph);
+// A graph made of nodes claimed before: everything is taken, in one group; an error if that cannot be.
+[[nodiscard]] Result<Group> recognise_all(const HostGraph& graph);
+// `inputs` and `outputs`: the values that cross the region's border, in the host's order.
+[[nodiscard]] Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group,
+                                                       const std::vector<int>& inputs, const std::vector<int>& outputs);
+
+}  // namespace octile::plugin
