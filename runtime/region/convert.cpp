@@ -15,14 +15,9 @@ namespace {
 
 constexpr int64_t kTaskElements = 32 * 1024;  // a task of fewer is not worth a thread
 
-const ConvertKernels& kernels_for(Isa best) {
+const ConvertKernels& kernels_for([[maybe_unused]] Isa best) {
 #if defined(__x86_64__)
-  switch (convert_isa(best)) {
-    case Isa::avx512vnni: return kConvertAvx512;
-    case Isa::avx2: return kConvertAvx2;
-    case Isa::x86_64_v2: return kConvertV2;
-    case Isa::portable: break;
-  }
+  if (convert_isa(best) == Isa::avx2) return kConvertAvx2;
 #endif
   return kConvertPortable;
 }
@@ -133,6 +128,16 @@ void each_channel_block(int64_t first, int64_t last, F f) {
   }
 }
 
+// Where pixels [first, first + count) of an image lie, in raster order.
+void set_offsets(const View& v, int64_t first, int count, int64_t* offsets) {
+  int64_t x = first % v.w, line = first / v.w * v.stride_y;
+  for (int k = 0; k < count; x = 0, line += v.stride_y) {
+    const int run = static_cast<int>(std::min<int64_t>(v.w - x, count - k));
+    for (int i = 0; i < run; ++i) offsets[k + i] = line + (x + i) * v.stride_x;
+    k += run;
+  }
+}
+
 // One side planar: index counts (image, range of pixels, range of channels).
 template <bool ToPixels>
 void blocks_task(void* arg, size_t index) {
@@ -154,14 +159,7 @@ void blocks_task(void* arg, size_t index) {
   for (int64_t p = first; p < last;) {
     if (last - p < 16 && last - first >= 16) p = last - 16;
     const int pixels = static_cast<int>(std::min<int64_t>(kBlockPixels, last - p));
-    int64_t y = p / w, x = p % w;
-    for (int k = 0; k < pixels; ++k) {
-      offsets[k] = y * pixel_side.stride_y + x * pixel_side.stride_x;
-      if (++x == w) {
-        x = 0;
-        ++y;
-      }
-    }
+    set_offsets(pixel_side, p, pixels, offsets);
     each_channel_block(c_first, c_last, [&](int64_t channel, int channels) {
       if (ToPixels) {
         block_to_pixels(job, n, p, pixels, channel, channels, base, offsets);
@@ -258,10 +256,7 @@ View planar_view(int64_t n, int64_t c, int64_t h, int64_t w, DType type) {
 
 View row_view(int64_t rows, int64_t c, DType type) { return {nullptr, 1, 1, rows, c, rows * c, rows * c, c, 1, type}; }
 
-Isa convert_isa(Isa best) {
-  while (best != Isa::portable && !can_run(best)) best = static_cast<Isa>(static_cast<int>(best) - 1);
-  return best;
-}
+Isa convert_isa(Isa best) { return best >= Isa::avx2 && can_run(Isa::avx2) ? Isa::avx2 : Isa::portable; }
 
 ConvertOp convert_op(const OpSpec& spec, const OpQuant& quant) {
   ConvertOp op;

@@ -24,8 +24,9 @@ inline constexpr int kBlockChannels = 16;
 
 // Pixel i of a block lies at base + offsets[i]. Bytes of one plane follow each other, planes are `plane` bytes apart.
 // At most kBlockPixels pixels and kBlockChannels channels.
-// planes_to_pixels may write up to 15 bytes past a pixel's channels where a later pixel of the same call begins at or
-// before the pixel's end plus that many bytes, see `spill`; pixels_to_planes reads 16 bytes of every pixel.
+// planes_to_pixels with fewer than 16 channels may write past every pixel but the last, by less than one pixel: into
+// the next pixel, which it writes later, or into a border, which the caller fills later. pixels_to_planes reads 16
+// bytes of every pixel.
 using PlanesToPixelsFn = void (*)(const uint8_t* src, int64_t plane, int channels, int pixels, uint8_t flip,
                                   uint8_t* dst, const int64_t* offsets);
 using PixelsToPlanesFn = void (*)(const uint8_t* src, const int64_t* offsets, int channels, int pixels, uint8_t flip,
@@ -40,7 +41,7 @@ struct ConvertKernels {
 
 extern const ConvertKernels kConvertPortable;
 #if defined(__x86_64__)
-extern const ConvertKernels kConvertV2, kConvertAvx2, kConvertAvx512;
+extern const ConvertKernels kConvertAvx2;
 #endif
 
 }  // namespace octile::runtime
