@@ -3,6 +3,7 @@
 #include "region_kit.h"
 
 #include <cmath>
+#include <cstdlib>
 #include <thread>
 
 namespace octile::runtime::test {
@@ -304,7 +305,12 @@ Parallel test_threads(int threads) {
 }
 
 std::unique_ptr<Region> make(const RegionDesc& desc, Isa best, int threads) {
-  auto region = Region::create(std::make_shared<KernelLibrary>(), best, desc, threads);
+  auto library = std::make_shared<KernelLibrary>();
+  if (const char* pack = std::getenv("OCTILE_TEST_PACK"); pack != nullptr) {
+    const Status st = library->add_pack(pack, best);
+    EXPECT_TRUE(st.ok()) << st.to_string();
+  }
+  auto region = Region::create(library, best, desc, threads);
   EXPECT_TRUE(region.ok()) << region.status().to_string();
   return region.ok() ? std::move(*region) : nullptr;
 }
