@@ -1,0 +1,199 @@
+// octile-tune: searches the fastest kernels for the workloads of a model and logs every measurement.
+// In:  op files, a target, a budget.  Out: the tuning log; progress; a summary.
+// Not here: everything that can be tested without a process (session/, cli/options, cli/progress).
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <filesystem>
+#include <regex>
+
+#include "targets/probe/probe.h"
+#include "tuner/build/kernelc_builder.h"
+#include "tuner/cli/dry_run.h"
+#include "tuner/cli/options.h"
+#include "tuner/cli/progress.h"
+#include "tuner/measure/process_runner.h"
+#include "tuner/session/session.h"
+#include "workload/shapes/shapes.h"
+
+namespace octile::tuner {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::atomic<bool> stop_requested{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
+
+void on_signal(int) { stop_requested.store(true); }
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
+
+class SystemClock final : public Clock {
+ public:
+  double seconds() override {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  std::string utc_date() override {
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    char text[32];
+    (void)std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return text;
+  }
+};
+
+// A scratch folder that goes away with us.
+class WorkDir {
+ public:
+  static Result<WorkDir> make(const std::string& wanted) {
+    std::error_code error;
+    if (!wanted.empty()) {
+      fs::create_directories(wanted, error);
+      if (error) return Status(Code::io_error, wanted + ": cannot create the scratch folder: " + error.message());
+    }
+    const fs::path parent = wanted.empty() ? fs::temp_directory_path(error) : fs::path(wanted);
+    std::string pattern = (parent / "octile-tune-XXXXXX").string();
+    if (pattern.find_first_of(" \t") != std::string::npos || mkdtemp(pattern.data()) == nullptr) {
+      return Status(Code::io_error, pattern + ": cannot create a scratch folder; name one without blanks with --work");
+    }
+    return WorkDir(pattern);
+  }
+  WorkDir(WorkDir&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  WorkDir& operator=(WorkDir&&) = delete;
+  ~WorkDir() {
+    std::error_code ignored;
+    if (!path_.empty()) fs::remove_all(path_, ignored);
+  }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  explicit WorkDir(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+std::string beside_us(const std::string& program) {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  return error ? program : (self.parent_path() / program).string();
+}
+
+Result<std::vector<OpSpec>> load_ops(const Options& o) {
+  std::vector<OpSpec> ops;
+  std::regex only;
+  try {
+    only = std::regex(o.only);
+  } catch (const std::regex_error&) {
+    return Status(Code::invalid_argument, "--only " + o.only + ": not a regular expression");
+  }
+  for (const std::string& file : o.ops_files) {
+    OCTILE_ASSIGN_OR_RETURN(std::vector<OpSpec> some, load_shapes(file));
+    for (OpSpec& op : some) {
+      if (o.only.empty() || std::regex_search(to_line(op), only)) ops.push_back(std::move(op));
+    }
+  }
+  if (ops.empty()) return Status(Code::invalid_argument, "no workload left; see --ops and --only");
+  return ops;
+}
+
+SessionOptions session_options(const Options& o, const std::string& generator) {
+  SessionOptions s;
+  s.budget_s = o.budget_s;
+  s.trials = o.trials;
+  s.patience = o.patience;
+  s.batch = std::max(o.batch, o.jobs);
+  s.seed = o.seed;
+  s.pack_is_default = !o.pack.empty();
+  s.halide = generator;
+  s.commit = OCTILE_COMMIT;
+  char host[256] = "unknown";
+  (void)gethostname(host, sizeof host - 1);
+  s.host = host;
+  s.cpu = cpu_info().brand;
+  return s;
+}
+
+Status check_machine(const TargetDesc& target, const std::string& only_dry_run) {
+  if (can_run(target.isa)) return {};
+  return {Code::unsupported,
+          "this machine cannot run " + std::string(target.name) + " kernels, so they cannot be timed" + only_dry_run};
+}
+
+Status tune(const Options& o, const TargetDesc& target, TaskList list) {
+  OCTILE_RETURN_IF_ERROR(check_machine(target, " (--dry-run still works)"));
+  for (const std::string& s : list.skipped) std::fprintf(stderr, "skipped: %s\n", s.c_str());
+  if (list.tasks.empty()) return {};
+  OCTILE_ASSIGN_OR_RETURN(const WorkDir work, WorkDir::make(o.work_dir));
+  KernelcOptions build;
+  build.kernelc = o.kernelc.empty() ? beside_us("kernelc") : o.kernelc;
+  build.work_dir = work.path();
+  build.jobs = o.jobs;
+  KernelcBuilder builder(build);
+  OCTILE_ASSIGN_OR_RETURN(const std::string generator, builder.version());
+  ProcessRunnerOptions run;
+  run.program = o.runner.empty() ? beside_us("octile-runner") : o.runner;
+  if (!o.pack.empty()) run.pack = fs::absolute(o.pack).string();
+  ProcessRunner runner(run);
+  OCTILE_RETURN_IF_ERROR(runner.check());
+  OCTILE_ASSIGN_OR_RETURN(LogWriter log, LogWriter::open(o.log));
+  for (const std::string& issue : log.contents().issues) std::fprintf(stderr, "%s\n", issue.c_str());
+  SystemClock clock;
+  std::unique_ptr<Observer> observer = make_observer(o.progress, isatty(STDERR_FILENO) != 0);
+  Session session(std::move(list.tasks), session_options(o, generator), builder, runner, log, clock, *observer);
+  const Status status = session.run(stop_requested);
+  observer.reset();  // takes its bar off the screen
+  const bool interrupted = stop_requested.load();
+  if (o.json || o.progress == ProgressKind::json) {
+    std::fputs(summary_json(session, o.log, interrupted).c_str(), stdout);
+  } else {
+    std::fputs(summary_text(session, o.log, interrupted).c_str(), stdout);
+  }
+  return status;
+}
+
+Status run(const Options& o) {
+  OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const target, find_target(o.target));
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<OpSpec> ops, load_ops(o));
+  TaskList list = make_tasks(ops, *target);
+  if (o.dry_run) {
+    std::fputs((o.json ? dry_run_json(list) : dry_run_text(list)).c_str(), stdout);
+    return {};
+  }
+  return tune(o, *target, std::move(list));
+}
+
+}  // namespace
+}  // namespace octile::tuner
+
+int main(int argc, char** argv) {
+  using namespace octile;         // NOLINT(google-build-using-namespace)
+  using namespace octile::tuner;  // NOLINT(google-build-using-namespace)
+  const Result<Options> options = parse_options(argc, argv);
+  if (!options.ok()) {
+    std::fprintf(stderr, "octile-tune: %s\n", options.status().message().c_str());
+    return 2;
+  }
+  if (options->help) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  catch_signals();
+  const Status status = run(*options);
+  if (!status.ok()) {
+    std::fprintf(stderr, "octile-tune: %s\n", status.to_string().c_str());
+    return 1;
+  }
+  return stop_requested.load() ? 130 : 0;
+}
