@@ -70,29 +70,38 @@ def benched(records):
 def explained(model, decisions, show_all):
     taken = [n for n in decisions["nodes"] if n["taken"]]
     left = [n for n in decisions["nodes"] if not n["taken"]]
-    click.echo(f"{model}: {decisions['nodes_taken']} of {decisions['nodes_total']} nodes taken")
-    result = table("node", "op", "kernel", "target", "why", title="taken")
-    for node in taken:
-        for i, kernel in enumerate(node.get("kernels") or [{}]):
-            result.add_row(
-                node["name"] if i == 0 else "",
-                node.get("op", "") if i == 0 else "",
-                kernel.get("kernel", ""),
-                kernel.get("target", ""),
-                kernel.get("reason", ""),
-            )
-    show(result)
-    if show_all:
+    regions = len({n["region"] for n in taken})
+    click.echo(f"{model}: {len(taken)} of {decisions['nodes_total']} nodes taken, in {regions} regions")
+    computing = [n for n in taken if n.get("kernels")]
+    result = table(
+        "node",
+        "op",
+        "kernel",
+        "target",
+        "why",
+        title=f"taken: {len(computing)} nodes with kernels, the other "
+        f"{len(taken) - len(computing)} are fused into them",
+    )
+    for node in computing:
+        for i, kernel in enumerate(node["kernels"]):
+            first = (node["name"], node["op"]) if i == 0 else ("", "")
+            result.add_row(*first, kernel["kernel"], kernel["target"], kernel["reason"])
+    if computing:
+        show(result)
+    if left and show_all:
         result = table("node", "op", "why", title="left to ONNX Runtime")
         for node in left:
-            result.add_row(node["name"], node.get("op_type", ""), node.get("reason", ""))
-    else:
-        result = table("nodes>", "op", "why", title="left to ONNX Runtime")
-        reasons = collections.Counter((node.get("op_type", ""), node.get("reason", "")) for node in left)
-        for (op, reason), count in reasons.most_common():
-            result.add_row(str(count), op, reason)
-    if left:
+            result.add_row(node["name"], node["op_type"], why(node))
         show(result)
+    elif left:
+        result = table("nodes>", "op", "why", title="left to ONNX Runtime (--all lists each)")
+        for (op, reason), count in collections.Counter((n["op_type"], n["reason"]) for n in left).most_common():
+            result.add_row(str(count), op, reason)
+        show(result)
+
+
+def why(node):
+    return node["reason"] + (f" ({node['detail']})" if node.get("detail") else "")
 
 
 def examined(report):
