@@ -4,7 +4,7 @@
 
 #include <fstream>
 #include <iterator>
-#include <map>
+#include <set>
 
 #include "packs/format/pack_file.h"
 #include "runtime/exec/portable.h"
@@ -57,6 +57,16 @@ Status append(std::vector<Kernel>& out, const Mapping& mapping, const packs::Ker
   return {};
 }
 
+// Adds a pack's kernels. Those it tuned for a workload replace what earlier packs tuned for it.
+void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
+  std::set<std::pair<std::string, Isa>> tuned;
+  for (const Kernel& k : added) {
+    if (k.entry.op != "*") tuned.emplace(k.entry.op, k.isa);
+  }
+  std::erase_if(all, [&](const Kernel& k) { return tuned.contains({k.entry.op, k.isa}); });
+  all.insert(all.end(), added.begin(), added.end());
+}
+
 }  // namespace
 
 KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {}
@@ -81,7 +91,7 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   }
   // All or nothing: a pack with one bad member adds no kernel.
   for (auto& m : mapped) mappings_.push_back(std::move(m));
-  kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
+  merge(kernels_, kernels);
   return {};
 }
 
@@ -97,7 +107,7 @@ Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<
     OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, desc->isa, elf_path));
   }
   mappings_.push_back(std::move(mapping));
-  kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
+  merge(kernels_, kernels);
   return {};
 }
 

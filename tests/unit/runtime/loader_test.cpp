@@ -106,6 +106,18 @@ TEST(Loader, AddMemberAppendsItsKernels) {
   EXPECT_NE(library.kernels().back().fn, nullptr);
 }
 
+TEST(Loader, TunedKernelsOfLaterPacksReplaceEarlierOnes) {
+  KernelLibrary library;
+  const size_t before = library.kernels().size();
+  const std::string path = write(member(), "member.so");
+  packs::KernelEntry any = entry(), tuned = entry(), other = entry();
+  tuned.op = "dense mb1m1k8n8 src=u8 wei=s8 dst=u8";
+  other.op = "dense mb1m1k8n9 src=u8 wei=s8 dst=u8";
+  ASSERT_TRUE(library.add_member(path, {any, tuned, other}).ok());
+  ASSERT_TRUE(library.add_member(path, {any, tuned}).ok());
+  EXPECT_EQ(library.kernels().size(), before + 4);  // two for any shape, one of each workload
+}
+
 TEST(Loader, WrongEntriesAreRefusedAndAddNothing) {
   KernelLibrary library;
   const size_t before = library.kernels().size();
