@@ -107,7 +107,7 @@ Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<
     OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, desc->isa, elf_path));
   }
   mappings_.push_back(std::move(mapping));
-  merge(kernels_, kernels);
+  kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <random>
 
+#include "packs/format/pack_file.h"
 #include "runtime/loader/library.h"
 #include "runtime/loader/mapping.h"
 #include "targets/probe/probe.h"
@@ -106,16 +107,33 @@ TEST(Loader, AddMemberAppendsItsKernels) {
   EXPECT_NE(library.kernels().back().fn, nullptr);
 }
 
+std::string write_test_pack(std::vector<packs::KernelEntry> entries, const std::string& name) {
+  packs::Manifest manifest;
+  manifest.octile_version = "0.0.0";
+  manifest.members.resize(1);
+  manifest.members[0].id = manifest.members[0].target = "portable";
+  for (packs::KernelEntry& e : entries) e.member = "portable";
+  manifest.kernels = std::move(entries);
+  const std::string path = testing::TempDir() + name;
+  const std::vector<std::vector<uint8_t>> members{member()};
+  const Status s = packs::write_pack(path, manifest, members);
+  EXPECT_TRUE(s.ok()) << s.to_string();
+  return path;
+}
+
 TEST(Loader, TunedKernelsOfLaterPacksReplaceEarlierOnes) {
   KernelLibrary library;
   const size_t before = library.kernels().size();
-  const std::string path = write(member(), "member.so");
-  packs::KernelEntry any = entry(), tuned = entry(), other = entry();
+  packs::KernelEntry tuned = entry(), other = entry();
   tuned.op = "dense mb1m1k8n8 src=u8 wei=s8 dst=u8";
   other.op = "dense mb1m1k8n9 src=u8 wei=s8 dst=u8";
-  ASSERT_TRUE(library.add_member(path, {any, tuned, other}).ok());
-  ASSERT_TRUE(library.add_member(path, {any, tuned}).ok());
-  EXPECT_EQ(library.kernels().size(), before + 4);  // two for any shape, one of each workload
+  const Status first = library.add_pack(write_test_pack({tuned}, "first.octpack"), Isa::portable);
+  ASSERT_TRUE(first.ok()) << first.to_string();
+  ASSERT_TRUE(library.add_pack(write_test_pack({other}, "other.octpack"), Isa::portable).ok());
+  EXPECT_EQ(library.kernels().size(), before + 2);
+  ASSERT_TRUE(library.add_pack(write_test_pack({tuned}, "second.octpack"), Isa::portable).ok());
+  EXPECT_EQ(library.kernels().size(), before + 2);
+  EXPECT_EQ(library.kernels().back().entry.op, tuned.op);
 }
 
 TEST(Loader, WrongEntriesAreRefusedAndAddNothing) {
