@@ -27,7 +27,8 @@ class Op final : public PreparedOp {
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
-  struct Job;  // one run(), what tasks see
+  struct Job;    // one run(), what tasks see
+  struct Frame;  // the buffers of one task
 
   [[nodiscard]] std::string_view family() const { return depthwise_ ? "depthwise" : zeros_ ? "dotz" : "dot"; }
   [[nodiscard]] Ask ask(std::string_view key, int64_t x, int64_t y) const;
@@ -50,6 +51,8 @@ class Op final : public PreparedOp {
   void sum_rows(Job& job, const Parallel& parallel) const;
   void pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const;
   void run_task(Job& job, size_t index) const;
+  [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
+  [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;
 
   Isa best_;
   OpSpec spec_;

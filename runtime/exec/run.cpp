@@ -189,86 +189,97 @@ void Op::pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const
   });
 }
 
+// The buffers of one task; what differs from part to part is set for each call.
+struct Op::Frame {
+  Buffer<5> src{kUInt, 8};
+  Buffer<4> wei{kInt, 8};
+  Buffer<1> bias{kInt, 32}, mult{kFloat, 32}, wzp{kInt, 32};
+  Buffer<2> rowsum{kInt, 32};
+  Buffer<3> dst;
+  int64_t batch = 0, x0 = 0, y0 = 0;
+
+  explicit Frame(int64_t dst_bytes) : dst(dst_bytes == 4 ? kInt : kUInt, static_cast<int>(dst_bytes) * 8) {}
+};
+
 void Op::run_task(Job& job, size_t index) const {
   const Choice& c = *job.c;
   const OpSpec& s = c.shaped;
-  const DotGeometry& d = geometry_;
   const auto i = static_cast<int64_t>(index), per_group = job.batches * c.blocks;
   const auto cut = static_cast<size_t>(i / per_group);
-  const int64_t b = job.first_batch + i % per_group / c.blocks, block = i % c.blocks;
-  const int64_t extent = c.along_y ? c.y : c.x;
+  const int64_t block = i % c.blocks, extent = c.along_y ? c.y : c.x;
   const int64_t from = block_start(extent, c.unit, c.blocks, block);
   const int64_t size = block_start(extent, c.unit, c.blocks, block + 1) - from;
-  const int64_t x0 = c.along_y ? 0 : from, xs = c.along_y ? c.x : size;
-  const int64_t y0 = c.along_y ? from : 0, ys = c.along_y ? size : c.y;
-  const bool dense = s.kind == OpKind::dense;
-  const int64_t step_x = dense ? job.src_x : s.sw * job.src_x, step_y = s.sh;
-
-  Buffer<5> src(kUInt, 8);
-  Buffer<4> wei(kInt, 8);
-  Buffer<1> bias(kInt, 32), mult(kFloat, 32), wzp(kInt, 32);
-  Buffer<2> rowsum(kInt, 32);
-  Buffer<3> dst(job.dst_bytes == 4 ? kInt : kUInt, static_cast<int>(job.dst_bytes) * 8);
-  dst.set(1, xs, job.dst_x);
-  dst.set(2, ys, job.dst_y);
-  rowsum.set(0, xs, 1);
-  rowsum.set(1, ys, c.x);
-  src.set(3, xs, step_x);
-
+  Frame f(job.dst_bytes);
+  f.batch = job.first_batch + i % per_group / c.blocks;
+  (c.along_y ? f.y0 : f.x0) = from;
+  const int64_t xs = c.along_y ? c.x : size, ys = c.along_y ? size : c.y;
+  const int64_t step_x = s.kind == OpKind::dense ? job.src_x : s.sw * job.src_x;
+  f.src.set(3, xs, step_x);
+  f.dst.set(1, xs, job.dst_x);
+  f.dst.set(2, ys, job.dst_y);
+  f.rowsum.set(0, xs, 1);
+  f.rowsum.set(1, ys, c.x);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
     const Part& part = c.parts[p];
-    const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
     const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
     const int64_t row = wide ? job.wide_y : job.origin_y, image = wide ? job.wide_n : job.origin_n;
-    const int64_t offset = b * image + y0 * step_y * row + x0 * step_x + part.src_channel;
-    src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
-    src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
-    src.set(4, ys, step_y * row);
-    src.set(2, depthwise_ ? s.kh : d.sy, s.dh * row);
-    bias.at(job.bias + part.table);
-    mult.at(tables_.as<float>() + table_length_ + part.table);
-    bias.set(0, part.channels, 1);
-    mult.set(0, part.channels, 1);
-    dst.set(0, part.channels, 1);
-    dst.at(job.dst + (b * job.dst_n + y0 * job.dst_y + x0 * job.dst_x + part.channel) * job.dst_bytes);
-    wei.at(job.wei + part.wei_offset);
-    int rc = 0;
-    if (depthwise_) {
-      const std::string& layout = kernel.entry.layout;
-      const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2;
-      const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))),
-                    groups = (s.kw + taps - 1) / taps;
-      src.set(0, part.channels, 1);
-      src.set(1, s.kw, s.dw * job.src_x);
-      const int at = taps == 1 ? 0 : 1;
-      wei.raw.dimensions = taps == 1 ? 3 : 4;
-      wei.raw.type.bits = taps == 2 ? 16 : 8;
-      if (taps > 1) wei.set(0, taps, 1);
-      wei.set(at, padded - part.channel, taps);
-      wei.set(at + 1, groups, taps * padded);
-      wei.set(at + 2, s.kh, taps * padded * groups);
-      rc = as<octile_depthwise_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &dst.raw);
-    } else {
-      const LayoutFacts& f = facts(part.layout);
-      src.set(0, d.words(f.quantum) * f.quantum, 1);
-      src.set(1, d.sx, s.dw * job.src_x);
-      wei.raw.type.bits = static_cast<uint8_t>(f.bytes * 8);
-      wei.set(0, f.quantum, 1);
-      wei.set(1, f.lanes, f.quantum);
-      wei.set(2, d.total_words(f.quantum), f.quantum * f.lanes);
-      wei.set(3, part.panels, d.total_words(f.quantum) * f.quantum * f.lanes);
-      if (zeros_) {
-        wzp.set(0, part.channels, 1);
-        wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
-        rowsum.at(job.rowsum + ((part.group * c.batch + b) * c.y + y0) * c.x + x0);
-        rc = as<octile_dotz_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &wzp.raw,
-                                           &rowsum.raw, &dst.raw);
-      } else {
-        rc = as<octile_dot_fn>(kernel.fn)(&src.raw, &wei.raw, &bias.raw, &mult.raw, lo_, hi_, dst_zp_, &dst.raw);
-      }
-    }
+    const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
+    f.src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
+    f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
+    f.src.set(2, s.kind == OpKind::dense ? 1 : s.kh, s.dh * row);
+    f.src.set(4, ys, s.sh * row);
+    f.bias.at(job.bias + part.table);
+    f.mult.at(tables_.as<float>() + table_length_ + part.table);
+    f.bias.set(0, part.channels, 1);
+    f.mult.set(0, part.channels, 1);
+    f.dst.set(0, part.channels, 1);
+    f.dst.at(job.dst + (f.batch * job.dst_n + f.y0 * job.dst_y + f.x0 * job.dst_x + part.channel) * job.dst_bytes);
+    f.wei.at(job.wei + part.wei_offset);
+    const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
     if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
   }
+}
+
+int Op::call_depthwise(const Job& job, Frame& f, const Part& part) const {
+  const OpSpec& s = job.c->shaped;
+  const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
+  const std::string& layout = kernel.entry.layout;
+  const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, at = taps == 1 ? 0 : 1;
+  const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))), groups = (s.kw + taps - 1) / taps;
+  f.src.set(0, part.channels, 1);
+  f.src.set(1, s.kw, s.dw * job.src_x);
+  f.wei.raw.dimensions = at + 3;
+  f.wei.raw.type.bits = taps == 2 ? 16 : 8;
+  if (taps > 1) f.wei.set(0, taps, 1);
+  f.wei.set(at, padded - part.channel, taps);
+  f.wei.set(at + 1, groups, taps * padded);
+  f.wei.set(at + 2, s.kh, taps * padded * groups);
+  return as<octile_depthwise_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_,
+                                            &f.dst.raw);
+}
+
+int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
+  const Choice& c = *job.c;
+  const DotGeometry& d = geometry_;
+  const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
+  const LayoutFacts& l = facts(part.layout);
+  const int64_t words = d.total_words(l.quantum);
+  f.src.set(0, d.words(l.quantum) * l.quantum, 1);
+  f.src.set(1, d.sx, c.shaped.dw * job.src_x);
+  f.wei.raw.type.bits = static_cast<uint8_t>(l.bytes * 8);
+  f.wei.set(0, l.quantum, 1);
+  f.wei.set(1, l.lanes, l.quantum);
+  f.wei.set(2, words, l.quantum * l.lanes);
+  f.wei.set(3, part.panels, words * l.quantum * l.lanes);
+  if (!zeros_) {
+    return as<octile_dot_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_,
+                                        &f.dst.raw);
+  }
+  f.wzp.set(0, part.channels, 1);
+  f.wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
+  f.rowsum.at(job.rowsum + ((part.group * c.batch + f.batch) * c.y + f.y0) * c.x + f.x0);
+  return as<octile_dotz_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_, &f.wzp.raw,
+                                       &f.rowsum.raw, &f.dst.raw);
 }
 
 }  // namespace octile::runtime
