@@ -33,7 +33,6 @@ class Planner {
   [[nodiscard]] const Graph::Value& graph(size_t v) const { return recipe_.graph.values[v]; }
   [[nodiscard]] const OpSpec& shaped(int node) const { return plan_.shapes.nodes[static_cast<size_t>(node)].spec; }
   [[nodiscard]] const NodeDesc& node(int i) const { return desc_.nodes[static_cast<size_t>(i)]; }
-  [[nodiscard]] bool used(size_t v) const { return graph(v).producer >= 0 || !graph(v).consumers.empty(); }
 
   // Does node i read value v as its activation?
   [[nodiscard]] bool activation(int i, size_t v) const {
