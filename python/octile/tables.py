@@ -24,7 +24,7 @@ def table(*columns, title=None):
 
 
 def show(result):
-    Console(width=None if Console().is_terminal else 160).print(result)
+    Console(width=None if Console().is_terminal else 1000).print(result)
 
 
 def tuned(summary, log):
@@ -84,7 +84,7 @@ def explained(model, decisions, show_all):
     )
     for node in computing:
         for i, kernel in enumerate(node["kernels"]):
-            first = (node["name"], node["op"]) if i == 0 else ("", "")
+            first = (node["name"], node["op"].partition(' n"')[0]) if i == 0 else ("", "")
             result.add_row(*first, kernel["kernel"], kernel["target"], kernel["reason"])
     if computing:
         show(result)

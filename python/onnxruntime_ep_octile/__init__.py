@@ -34,7 +34,9 @@ def get_library_path() -> str:
     if found:
         names = ", ".join(path.name for path in found)
         raise RuntimeError(f"{_HERE} holds several plugin libraries ({names}): reinstall onnxruntime-ep-octile")
-    raise RuntimeError(f"no plugin library in {_HERE}: reinstall onnxruntime-ep-octile, or build the octile_product target")
+    raise RuntimeError(
+        f"no plugin library in {_HERE}: reinstall onnxruntime-ep-octile, or build the octile_product target"
+    )
 
 
 def _of_build_tree():

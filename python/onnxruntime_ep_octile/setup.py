@@ -8,7 +8,7 @@ import os
 import pathlib
 import shutil
 
-from setuptools import setup
+from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 
@@ -18,7 +18,15 @@ ARTIFACTS = ("bin/libonnxruntime_providers_octile.so", "bin/octile-default.octpa
 PLATFORM = "manylinux_2_36_x86_64"  # Debian 12's C library, which the library is built against
 
 
+class BinaryDistribution(Distribution):
+    def has_ext_modules(self):
+        return True
+
+
 class BuildWithArtifacts(build_py):
+    def find_package_modules(self, package, package_dir):
+        return [m for m in super().find_package_modules(package, package_dir) if m[1] != "setup"]
+
     def run(self):
         super().run()
         for name in ARTIFACTS:
@@ -30,10 +38,6 @@ class BuildWithArtifacts(build_py):
 
 
 class PlatformWheel(bdist_wheel):
-    def finalize_options(self):
-        super().finalize_options()
-        self.root_is_pure = False
-
     def get_tag(self):
         return "py3", "none", PLATFORM
 
@@ -41,5 +45,6 @@ class PlatformWheel(bdist_wheel):
 setup(
     packages=["onnxruntime_ep_octile"],
     package_dir={"onnxruntime_ep_octile": "."},
+    distclass=BinaryDistribution,
     cmdclass={"build_py": BuildWithArtifacts, "bdist_wheel": PlatformWheel},
 )
