@@ -29,12 +29,15 @@ def show(result):
 
 def tuned(summary, log):
     result = table("default us>", "x count>", "speedup>", "trials>", "workload", "choice")
-    for task in summary.get("tasks", []):
+    measured = [task for task in summary.get("tasks", []) if task["trials"]]
+    for task in measured:
         ratio = task["ratio"] or 1
         numbers = [f"{task['default_us']:.1f}", str(task["count"]), f"{1 / ratio:.2f}x", str(task["trials"])]
         result.add_row(*numbers, task["task"], task["choice"])
-    if summary.get("tasks"):
+    if measured:
         show(result)
+    if waiting := len(summary.get("tasks", [])) - len(measured):
+        click.echo(f"{waiting} more workloads wait for their turn: run the same command again to go on")
     done, ok = summary.get("trials", 0), summary.get("ok", 0)
     click.echo(f"{done} candidates measured, {ok} right; model {summary.get('gain', 1):.2f}x the default")
     click.echo(f"records are in {log}; next: octile pack --log {log} -o model.octpack")

@@ -25,7 +25,7 @@ def get_ep_names() -> list[str]:
 
 
 def get_library_path() -> str:
-    """The plugin library beside this file or, in a checkout, the one its build made; the default pack lies beside it."""
+    """The plugin library beside this file or, in a checkout, the one its build made; the default pack is there."""
     found = sorted(_HERE.glob("libonnxruntime_providers_octile*"))
     if not found:
         found = _of_build_tree()
