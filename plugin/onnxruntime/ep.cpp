@@ -10,7 +10,7 @@
 namespace octile::ort {
 namespace {
 
-constexpr int kFirstWithSubgraphs = 24;  // before it, fused nodes in two branches of an If collide
+constexpr int kFirstWithSubgraphs = 24;  // before it, fused nodes of two graphs get the same name and collide
 
 using plugin::HostGraph;
 using plugin::HostNode;
@@ -85,10 +85,9 @@ Ep::Ep(const Host& host, const Log& log, Options options, Kernels kernels, std::
 Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
   OCTILE_ASSIGN_OR_RETURN(const ReadGraph read, read_graph(host_, graph));
   if (!read.in_subgraph && !read.graph.name.empty()) net_ = read.graph.name;
-  const bool old_subgraph = read.in_subgraph && host_.minor_version() < kFirstWithSubgraphs;
-  const Partition partition = !kernels_.usable ? leave_all(read.graph, Reason::no_kernels)
-                              : old_subgraph   ? leave_all(read.graph, Reason::subgraph_on_old_host)
-                                               : plugin::partition(read.graph);
+  const std::string key = graph_key(read.graph, read.in_subgraph);
+  const Partition partition = decide(read, key);
+  if (!partition.groups.empty()) claimed_ = key;
   FusionOptions fusion;
   fusion.drop_constant_initializers = true;  // weights are packed into our own layout; the host may free its own
   for (const plugin::Group& group : partition.groups) {
@@ -98,10 +97,17 @@ Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
   }
   log_partition(read.graph, partition);
   if (reports_ != nullptr) {
-    const Status st = reports_->add_partition(graph_key(read.graph, read.in_subgraph), read.graph, partition);
+    const Status st = reports_->add_partition(key, read.graph, partition);
     if (!st.ok()) log_.warning(st.message());
   }
   return {};
+}
+
+Partition Ep::decide(const ReadGraph& read, const std::string& key) const {
+  if (!kernels_.usable) return leave_all(read.graph, Reason::no_kernels);
+  const bool second = read.in_subgraph || (!claimed_.empty() && claimed_ != key);
+  if (second && host_.minor_version() < kFirstWithSubgraphs) return leave_all(read.graph, Reason::subgraph_on_old_host);
+  return plugin::partition(read.graph);
 }
 
 Status Ep::compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeInfo*& out) const {

@@ -12,6 +12,7 @@
 #include "plugin/onnxruntime/options.h"
 #include "plugin/onnxruntime/ort_abi.h"
 #include "plugin/onnxruntime/reports.h"
+#include "plugin/partition/partition.h"
 
 namespace octile::ort {
 
@@ -24,6 +25,7 @@ class Ep : public OrtEp {
  private:
   [[nodiscard]] Status claim(const OrtGraph* graph, OrtSupportInfo* support);
   [[nodiscard]] Status compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeInfo*& out) const;
+  [[nodiscard]] plugin::Partition decide(const ReadGraph& read, const std::string& key) const;
   void log_partition(const plugin::HostGraph& graph, const plugin::Partition& partition) const;
 
   Host host_;
@@ -31,6 +33,7 @@ class Ep : public OrtEp {
   Options options_;
   Kernels kernels_;
   std::shared_ptr<Reports> reports_;  // null: nobody asked
+  std::string claimed_;               // on hosts that can have one: the graph with claims
   std::string net_ = "model";         // the name of the outermost graph, for op lines
 };
 

@@ -59,7 +59,7 @@ class GraphReader {
     }
     const OrtNode* parent = nullptr;
     OCTILE_RETURN_IF_ERROR(host_(Graph_GetParentNode, graph, &parent));
-    out_.in_subgraph = parent != nullptr;
+    out_.in_subgraph = parent != nullptr;  // 1.23 says nothing here; a value from outside says it too
     return {};
   }
 
@@ -103,6 +103,9 @@ class GraphReader {
     if (out_.graph.values.size() == known) return {};
     HostValue& v = out_.graph.values[index];
     OCTILE_RETURN_IF_ERROR(read_type(info, v));
+    bool outer = false;
+    OCTILE_RETURN_IF_ERROR(host_(ValueInfo_IsFromOuterScope, info, &outer));
+    out_.in_subgraph = out_.in_subgraph || outer;
     OCTILE_RETURN_IF_ERROR(host_(ValueInfo_IsConstantInitializer, info, &v.constant));
     return v.constant ? read_constant(info, v) : Status();
   }

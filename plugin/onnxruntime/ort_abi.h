@@ -100,6 +100,7 @@ inline constexpr StatusSlot<289, const OrtValueInfo*, const char**> GetValueInfo
 inline constexpr StatusSlot<290, const OrtValueInfo*, const OrtTypeInfo**> GetValueInfoTypeInfo;
 inline constexpr StatusSlot<326, const OrtValueInfo*, const OrtValue**> ValueInfo_GetInitializerValue;
 inline constexpr StatusSlot<331, const OrtValueInfo*, bool*> ValueInfo_IsConstantInitializer;
+inline constexpr StatusSlot<332, const OrtValueInfo*, bool*> ValueInfo_IsFromOuterScope;
 
 inline constexpr StatusSlot<333, const OrtGraph*, const char**> Graph_GetName;
 inline constexpr StatusSlot<334, const OrtGraph*, const char**> Graph_GetModelPath;

@@ -1,0 +1,116 @@
+"""The built plugin inside pip's ONNX Runtime.
+
+In:  the library named by $OCTILE_PLUGIN, or the one onnxruntime_ep_octile finds.  Out: fixtures that open sessions.
+Not here: models (nets.py).  Everything is skipped, with a reason, where the plugin is not built.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(pathlib.Path(__file__).parent), str(ROOT / "python")]
+EP = "OctileExecutionProvider"
+FULL = ("session.disable_cpu_ep_fallback", "1")  # creation fails unless every node is ours
+
+
+def library_path():
+    if "OCTILE_PLUGIN" in os.environ:
+        return os.environ["OCTILE_PLUGIN"]
+    import onnxruntime_ep_octile
+
+    return onnxruntime_ep_octile.get_library_path()
+
+
+@pytest.fixture(scope="session")
+def library():
+    try:
+        path = pathlib.Path(library_path())
+    except (ImportError, RuntimeError) as error:
+        pytest.skip(f"the plugin is not built: {error}")
+    if not path.is_file():
+        pytest.skip(f"{path}: the plugin is not built")
+    ort.set_default_logger_severity(3)
+    ort.register_execution_provider_library("octile", str(path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def devices(library):
+    return [d for d in ort.get_ep_devices() if d.ep_name == EP][:1]
+
+
+@pytest.fixture(scope="session")
+def default_pack(library):
+    return library.parent / "octile-default.octpack"
+
+
+@pytest.fixture
+def open_session(devices):
+    """open_session(model or path, options, full=, threads=, level=, entries=): a session on the plugin."""
+
+    def open_one(model, options=None, full=False, threads=1, level=None, entries=(), severity=3):
+        settings = ort.SessionOptions()
+        settings.log_severity_level = severity
+        settings.intra_op_num_threads = threads
+        if level is not None:
+            settings.graph_optimization_level = level
+        for key, value in [*entries, *([FULL] if full else [])]:
+            settings.add_session_config_entry(key, value)
+        settings.add_provider_for_devices(devices, {k: str(v) for k, v in (options or {}).items()})
+        return ort.InferenceSession(model if isinstance(model, bytes) else str(model), settings)
+
+    return open_one
+
+
+@pytest.fixture(params=["portable", "host"])
+def target(request, default_pack):
+    """Each test runs with portable C and, where a default pack lies beside the plugin, with this machine's kernels."""
+    if request.param == "host" and not default_pack.is_file():
+        pytest.skip(f"{default_pack}: not built")
+    return {"target": request.param}
+
+
+@pytest.fixture
+def check(open_session, target):
+    """check(net, extents…, full=): the plugin's answers are the oracle's, bit for bit."""
+
+    def run(net, full=True, options=None, runs=({},), **settings):
+        session = open_session(net.model().SerializeToString(), {**target, **(options or {})}, full, **settings)
+        for extents in runs:
+            feeds = net.feeds(**extents)
+            got = session.run(None, feeds)
+            for output, actual, wanted in zip(net.outputs, got, net.expected(feeds), strict=True):
+                assert actual.dtype == wanted.dtype
+                np.testing.assert_array_equal(actual, wanted, err_msg=f"{output.name} at {extents}")
+        return session
+
+    return run
+
+
+@pytest.fixture
+def decisions(open_session, target, tmp_path):
+    """decisions(model) -> what the plugin says it did, without a run."""
+
+    def read(model, **settings):
+        path = tmp_path / "explain.json"
+        session = open_session(model, {**target, "explain": path}, **settings)
+        del session
+        return json.loads(path.read_text())
+
+    return read
+
+
+def cpu_session(model, level=None):
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 3
+    settings.intra_op_num_threads = 1
+    if level is not None:
+        settings.graph_optimization_level = level
+    model = model if isinstance(model, bytes) else str(model)
+    return ort.InferenceSession(model, settings, providers=["CPUExecutionProvider"])
