@@ -145,7 +145,7 @@ void Space::set_values() {
   numbers_[0] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 28};
   numbers_[1] = {1, 2, 3, 4};
   const int step = std::max(facts_.panel, facts_.lanes);
-  for (int columns = 1; columns <= (facts_.registers > 16 ? 6 : 3); ++columns) numbers_[2].push_back(step * columns);
+  for (int columns : {1, 2, 3, 4, 5, 6, 8, 12}) numbers_[2].push_back(step * columns);
   numbers_[3] = {1, 2, 3, 4, 6, 8};
   orders_ = {"xyn", "xny", "yxn", "ynx", "nxy", "nyx"};
 }
@@ -159,6 +159,7 @@ Candidate Space::at(const Point& point) const {
   c.tn = numbers_[2][point[2]];
   c.uk = numbers_[3][point[3]];
   c.order = orders_[point[4]];
+  c.tail = c.tn > facts_.n / facts_.panel * facts_.panel;  // reaches into the last, partial panel
   return c;
 }
 
@@ -218,8 +219,10 @@ Status Space::check(const Candidate& cand) const {
   if (std::ranges::find(orders_, cand.order) == orders_.end()) {
     return {Code::invalid_argument, "values: order=" + cand.order + " is not a value of this space"};
   }
-  if (cand.kx != 0 || cand.ky != 0 || cand.st != 0 || cand.tail) {
-    return {Code::invalid_argument, "values: kxy, st and tail do not belong to this space"};
+  if (cand != at(point_of(cand))) {
+    return {Code::invalid_argument,
+            "values: kxy and st do not belong to this space, tail=y exactly where the tile "
+            "reaches into a partial panel"};
   }
   for (const Constraint& c : constraints()) {
     if (!c.holds(facts_, cand)) return {Code::invalid_argument, c.name + ": does not hold: " + c.meaning};

@@ -37,7 +37,7 @@ void catch_signals() {
   action.sa_handler = on_signal;
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
   action.sa_handler = SIG_IGN;
-  sigaction(SIGPIPE, &action, nullptr);
+  sigaction(SIGPIPE, &action, nullptr);  // whoever reads our progress may leave; the search goes on
 }
 
 class SystemClock final : public Clock {

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,14 @@ struct Pipe {
   [[nodiscard]] bool open() {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return false;
+    read_end = ends[0];
+    write_end = ends[1];
+    return true;
+  }
+  // A pair of sockets: writing to one whose reader is gone is an error, not a signal.
+  [[nodiscard]] bool open_quiet() {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
     read_end = ends[0];
     write_end = ends[1];
     return true;
@@ -86,7 +95,7 @@ bool drain(int fd, std::string& text) {
 
 // Writes what the child takes; false when there is nothing left to say or nobody listens.
 bool feed(int fd, const std::string& text, size_t& offset) {
-  const ssize_t put = write(fd, text.data() + offset, text.size() - offset);
+  const ssize_t put = send(fd, text.data() + offset, text.size() - offset, MSG_NOSIGNAL);
   if (put < 0) return errno == EINTR || errno == EAGAIN;
   offset += static_cast<size_t>(put);
   return offset < text.size();
@@ -176,7 +185,7 @@ ChildResult run_child(const std::vector<std::string>& argv, const std::string& s
                       const std::atomic<bool>* stop) {
   ChildResult result;
   Pipe in, out, err;
-  if (argv.empty() || !in.open() || !out.open() || !err.open()) {
+  if (argv.empty() || !in.open_quiet() || !out.open() || !err.open()) {
     result.code = argv.empty() ? EINVAL : errno;
     return result;
   }

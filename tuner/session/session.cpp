@@ -145,12 +145,12 @@ void Session::close_if_done(size_t task) {
   }
 }
 
-bool Session::out_of_time() const {
+bool Session::out_of_time(double more_s) const {
   if (options_.budget_s <= 0) return false;
   double open_finals = 0;
   for (size_t i = 0; i < tasks_.size(); ++i) open_finals += wants_final(i) ? 1 : 0;
   const double reserve = std::min(0.25 * options_.budget_s, open_finals * final_cost_s_);
-  return clock_->seconds() - start_s_ >= options_.budget_s - reserve;
+  return clock_->seconds() - start_s_ + more_s >= options_.budget_s - reserve;
 }
 
 Event Session::event(Event::Kind kind, size_t task) const {
@@ -278,7 +278,9 @@ Status Session::run_batch(size_t task, const std::atomic<bool>& stop) {
   const Task& t = tasks_[task];
   std::vector<BuildRequest> requests;
   for (Candidate& c : strategies_[task].propose(count)) requests.push_back({t.op, t.target, std::move(c)});
+  const double began = clock_->seconds();
   const std::vector<BuildResult> built = builder_->build(requests, stop);
+  batch_build_s_ = clock_->seconds() - began;
   const Status status = measure_batch(task, requests, built, stop);
   for (const BuildResult& b : built) {
     if (b.outcome == BuildResult::Outcome::ok) builder_->discard(b.artifact);
@@ -316,17 +318,17 @@ Status Session::run_final(size_t task, const std::atomic<bool>& stop) {
   OCTILE_RETURN_IF_ERROR(build_default(task, stop));
   if (!defaults_.contains(task)) return {};
   for (const Contender& contender : std::vector<Contender>(states_[task].contenders)) {
+    const double began = clock_->seconds();
     const BuildRequest request{t.op, t.target, contender.cand};
     const BuildResult built = builder_->build({&request, 1}, stop).at(0);
     if (built.outcome == BuildResult::Outcome::unavailable) return {Code::io_error, built.reason};
     if (built.outcome != BuildResult::Outcome::ok) return {};
-    const double began = clock_->seconds();
     const Measurement m =
         runner_->measure({t.op, t.target, built.artifact, defaults_.at(task), options_.seed + 1, options_.final}, stop);
     builder_->discard(built.artifact);
     if (m.outcome == Measurement::Outcome::unavailable) return {Code::io_error, m.reason};
     if (m.outcome == Measurement::Outcome::stopped) return {};
-    final_cost_s_ = std::max(0.05, clock_->seconds() - began);
+    final_cost_s_ = 1.2 * (clock_->seconds() - began);
     const Record record = measured_record(task, contender.cand, m, Phase::final);
     if (record.verdict != Verdict::ok || beats(record.ratio(), record.noise)) {
       OCTILE_RETURN_IF_ERROR(append(record, Event::Kind::final, task));
@@ -363,7 +365,7 @@ Status Session::run(const std::atomic<bool>& stop) {
     if (states_[i].closed) scheduler_->close(i);
     close_if_done(i);
   }
-  while (!stop.load() && !out_of_time()) {
+  while (!stop.load() && !out_of_time(batch_build_s_)) {
     const std::optional<size_t> task = scheduler_->next();
     if (!task.has_value()) break;
     const double before = time_in_model(*task);

@@ -131,7 +131,8 @@ class Session {
   void close_if_done(size_t task);
   void drop_contender(size_t task, const Candidate& cand);
   [[nodiscard]] bool wants_final(size_t task) const;
-  [[nodiscard]] bool out_of_time() const;  // for trials: the final runs still have theirs
+  // For trials: the final runs keep their share. `more_s`: what is about to be spent.
+  [[nodiscard]] bool out_of_time(double more_s = 0) const;
   [[nodiscard]] double time_in_model(size_t task) const;
   [[nodiscard]] Event event(Event::Kind kind, size_t task) const;
 
@@ -146,7 +147,7 @@ class Session {
   std::vector<Strategy> strategies_;
   std::unique_ptr<Scheduler> scheduler_;
   std::map<size_t, Artifact> defaults_;  // built in this session
-  double start_s_ = 0, final_cost_s_ = 0.5;
+  double start_s_ = 0, final_cost_s_ = 1.0, batch_build_s_ = 0;
   int new_trials_ = 0, failed_trials_ = 0;
 };
 

@@ -7,7 +7,7 @@
 namespace octile::tuner {
 namespace {
 
-constexpr size_t kElite = 12;    // parents kept
+constexpr size_t kElite = 8;     // parents kept
 constexpr size_t kFounders = 6;  // measured before children are made
 constexpr size_t kPool = 16;     // random draws of which the best predicted one is taken
 constexpr int kAttempts = 24;    // tries to make an unseen child
@@ -46,8 +46,8 @@ std::vector<Candidate> Strategy::propose(size_t count) {
 
 // The better the rank the likelier.
 const Candidate& Strategy::parent() {
-  const size_t a = rng_() % elite_.size(), b = rng_() % elite_.size();
-  return elite_[std::min(a, b)].cand;
+  const size_t a = rng_() % elite_.size(), b = rng_() % elite_.size(), c = rng_() % elite_.size();
+  return elite_[std::min({a, b, c})].cand;
 }
 
 std::optional<Candidate> Strategy::draw() {
