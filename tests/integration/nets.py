@@ -191,7 +191,8 @@ class Net:
 
     # Ops. `form`: qdq, qlinear or integer.
     def conv(self, x, ic, oc, kernel=(3, 3), strides=None, pads=None, dilations=None, groups=1, form="qdq",
-             wei="int8", dst=None, dst_zp=None, per_channel=True, wei_zp=0, bias="dequantized", clamp=None):  # fmt: skip
+             wei="int8", dst=None, dst_zp=None, per_channel=True, wei_zp=0, bias="dequantized",
+             clamp=None):  # fmt: skip
         rank = len(kernel)
         strides, dilations = strides or (1,) * rank, dilations or (1,) * rank
         pads = pads if pads is not None else tuple(k // 2 for k in kernel) * 2

@@ -1,0 +1,235 @@
+"""Options, packs good and bad, reports, threads: nothing a user sets can break a session.
+
+In:  options as users write them.  Out: sessions that answer rightly, files, lines in the log.
+Not here: the ops themselves.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from conftest import ROOT, library_path
+from nets import Net
+
+
+def small_net(seed=1):
+    net = Net(seed)
+    net.output(net.dequantize(net.conv(net.quantize(net.float_input(["N", 3, 8, 8]), "uint8"), 3, 8)))
+    return net
+
+
+def logged(options, library, severity=2):
+    """The host's log lines of a session in a process of its own (the log goes to its stderr)."""
+    net = small_net()
+    feeds = net.feeds(N=1)
+    code = f"""
+import sys, numpy as np, onnxruntime as ort
+ort.set_default_logger_severity(3)
+ort.register_execution_provider_library("octile", {str(library)!r})
+settings = ort.SessionOptions()
+settings.log_severity_level = {severity}
+settings.add_provider_for_devices([d for d in ort.get_ep_devices() if d.ep_name.startswith("Octile")][:1], {options!r})
+session = ort.InferenceSession({net.model().SerializeToString()!r}, settings)
+x = np.array({next(iter(feeds.values())).tolist()!r}, np.float32)
+y = session.run(None, {{{next(iter(feeds))!r}: x}})[0]
+np.save(sys.argv[1], y)
+"""
+    return code, net, feeds
+
+
+@pytest.fixture
+def run_logged(tmp_path, library):
+    def run(options, severity=2, plugin=None):
+        code, net, feeds = logged(options, plugin or library, severity)
+        script = tmp_path / "session.py"
+        script.write_text(code)
+        answer = tmp_path / "y.npy"
+        done = subprocess.run([sys.executable, script, answer], capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr[-2000:]
+        np.testing.assert_array_equal(np.load(answer), net.expected(feeds)[0])
+        return "\n".join(line for line in done.stderr.splitlines() if "octile:" in line)
+
+    return run
+
+
+def test_why_nodes_are_left_is_logged(run_logged):
+    assert "took 7 of 7 nodes in 1 regions" in run_logged({"target": "portable"}, severity=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"threads": "many"}, "option threads: 'many' is not a number"),
+        ({"threads": "0"}, "option threads: '0' is not a number"),
+        ({"threads": "99999999999999999999"}, "is not a number"),
+        ({"target": "pdp11"}, "unknown target 'pdp11'; known: host, portable"),
+        ({"threds": "1"}, "unknown option 'threds'; known: pack, target, threads"),
+        ({"explain": "/no/such/folder/x.json"}, "option explain: /no/such/folder"),
+        ({"log_workloads": "/no/such/folder/x.txt"}, "option log_workloads: /no/such/folder"),
+        ({"pack": "/no/such.octpack"}, "pack /no/such.octpack is not used"),
+    ],
+)
+def test_bad_options_are_named(run_logged, options, complaint):
+    assert complaint in run_logged({"target": "portable", **options})
+
+
+def test_without_any_pack_nothing_is_taken(run_logged, library, tmp_path):
+    alone = shutil.copy(library, tmp_path / library.name)
+    text = run_logged({}, severity=1, plugin=alone)
+    assert "octile-default.octpack: reinstall onnxruntime-ep-octile" in text
+    assert "took 0 of 7 nodes" in text
+    assert "no usable kernel pack" in text
+
+
+DAMAGES = {
+    "empty": lambda data: b"",
+    "text": lambda data: b"this is not a pack\n" * 1000,
+    "first byte": lambda data: flipped(data, 0),
+    "manifest size": lambda data: flipped(data, 10),
+    "manifest": lambda data: flipped(data, 60),
+    "cut in the manifest": lambda data: data[:1000],
+    "cut in the middle": lambda data: data[: len(data) // 2],
+    "cut at the end": lambda data: data[:-5000],
+    "every member": lambda data: data[:4096] + bytes(b ^ 1 for b in data[4096:]),
+}
+
+
+def flipped(data, at):
+    return data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_packs(run_logged, library, default_pack, tmp_path, damage):
+    if not default_pack.is_file():
+        pytest.skip(f"{default_pack}: not built")
+    bad = tmp_path / "bad.octpack"
+    bad.write_bytes(DAMAGES[damage](default_pack.read_bytes()))
+    text = run_logged({"pack": str(bad)}, severity=1)
+    assert f"pack {bad} is not used" in text
+    assert "took 7 of 7" in text  # by the default pack
+    # Where the default pack itself is the damaged one, the host runs the model without us.
+    alone = shutil.copy(library, tmp_path / library.name)
+    shutil.copy(bad, tmp_path / "octile-default.octpack")
+    text = run_logged({}, severity=1, plugin=alone)
+    assert "octile-default.octpack is not used" in text
+    assert "took 0 of 7" in text
+
+
+def test_several_packs(run_logged, default_pack, tmp_path):
+    if not default_pack.is_file():
+        pytest.skip(f"{default_pack}: not built")
+    copy = shutil.copy(default_pack, tmp_path / "copy.octpack")
+    assert "is not used" not in run_logged({"pack": f"{copy}:{default_pack}"}, severity=1)
+    text = run_logged({"pack": f"{copy}:/no/such:{default_pack}:"}, severity=1)
+    assert text.count("is not used") == 1
+
+
+def test_explain(open_session, target, tmp_path):
+    path = tmp_path / "explain.json"
+    net = small_net()
+    session = open_session(net.model().SerializeToString(), {**target, "explain": path, "threads": 1})
+    report = json.loads(path.read_text())
+    assert (report["nodes_taken"], report["nodes_total"]) == (7, 7)
+    assert not any("kernels" in n for n in report["nodes"])  # no shape is known yet
+    for extent in (1, 2, 1):
+        session.run(None, net.feeds(N=extent))
+    conv = next(n for n in json.loads(path.read_text())["nodes"] if n["op_type"] == "Conv")
+    assert conv["op"].startswith("conv2d mb2")
+    assert [s["op"].split("g1")[0] for s in conv["shapes"]] == ["conv2d mb1", "conv2d mb2"]
+    assert conv["kernels"][0]["kernel"] and conv["kernels"][0]["target"] and conv["kernels"][0]["reason"]
+
+
+def test_explain_knows_static_shapes_before_the_first_run(decisions):
+    net = Net(2)
+    net.output(net.conv(net.code_input([1, 3, 8, 8], "uint8"), 3, 8))
+    conv = next(n for n in decisions(net.model().SerializeToString())["nodes"] if n["op_type"] == "Conv")
+    assert conv["kernels"]
+
+
+def test_log_workloads(open_session, target, tmp_path):
+    path = tmp_path / "workloads.txt"
+    net = Net(3)
+    x = net.quantize(net.float_input(["N", 8, 8, 8]), "int8")
+    for _ in range(3):
+        x = net.conv(x, 8, 8, dst_zp=x.zp)
+    net.output(net.dequantize(x))
+    options = {**target, "log_workloads": path}
+    session = open_session(net.model().SerializeToString(), options)
+    assert not path.exists()
+    for extent in (1, 1, 4, 1):
+        session.run(None, net.feeds(N=extent))
+    lines = path.read_text().splitlines()
+    assert [line.split("g1")[0] for line in lines] == ["conv2d mb1", "conv2d mb4"]
+    assert all(line.endswith('*3"') and ' n"net:Conv' in line for line in lines), lines
+    open_session(net.model().SerializeToString(), options).run(None, net.feeds(N=1))
+    assert len(path.read_text().splitlines()) == 3  # another session appends
+
+
+def test_one_session_in_many_threads(open_session, target):
+    net = small_net()
+    session = open_session(net.model().SerializeToString(), target, full=True, threads=2)
+    feeds = [net.feeds(N=1 + i % 3) for i in range(8)]
+    wanted = [net.expected(f)[0] for f in feeds]
+    wrong = []
+
+    def work(i):
+        for _ in range(40):
+            if not np.array_equal(session.run(None, feeds[i])[0], wanted[i]):
+                wrong.append(i)
+
+    pool = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in pool:
+        thread.start()
+    for thread in pool:
+        thread.join()
+    assert not wrong
+
+
+def test_many_sessions(open_session, target):
+    nets = [small_net(seed) for seed in range(6)]
+    sessions = [open_session(net.model().SerializeToString(), {**target, "threads": i + 1}, threads=1 + i % 3)
+                for i, net in enumerate(nets)]  # fmt: skip
+    for _ in range(2):
+        for net, session in zip(nets, sessions, strict=True):
+            feeds = net.feeds(N=2)
+            np.testing.assert_array_equal(session.run(None, feeds)[0], net.expected(feeds)[0])
+        sessions = sessions[::-1]
+        nets = nets[::-1]
+
+
+def test_a_failed_run_leaves_the_session_alive(open_session, target):
+    """A shape the model cannot take: an error that names the node, then business as usual."""
+    net = Net(4)
+    net.output(net.conv(net.code_input(["N", 3, "H", "W"], "uint8"), 3, 4, kernel=(3, 3), pads=(0, 0, 0, 0)))
+    session = open_session(net.model().SerializeToString(), target, full=True)
+    for _ in range(3):
+        with pytest.raises(Exception, match="Conv"):
+            session.run(None, net.feeds(N=1, H=2, W=2))
+        feeds = net.feeds(N=1, H=5, W=4)
+        np.testing.assert_array_equal(session.run(None, feeds)[0], net.expected(feeds)[0])
+
+
+def test_the_package(library, monkeypatch, tmp_path):
+    """onnxruntime_ep_octile: names, and exactly one library or a clear error."""
+    code = (
+        "import onnxruntime_ep_octile as ep; print(ep.get_ep_name(), ep.get_ep_names()); print(ep.get_library_path())"
+    )
+    folder = tmp_path / "onnxruntime_ep_octile"
+    folder.mkdir()
+    shutil.copy(ROOT / "python/onnxruntime_ep_octile/__init__.py", folder)
+
+    def run():
+        return subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+
+    assert "reinstall onnxruntime-ep-octile, or build" in run().stderr
+    shutil.copy(library, folder / library.name)
+    assert run().stdout.split() == [
+        "OctileExecutionProvider", "['OctileExecutionProvider']", str(folder / library.name)
+    ]  # fmt: skip
+    shutil.copy(library, folder / library.name.replace(".so", ".1.so"))
+    assert "several plugin libraries" in run().stderr
+    assert library_path()
