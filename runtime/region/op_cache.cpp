@@ -25,7 +25,7 @@ uint64_t hash_bytes(const uint8_t* data, size_t size, uint64_t seed, uint64_t fa
 
 template <class T>
 void append(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof value);
+  key.append(reinterpret_cast<const char*>(&value), sizeof value);  // NOLINT(bugprone-sizeof-expression)
 }
 
 template <class T>

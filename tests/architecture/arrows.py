@@ -158,7 +158,7 @@ def check_opening(path, text):
             yield f"{path}: empty file"
         return
     hash_comments = path.endswith((".py", ".sh", ".cmake", "CMakeLists.txt"))
-    opening = ("#", '"""', 'r"""') if hash_comments else ("//", "/*")
+    opening = ("#", '"""', 'r"""') if hash_comments else ("//", "/*", "#") if path.endswith(".ld") else ("//", "/*")
     if not lines[0].lstrip().startswith(opening):
         yield f"{path}:1: a file opens with a comment: what for, in and out, what not"
     elif path.endswith((".h", ".hpp")) and place_of(path) in ALLOWED:
