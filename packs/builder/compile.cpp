@@ -43,6 +43,8 @@ Result<KernelEntry> read_entry(const std::string& path) {
   return parse_kernel(json, path);
 }
 
+}  // namespace
+
 Status check_line(const std::string& line) {
   if (std::count(line.begin(), line.end(), '|') != 2) {
     return {Code::invalid_argument, "expected 'target | op | candidate', found '" + line + "'"};
@@ -51,8 +53,6 @@ Status check_line(const std::string& line) {
   if (!desc.ok()) return desc.status();
   return (*desc)->isa == Isa::portable ? Status(Code::invalid_argument, "portable kernels are not packed") : Status();
 }
-
-}  // namespace
 
 Result<std::vector<Request>> read_list(const std::string& path) {
   OCTILE_ASSIGN_OR_RETURN(const std::string text, read_text_file(path));
@@ -71,7 +71,7 @@ Result<std::vector<Request>> read_list(const std::string& path) {
     if (const auto [at, fresh] = seen.emplace(line, number); !fresh) {
       return Status(Code::invalid_argument, origin + ": the same kernel as line " + std::to_string(at->second));
     }
-    requests.push_back({line, origin, 0});
+    requests.push_back({line, origin, Source::list, 0});
   }
   if (requests.empty()) return Status(Code::invalid_argument, path + ": lists no kernel");
   return requests;

@@ -16,11 +16,17 @@
 
 namespace octile::packs {
 
+enum class Source : uint8_t { list, log };
+
 struct Request {
   std::string line;    // what kernelc is asked
   std::string origin;  // "default.list:12": what errors name
-  double us = 0;       // measured time, if the line comes from a log
+  Source source = Source::list;
+  double us = 0;  // measured time, if the line comes from a log
 };
+
+// Three fields, a target that can be packed; the rest is for kernelc to judge.
+[[nodiscard]] Status check_line(const std::string& line);
 
 // The kernels of a list file: one request a line, # starts a comment line. Errors name file and line.
 [[nodiscard]] Result<std::vector<Request>> read_list(const std::string& path);

@@ -28,7 +28,7 @@ struct Contents {
 
 // Adds `more` to `base`. Equal members are kept once; for the same workload the kernels of `more` win.
 void merge_contents(Contents& base, Contents more);
-// Drops what is not for one of the targets; a name no kernel is for is an error.
+// Drops what is not for one of the targets; no names keep all.
 [[nodiscard]] Status keep_targets(Contents& contents, const std::vector<std::string>& names);
 
 }  // namespace octile::packs

@@ -3,17 +3,10 @@
 // Not here: atomic replacement of results (format/atomic_file.h).
 #include "packs/builder/tools.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -21,49 +14,11 @@
 #include <sstream>
 #include <utility>
 
+#include "tuner/process/child.h"
+
 namespace octile::packs {
 
 namespace fs = std::filesystem;
-namespace {
-
-constexpr size_t kOutputLimit = 1 << 20;
-
-std::string head_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kOutputLimit, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  return text;
-}
-
-std::string last_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  const size_t newline = text.rfind('\n');
-  return newline == std::string::npos ? text : text.substr(newline + 1);
-}
-
-// Starts argv in a process group of its own, with nothing to read; 0 or an errno.
-int start(const std::vector<std::string>& argv, const std::string& out, const std::string& err, pid_t& pid) {
-  std::vector<char*> pointers;
-  for (const std::string& a : argv) pointers.push_back(const_cast<char*>(a.c_str()));
-  pointers.push_back(nullptr);
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&files);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawn_file_actions_addopen(&files, STDERR_FILENO, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  const int error = ::posix_spawnp(&pid, pointers[0], &files, &attributes, pointers.data(), environ);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  return error;
-}
-
-}  // namespace
-
 Result<ScratchDir> ScratchDir::make(const std::string& parent) {
   std::error_code error;
   const fs::path base = parent.empty() ? fs::temp_directory_path(error) : fs::path(parent);
@@ -97,42 +52,14 @@ Result<std::string> find_tool(const std::vector<std::string>& names, const std::
 }
 
 ToolResult run_tool(const std::vector<std::string>& argv, double seconds, const std::string& out_file) {
-  ToolResult result;
-  auto scratch = ScratchDir::make();
-  if (!scratch.ok()) {
-    result.how_it_ended = scratch.status().message();
-    return result;
+  std::vector<std::string> command = argv;
+  if (!out_file.empty()) {
+    const std::vector<std::string> redirect{"/bin/sh", "-c", "exec \"$@\" > \"$0\"", out_file};
+    command.insert(command.begin(), redirect.begin(), redirect.end());
   }
-  const std::string out = out_file.empty() ? *scratch / "out" : out_file, err = *scratch / "err";
-  pid_t pid = 0;
-  const int error = start(argv, out, err, pid);
-  if (error != 0) {
-    result.how_it_ended = std::string("cannot start: ") + std::strerror(error);
-    return result;
-  }
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  const auto late = [&] { return std::chrono::steady_clock::now() > deadline; };
-  int status = 0;
-  bool timed_out = false;
-  for (int pause_ms = 1; ::waitpid(pid, &status, WNOHANG) == 0; pause_ms = std::min(pause_ms * 2, 20)) {
-    if (late() && !std::exchange(timed_out, true)) ::kill(-pid, SIGKILL);
-    ::poll(nullptr, 0, pause_ms);
-  }
-  ::kill(-pid, SIGKILL);  // helpers it left behind
-  if (out_file.empty()) result.out = head_of(out);
-  result.err = head_of(err);
-  result.ok = !timed_out && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-  std::ostringstream end;
-  if (timed_out) {
-    end << "no end after " << seconds << " s";
-  } else if (WIFSIGNALED(status)) {
-    end << "signal " << WTERMSIG(status) << " (" << strsignal(WTERMSIG(status)) << ")";
-  } else {
-    end << "exit code " << WEXITSTATUS(status);
-  }
-  const std::string last = last_line(result.err);
-  result.how_it_ended = end.str() + (last.empty() ? "" : ": " + last);
-  return result;
+  const tuner::ChildLimits limits{.seconds = seconds, .memory_bytes = 0};
+  tuner::ChildResult result = tuner::run_child(command, "", limits);
+  return {result.ok(), std::move(result.out), std::move(result.err), result.describe(limits)};
 }
 
 Result<std::vector<uint8_t>> read_file(const std::string& path) {

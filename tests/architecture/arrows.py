@@ -21,7 +21,7 @@ ALLOWED = {
     "schedules": ["workload", "targets", "generators", "packs/format/pack_abi.h"],
     "schedules/space": ["workload", "targets"],
     "tuner": ["workload", "targets", "schedules/space", "packs/format"],
-    "packs": ["workload", "targets", "schedules/space", "tuner/log", "tuner/build"],
+    "packs": ["workload", "targets", "schedules/space", "tuner/log", "tuner/build", "tuner/process"],
     "packs/format": ["workload", "targets"],
     "runtime": ["workload", "targets", "packs/format"],
     "plugin": ["workload", "targets", "runtime", "packs/format"],

@@ -59,7 +59,9 @@ Status link_member(const std::string& linker, const std::vector<std::string>& ob
   if (child.end == ChildResult::End::not_started || child.code == 127) {
     return {Code::io_error, linker + ": " + child.describe(limits) + "; run scripts/setup.sh"};
   }
-  if (!child.ok()) return {Code::internal, linker + ": " + child.describe(limits)};
+  if (!child.ok()) {  // lld's first line names the symbol, its last one only a place
+    return {Code::internal, linker + ": " + child.describe(limits) + "\n" + child.err.substr(0, child.err.find('\n'))};
+  }
   return {};
 }
 

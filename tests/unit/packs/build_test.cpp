@@ -9,6 +9,7 @@
 
 #include "packs/format/pack_file.h"
 #include "tests/unit/packs/fake_kernelc.h"
+#include "tuner/log/record.h"
 
 namespace octile::packs {
 namespace {
@@ -145,6 +146,87 @@ TEST_F(BuildTest, MissingKernelc) {
     EXPECT_NE(status.message().find(path), std::string::npos) << status.message();
     EXPECT_NE(status.message().find("--kernelc"), std::string::npos) << status.message();
   }
+}
+
+tuner::Record record(const std::string& op, const std::string& cand, double us, tuner::Verdict verdict) {
+  tuner::Record r;
+  r.op = op;
+  r.target = "x86-64/avx2";
+  r.cand = cand;
+  r.default_cand = "layout=k4n16 any-shape";
+  r.verdict = verdict;
+  if (verdict == tuner::Verdict::ok) r.us = {us};
+  r.est_us = us;
+  r.base_us = 100;
+  r.noise = 0.01;
+  return r;
+}
+
+class LogTest : public BuildTest {
+ protected:
+  Result<Built> build_log(const std::vector<tuner::Record>& records, const std::string& more_text = "",
+                          const std::string& default_pack = "") {
+    std::string text;
+    for (const tuner::Record& r : records) text += to_json_line(r) + "\n";
+    write_text(dir_ / "tuning.jsonl", text + more_text);
+    BuildOptions options;
+    options.logs = {dir_ / "tuning.jsonl"};
+    options.default_pack = default_pack;
+    options.compile.kernelc = kernelc_;
+    return build_pack(options);
+  }
+  static constexpr auto kOk = tuner::Verdict::ok;
+  const std::string op1_ = "dense mb1m1k4n16", op2_ = "dense mb1m1k8n16";
+};
+
+TEST_F(LogTest, PacksTheBestRightRecordOfEachWorkload) {
+  const Result<Built> built = build_log(
+      {record(op1_, "layout=k4n16 tile=1 name=slow", 80, kOk), record(op1_, "layout=k4n16 tile=2 name=fast", 50, kOk),
+       record(op1_, "layout=k4n16 tile=3 name=wrong", 0, tuner::Verdict::wrong),
+       record(op2_, "layout=k4n16 tile=1 name=only", 70, kOk)},
+      "garbage\n{\"v\":1,");
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  const Manifest& m = built->contents.manifest;
+  ASSERT_EQ(m.kernels.size(), 2u);
+  EXPECT_EQ(m.kernels[0].name, "fast");
+  EXPECT_EQ(m.kernels[0].op, op1_);
+  EXPECT_EQ(m.kernels[0].us, 50);
+  EXPECT_EQ(m.kernels[1].name, "only");
+  ASSERT_EQ(built->warnings.size(), 2u);
+  EXPECT_NE(built->warnings[0].find("tuning.jsonl:5"), std::string::npos) << built->warnings[0];
+}
+
+TEST_F(LogTest, LeavesOutWhatNoLongerBuilds) {
+  const Result<Built> built = build_log(
+      {record(op1_, "layout=k4n16 tile=1 name=a fail", 50, kOk), record(op2_, "layout=k4n16 tile=1 name=b", 50, kOk)});
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  EXPECT_EQ(built->contents.manifest.kernels.size(), 1u);
+  ASSERT_EQ(built->warnings.size(), 1u);
+  EXPECT_NE(built->warnings[0].find("banana"), std::string::npos) << built->warnings[0];
+}
+
+TEST_F(LogTest, JoinsTheDefaultPack) {
+  const Result<Built> base = build(kList);
+  ASSERT_TRUE(base.ok()) << base.status().to_string();
+  const std::string path = dir_ / "default.octpack";
+  ASSERT_TRUE(write_pack(path, base->contents.manifest, base->contents.members).ok());
+  const Result<Built> built = build_log({record(op1_, "layout=k4n16 tile=1 name=tuned", 50, kOk)}, "", path);
+  ASSERT_TRUE(built.ok()) << built.status().to_string();
+  EXPECT_EQ(built->contents.manifest.kernels.size(), 5u);
+  EXPECT_EQ(built->contents.manifest.members.size(), 4u);
+  EXPECT_EQ(built->compiled, 1u);
+  ASSERT_TRUE(write_pack(dir_ / "all.octpack", built->contents.manifest, built->contents.members).ok());
+  const Result<Built> nothing = build_log({record(op1_, "layout=k4n16 any-shape", 100, kOk)}, "", path);
+  ASSERT_TRUE(nothing.ok()) << "nothing beat the default pack: " << nothing.status().to_string();
+  EXPECT_EQ(nothing->contents.manifest.kernels.size(), 4u);
+}
+
+TEST_F(LogTest, NamesAnEmptyOrMissingLog) {
+  EXPECT_EQ(build_log({}).status().code(), Code::invalid_argument);
+  BuildOptions options;
+  options.logs = {dir_ / "none.jsonl"};
+  options.compile.kernelc = kernelc_;
+  EXPECT_NE(build_pack(options).status().message().find("none.jsonl"), std::string::npos);
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ esac
 name=$(echo "$line" | sed 's/.*name=\([a-zA-Z0-9_]*\).*/\1/')
 body=$(echo "$line" | sed -n 's/.*body=\([^ ]*\).*/\1/p' | tr _ ' ')
 op=$(echo "$line" | cut -d'|' -f2 | sed 's/^ *//; s/ *$//'); case "$op" in any:*) op='*';; esac
-target=x86-64/$(echo "$line" | cut -d'|' -f1 | tr -d ' ' | sed 's/x86-64-//')
+target=x86-64/$(echo "$line" | cut -d'|' -f1 | tr -d ' ' | sed 's,^x86-64[-/],,')
 { echo ".section .text.$name,\"ax\""; echo ".globl $name, ${name}_metadata"; echo ".type $name,@function"; echo "$name:"
   echo "$body"; echo "xor %eax,%eax"; echo ret; echo ".size $name, .-$name"
   echo ".section .text.meta,\"ax\""; echo "${name}_metadata: call outside"; } > "$out/$name.s"
