@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <string_view>
+#include <unordered_map>
 
 #include "plugin/partition/groups.h"
 
@@ -106,8 +109,9 @@ class Partitioner {
     const int maker = graph_.values[q.input(0)].producer;
     const bool beside = std::any_of(readers.begin(), readers.end(), [&](int r) { return taken(r); }) || taken(maker);
     if (!beside) return Reason::no_taken_neighbour;
-    if (maker < 0 || taken(maker) || is_dequantize(graph_.nodes[maker])) return Reason::taken;
-    return reads_dequantized(graph_.nodes[maker]) ? Reason::host_fuses_it : Reason::taken;
+    const int before = maker_before_clamp(q.input(0));
+    const bool fused = before >= 0 && !taken(before) && host_fuses(graph_.nodes[before]);
+    return fused ? Reason::host_fuses_it : Reason::taken;
   }
 
   // A dequantize pays when a taken unit writes its source and the host would not have fused it with its reader.
@@ -120,19 +124,28 @@ class Partitioner {
     for (const int r : wide.consumers) {
       const HostNode& reader = graph_.nodes[r];
       if (taken(r) || is_quantize(reader)) continue;
-      if (is_anchor(reader) || writes_quantized(reader)) return Reason::host_fuses_it;
+      if (is_anchor(reader) || host_fuses(reader)) return Reason::host_fuses_it;
     }
     return Reason::taken;
   }
 
-  // Does a dequantize feed the node, or what its clamp clamps?
-  [[nodiscard]] bool reads_dequantized(const HostNode& node, bool through_clamp = true) const {
-    return std::any_of(node.inputs.begin(), node.inputs.end(), [&](int v) {
-      const int maker = v < 0 ? -1 : graph_.values[v].producer;
-      if (maker < 0) return false;
-      const HostNode& m = graph_.nodes[maker];
-      return is_dequantize(m) || (through_clamp && is_clamp(node) && reads_dequantized(m, false));
-    });
+  // Would the host make one integer op of the node, the dequantizes before and the quantize behind it?
+  [[nodiscard]] bool host_fuses(const HostNode& node) const {
+    if (is_anchor(node)) return node.inputs.size() > 1 && dequantized(node.input(0)) && dequantized(node.input(1));
+    static const std::set<std::string_view> kOfOne = {"AveragePool", "Flatten", "Gather",    "GlobalAveragePool",
+                                                      "LeakyRelu",   "MaxPool", "Reshape",   "Resize",
+                                                      "Sigmoid",     "Slice",   "Softmax",   "Split",
+                                                      "Squeeze",     "Tile",    "Transpose", "Unsqueeze"};
+    static const std::set<std::string_view> kOfAll = {"Add", "Concat", "Mul"};
+    if (!node.domain.empty() || !writes_quantized(node)) return false;
+    if (kOfOne.contains(node.op)) return dequantized(node.input(0));
+    return kOfAll.contains(node.op) &&
+           std::all_of(node.inputs.begin(), node.inputs.end(), [&](int v) { return dequantized(v); });
+  }
+
+  [[nodiscard]] bool dequantized(int value) const {
+    const int maker = value < 0 ? -1 : graph_.values[value].producer;
+    return maker >= 0 && is_dequantize(graph_.nodes[maker]);
   }
 
   // Is the node's result quantized, perhaps after a clamp?
@@ -145,6 +158,13 @@ class Partitioner {
         return is_quantize(reader) || (through_clamp && is_clamp(reader) && writes_quantized(reader, false));
       });
     });
+  }
+
+  // The node that makes the value, or whose result a clamp made it of; -1 for inputs and constants.
+  [[nodiscard]] int maker_before_clamp(int value) const {
+    const int maker = graph_.values[value].producer;
+    if (maker < 0 || !is_clamp(graph_.nodes[maker]) || graph_.nodes[maker].input(0) < 0) return maker;
+    return graph_.values[graph_.nodes[maker].input(0)].producer;
   }
 
   [[nodiscard]] static bool is_clamp(const HostNode& node) { return node.op == "Relu" || node.op == "Clip"; }

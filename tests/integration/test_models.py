@@ -9,6 +9,7 @@ without VNNI its unsigned kernels saturate; there ours must agree with our porta
 """
 
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -32,7 +33,7 @@ def model_path(name, form):
 
 
 def has_vnni():
-    flags = open("/proc/cpuinfo").read()
+    flags = pathlib.Path("/proc/cpuinfo").read_text()
     return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
