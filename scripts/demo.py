@@ -72,7 +72,8 @@ def read(engine, picture):
     """([(text, score)], seconds) of one pass of the pipeline."""
     start = time.perf_counter()
     lines, _ = engine(picture)
-    return [(line[1], float(line[2])) for line in lines or []], time.perf_counter() - start
+    seconds = time.perf_counter() - start
+    return [(line[1].strip(), float(line[2])) for line in lines or []], seconds  # blanks at the end of a line are noise
 
 
 def read_interleaved(engines, picture):

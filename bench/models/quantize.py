@@ -23,16 +23,17 @@ class Form(NamedTuple):
     format: QuantFormat
     activation: QuantType
     ops: tuple[str, ...] | None = None  # None: every op the quantizer knows
+    float_first: bool = False  # the first convolution, which sees the picture, stays float
 
 
-# dot_*: only convolutions and matmuls are quantized, the float tails between them stay float. It keeps the OCR models
-# readable: with every op quantized the recognizer loses spaces and letters under any provider.
+# dot_*: only convolutions and matmuls are quantized, the first one and the tails between them stay float. It keeps the
+# OCR models readable: with every op quantized the recognizer loses spaces and letters under any provider.
 FORMS = {
     "qdq_u8s8": Form(QuantFormat.QDQ, QuantType.QUInt8),
     "qdq_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8),
     "qop_u8s8": Form(QuantFormat.QOperator, QuantType.QUInt8),
     "qop_s8s8": Form(QuantFormat.QOperator, QuantType.QInt8),
-    "dot_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS),
+    "dot_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS, float_first=True),
 }
 
 
@@ -70,7 +71,9 @@ def restore_metadata(path, metadata):
 def quantize(source, destination, samples, form):
     """Writes `destination`; `samples` is a list of {input name: array}, `form` a key of FORMS."""
     chosen = FORMS[form]
-    metadata = [(p.key, p.value) for p in onnx.load(source, load_external_data=False).metadata_props]
+    model = onnx.load(source, load_external_data=False)
+    metadata = [(p.key, p.value) for p in model.metadata_props]
+    convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
     root_level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer advises pre-processing on every call
     try:
@@ -84,6 +87,7 @@ def quantize(source, destination, samples, form):
             activation_type=chosen.activation,
             weight_type=QuantType.QInt8,
             op_types_to_quantize=chosen.ops and list(chosen.ops),
+            nodes_to_exclude=convolutions[:1] if chosen.float_first else [],
         )
     finally:
         logging.getLogger().setLevel(root_level)
