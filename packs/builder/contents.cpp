@@ -26,9 +26,10 @@ std::vector<std::string> kernels_of(const Manifest& manifest, const std::string&
   return names;
 }
 
-// Two kernels with the same key serve the same calls.
-auto purpose(const KernelEntry& k) {
-  return std::tie(k.op, k.target, k.family, k.layout, k.acc16_group, k.tail_n, k.src, k.dst, k.kh, k.kw, k.sh, k.sw);
+// Tuned for the same workload of the same target: the rule by which the runtime, too, lets later packs replace earlier
+// ones.
+bool same_workload(const KernelEntry& a, const KernelEntry& b) {
+  return a.op != "*" && std::tie(a.op, a.target) == std::tie(b.op, b.target);
 }
 
 bool same_kernel(const KernelEntry& a, const KernelEntry& b) {
@@ -126,9 +127,8 @@ void merge_contents(Contents& base, Contents more) {
   }
   for (KernelEntry& k : more.manifest.kernels) k.member = new_ids.at(k.member);
   std::erase_if(m.kernels, [&](const KernelEntry& old) {
-    return std::any_of(more.manifest.kernels.begin(), more.manifest.kernels.end(), [&](const KernelEntry& k) {
-      return same_kernel(k, old) || (k.op != "*" && purpose(k) == purpose(old));
-    });
+    return std::any_of(more.manifest.kernels.begin(), more.manifest.kernels.end(),
+                       [&](const KernelEntry& k) { return same_kernel(k, old) || same_workload(k, old); });
   });
   m.kernels.insert(m.kernels.end(), more.manifest.kernels.begin(), more.manifest.kernels.end());
   m.generator = join_words(m.generator, more.manifest.generator);

@@ -68,11 +68,14 @@ TEST(Merge, LaterWinsAWorkloadAndUnusedMembersLeave) {
   expect_writable(a);
 }
 
-TEST(Merge, MainAndTailKernelsOfAWorkloadDoNotCompete) {
-  Contents a = contents("a", {"dense mb1m1k1n1"}), b = contents("b", {"dense mb1m1k1n1"});
-  b.manifest.kernels[0].tail_n = true;
+TEST(Merge, AWorkloadIsReplacedAsAWhole) {
+  Contents a = contents("a", {"dense mb1m1k1n1", "dense mb1m1k1n1"}), b = contents("b", {"dense mb1m1k1n1"});
+  a.manifest.kernels[1].tail_n = b.manifest.kernels[0].tail_n = true;
   merge_contents(a, b);
-  EXPECT_EQ(a.manifest.kernels.size(), 2u);
+  ASSERT_EQ(a.manifest.kernels.size(), 1u) << "as when the runtime loads one pack after the other";
+  EXPECT_EQ(a.manifest.kernels[0].name, "b0");
+  merge_contents(b, contents("c", {"dense mb1m1k1n1", "dense mb1m1k1n1"}));
+  EXPECT_EQ(b.manifest.kernels.size(), 2u) << "kernels of one pack do not compete";
 }
 
 TEST(Merge, ManyPacksStayWritable) {
