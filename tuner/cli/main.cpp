@@ -108,12 +108,24 @@ Result<std::vector<OpSpec>> load_ops(const Options& o) {
   return ops;
 }
 
+// Fills in what depends on the machine and on where we lie.
+void complete(Options& o) {
+  std::error_code ignored;
+  if (o.kernelc.empty()) o.kernelc = beside_us("kernelc");
+  if (o.runner.empty()) o.runner = beside_us("octile-runner");
+  const std::string pack = beside_us("octile-default.octpack");
+  if (o.pack.empty() && fs::exists(pack, ignored)) o.pack = pack;
+  if (!o.pack.empty()) o.pack = fs::absolute(o.pack, ignored).string();
+  if (o.jobs == 0) o.jobs = std::max(1, cpu_info().logical_cpus);
+  o.batch = std::max(o.batch, o.jobs);
+}
+
 SessionOptions session_options(const Options& o, const std::string& generator) {
   SessionOptions s;
   s.budget_s = o.budget_s;
   s.trials = o.trials;
   s.patience = o.patience;
-  s.batch = std::max(o.batch, o.jobs);
+  s.batch = o.batch;
   s.seed = o.seed;
   s.pack_is_default = !o.pack.empty();
   s.halide = generator;
@@ -125,26 +137,23 @@ SessionOptions session_options(const Options& o, const std::string& generator) {
   return s;
 }
 
-Status check_machine(const TargetDesc& target, const std::string& only_dry_run) {
-  if (can_run(target.isa)) return {};
-  return {Code::unsupported,
-          "this machine cannot run " + std::string(target.name) + " kernels, so they cannot be timed" + only_dry_run};
-}
-
 Status tune(const Options& o, const TargetDesc& target, TaskList list) {
-  OCTILE_RETURN_IF_ERROR(check_machine(target, " (--dry-run still works)"));
+  if (!can_run(target.isa)) {
+    return {Code::unsupported, "this machine cannot run " + std::string(target.name) +
+                                   " kernels, so they cannot be timed (--dry-run still works)"};
+  }
   for (const std::string& s : list.skipped) std::fprintf(stderr, "skipped: %s\n", s.c_str());
   if (list.tasks.empty()) return {};
   OCTILE_ASSIGN_OR_RETURN(const WorkDir work, WorkDir::make(o.work_dir));
   KernelcOptions build;
-  build.kernelc = o.kernelc.empty() ? beside_us("kernelc") : o.kernelc;
+  build.kernelc = o.kernelc;
   build.work_dir = work.path();
   build.jobs = o.jobs;
   KernelcBuilder builder(build);
   OCTILE_ASSIGN_OR_RETURN(const std::string generator, builder.version());
   ProcessRunnerOptions run;
-  run.program = o.runner.empty() ? beside_us("octile-runner") : o.runner;
-  if (!o.pack.empty()) run.pack = fs::absolute(o.pack).string();
+  run.program = o.runner;
+  run.pack = o.pack;
   ProcessRunner runner(run);
   OCTILE_RETURN_IF_ERROR(runner.check());
   OCTILE_ASSIGN_OR_RETURN(LogWriter log, LogWriter::open(o.log));
@@ -163,7 +172,8 @@ Status tune(const Options& o, const TargetDesc& target, TaskList list) {
   return status;
 }
 
-Status run(const Options& o) {
+Status run(Options o) {
+  complete(o);
   OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const target, find_target(o.target));
   OCTILE_ASSIGN_OR_RETURN(const std::vector<OpSpec> ops, load_ops(o));
   TaskList list = make_tasks(ops, *target);

@@ -20,10 +20,10 @@ log. May be cut short with Ctrl-C or kill at any moment; running it again goes o
   --trials N        candidates per workload, those in the log included (default: no limit)
   --patience N      leave a workload after N trials without a better candidate (default: 96)
   --only REGEX      only ops whose line matches
-  --pack FILE       any-shape kernels: what runs untuned, hence what tuned kernels must beat; without it the search's
-                    first candidate is the default
+  --pack FILE       any-shape kernels: what runs untuned, hence what tuned kernels must beat (default:
+                    octile-default.octpack beside this program; where there is none, the search's first candidate)
   --seed N          same seed, same machine and same log: same proposals (default: 1)
-  --jobs N          builds at a time; timing is always alone (default: 1)
+  --jobs N          builds at a time; timing is always alone (default: one per CPU)
   --batch N         candidates built before they are timed (default: 4)
   --progress KIND   bar, json (one object per line on stdout), none (default: bar)
   --dry-run         print each workload's search space and what every constraint cuts, build nothing

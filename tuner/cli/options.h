@@ -16,11 +16,12 @@ struct Options {
   std::vector<std::string> ops_files;
   std::string target = "host";
   std::string log = "tuning.jsonl";
-  std::string only;  // regular expression on an op's line
-  std::string pack;
-  std::string kernelc, runner, work_dir;  // empty: beside this program; a temporary folder
+  std::string only;                   // regular expression on an op's line
+  std::string pack, kernelc, runner;  // empty: beside this program
+  std::string work_dir;               // empty: a temporary folder
   double budget_s = 0;
-  int trials = 0, jobs = 1, batch = 4, patience = 96;
+  int trials = 0, batch = 4, patience = 96;
+  int jobs = 0;  // 0: one per logical CPU
   uint64_t seed = 1;
   bool dry_run = false, json = false, help = false;
   ProgressKind progress = ProgressKind::bar;
