@@ -67,7 +67,8 @@ TrialData draw(const OpSpec& op, uint64_t seed, int group) {
   q.wei_scale.assign(op.wei_per_oc ? channels : 1, 0);
   for (float& s : q.wei_scale) s = static_cast<float>(0.001 * static_cast<double>(pick(500, 1500)));
   const int32_t centre = op.wei == DType::u8 ? 128 : 0;
-  q.wei_zp.assign(q.wei_scale.size(), op.wei_zp ? centre : 0);
+  // Variable weights away from the centre, as hosts have them: that is what their dotz kernels are for.
+  q.wei_zp.assign(q.wei_scale.size(), op.wei_zp ? centre + (op.wei_var ? 5 : 0) : 0);
   const double depth =
       op.kind == OpKind::dense ? static_cast<double>(op.k) : static_cast<double>(op.ic / op.g * op.kh * op.kw);
   q.dst_scale = static_cast<float>(0.02 * bound * std::sqrt(depth));

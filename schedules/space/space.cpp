@@ -86,15 +86,18 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
   if (op.depthwise()) {
     return Status(Code::unsupported, "depthwise convolutions have any-shape kernels only, nothing to tune");
   }
+  // Whether the zero points of constant weights can be subtracted beforehand, and so which family computes them, is in
+  // their values, which no op line holds.
+  if (has_zero_points(op) && !(op.wei_var && target.isa == Isa::avx512vnni)) {
+    return Status(Code::unsupported, "weights with zero points have any-shape kernels only, nothing to tune");
+  }
   switch (target.isa) {
     case Isa::portable: return Status(Code::unsupported, "portable kernels are not generated, nothing to tune");
     case Isa::x86_64_v2: return std::vector{layout_only("k2n8w")};
     case Isa::avx2: {
+      if (op.wei_var) return std::vector{layout_only("k2n8w")};  // unknown weights must fit any kernel
       std::vector<Candidate> all{layout_only("k2n8w")};
-      // Weights with zero points keep the exact kernel: their group sums are not bounded by the weights alone.
-      if (!has_zero_points(op)) {
-        for (int group : {2, 1, 4}) all.push_back(layout_only("k4n8", group));
-      }
+      for (int group : {2, 1, 4, 3}) all.push_back(layout_only("k4n8", group));
       return all;
     }
     case Isa::avx512vnni: return std::vector{layout_only("k4n16")};
