@@ -1,0 +1,226 @@
+// Groups and partitions: maximal, convex, and the same when built again from what was claimed.
+// In:  hand-made and random graphs (seeds printed).  Out: groups, verdicts, region descriptions.
+// Not here: single ops.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "graph_kit.h"
+#include "plugin/partition/groups.h"
+#include "plugin/partition/partition.h"
+#include "runtime/region/graph.h"
+
+namespace octile::plugin::test {
+namespace {
+
+// Does a path leave the group and come back?
+bool convex(const HostGraph& graph, const std::vector<int>& group) {
+  const std::set<int> inside(group.begin(), group.end());
+  std::set<int> after;  // outside, reachable from the group
+  for (int n = 0; n < static_cast<int>(graph.nodes.size()); ++n) {
+    bool from_group = false, from_outside = false;
+    for (const int v : graph.nodes[n].inputs) {
+      const int maker = v < 0 ? -1 : graph.values[v].producer;
+      from_group = from_group || inside.contains(maker);
+      from_outside = from_outside || after.contains(maker);
+    }
+    if (inside.contains(n)) {
+      if (from_outside) return false;
+    } else if (from_group || from_outside) {
+      after.insert(n);
+    }
+  }
+  return true;
+}
+
+const NodeVerdict& verdict(const HostGraph& graph, const Partition& p, int value) {
+  return p.nodes[graph.values[value].producer];
+}
+
+TEST(Partition, AChainIsOneGroupWithItsEdges) {
+  GraphKit kit;
+  const int q = kit.quantize(kit.input(ElemType::f32, {1, 4, 8, 8}));
+  const int y = kit.dequantize(kit.conv(kit.conv(q)), 0.25F, 3);
+  kit.output(y);
+  const Partition p = partition(kit.linked());
+  ASSERT_EQ(p.groups.size(), 1U);
+  EXPECT_EQ(p.groups[0].nodes.size(), kit.graph.nodes.size());
+  EXPECT_EQ(p.groups[0].units.size(), 4U);
+}
+
+TEST(Partition, AnythingBetweenKeepsGroupsApart) {
+  GraphKit kit;
+  const int a = kit.conv(kit.input(ElemType::u8, {1, 4, 8, 8}));
+  const int b = kit.node("Sort", {a}, ElemType::u8, {1, 4, 8, 8});
+  const int c = kit.dense(a), d = kit.dense(b);
+  kit.output(kit.dense(c));
+  kit.output(d);
+  const Partition p = partition(kit.linked());
+  for (const Group& g : p.groups) EXPECT_TRUE(convex(kit.graph, g.nodes));
+  EXPECT_EQ(verdict(kit.graph, p, b).reason, Reason::op_not_supported);
+}
+
+TEST(Partition, APathOutsideForbidsTheUnion) {
+  GraphKit kit;
+  const int a = kit.dense(kit.input(ElemType::u8, {4, 4}));
+  const int t = kit.node("Transpose", {a}, ElemType::u8, {4, 4});
+  const int y = kit.node("QLinearMatMul",
+                         {a, kit.scale(0.25F), kit.u8(3), t, kit.scale(0.25F), kit.u8(3), kit.scale(1), kit.u8(0)},
+                         ElemType::u8, {4, 4});
+  const Partition p = partition(kit.linked());
+  ASSERT_EQ(p.groups.size(), 2U);
+  EXPECT_NE(verdict(kit.graph, p, a).group, verdict(kit.graph, p, y).group);
+}
+
+TEST(Partition, ImagesAndMatricesDoNotShareARegion) {
+  GraphKit kit;
+  const int x = kit.input(ElemType::u8, {1, 4, 4, 4});
+  const int a = kit.conv(x), b = kit.dense(a), c = kit.dense(x);
+  const Partition p = partition(kit.linked());
+  EXPECT_NE(verdict(kit.graph, p, a).group, verdict(kit.graph, p, b).group);
+  EXPECT_NE(verdict(kit.graph, p, a).group, verdict(kit.graph, p, c).group);
+}
+
+TEST(Partition, LoneEdgesOnlyWhereTheHostWouldNotFuseThem) {
+  GraphKit kit;
+  const int q = kit.conv(kit.input(ElemType::u8, {1, 4, 8, 8}));
+  const int for_add = kit.dequantize(q, 0.25F, 3), for_exp = kit.dequantize(q, 0.25F, 3);
+  const int other = kit.dequantize(kit.input(ElemType::u8, {1, 4, 8, 8}));
+  const int sum = kit.quantize(kit.node("Relu", {kit.node("Add", {for_add, other}, ElemType::f32)}, ElemType::f32));
+  const int far = kit.quantize(kit.node("Exp", {for_exp}, ElemType::f32));
+  kit.output(kit.conv(sum));
+  kit.output(kit.conv(far));
+  const int unread = kit.quantize(kit.input(ElemType::f32, {3}));
+  const Partition p = partition(kit.linked());
+  EXPECT_EQ(verdict(kit.graph, p, for_add).reason, Reason::host_fuses_it);
+  EXPECT_EQ(verdict(kit.graph, p, sum).reason, Reason::host_fuses_it);
+  EXPECT_EQ(verdict(kit.graph, p, other).reason, Reason::no_taken_neighbour);
+  EXPECT_EQ(verdict(kit.graph, p, unread).reason, Reason::no_taken_neighbour);
+  EXPECT_GE(verdict(kit.graph, p, for_exp).group, 0);
+  EXPECT_GE(verdict(kit.graph, p, far).group, 0);
+}
+
+TEST(Partition, ReadersMustAgreeOnAZeroPoint) {
+  GraphKit kit;
+  const int q = kit.input(ElemType::u8, {1, 4, 8, 8});
+  const int a = kit.conv(q);
+  const int x = kit.dequantize(q, 0.25F, 99);
+  const int b =
+      kit.quantize(kit.node("Conv", {x, kit.dequantize(kit.weights({4, 4, 1, 1}), 0.125F, 0)}, ElemType::f32));
+  const Partition p = partition(kit.linked());
+  EXPECT_GE(verdict(kit.graph, p, a).group, 0);
+  EXPECT_EQ(p.nodes[kit.graph.nodes.size() - 2].reason, Reason::zero_points_disagree);
+  EXPECT_LT(verdict(kit.graph, p, b).group, 0);
+}
+
+TEST(Partition, NodesOfOtherProvidersAreTheirs) {
+  GraphKit kit;
+  const int y = kit.conv(kit.input(ElemType::u8, {1, 4, 8, 8}));
+  for (HostNode& n : kit.graph.nodes) n.taken_elsewhere = n.op == "DequantizeLinear";
+  const Partition p = partition(kit.linked());
+  EXPECT_TRUE(p.groups.empty());
+  EXPECT_LT(verdict(kit.graph, p, y).group, 0);
+}
+
+// The graph of one group, as the host would hand it back for compiling.
+HostGraph part_of(const HostGraph& graph, const Group& group, std::vector<int>& inputs, std::vector<int>& outputs) {
+  HostGraph part;
+  part.name = graph.name;
+  part.values = graph.values;
+  for (const int n : group.nodes) part.nodes.push_back(graph.nodes[n]);
+  std::set<int> made, read;
+  for (const HostNode& n : part.nodes) {
+    made.insert(n.outputs.begin(), n.outputs.end());
+    read.insert(n.inputs.begin(), n.inputs.end());
+  }
+  for (const int v : read) {
+    if (v >= 0 && !made.contains(v) && !graph.values[v].constant) inputs.push_back(v);
+  }
+  for (const int v : made) {
+    const auto& readers = graph.values[v].consumers;
+    const bool leaves = graph.values[v].graph_output || std::any_of(readers.begin(), readers.end(), [&](int r) {
+                          return !std::binary_search(group.nodes.begin(), group.nodes.end(), r);
+                        });
+    part.values[v].graph_output = leaves;
+    if (leaves) outputs.push_back(v);
+  }
+  part.link();
+  return part;
+}
+
+TEST(Partition, RandomGraphsGiveConvexGroupsThatCompile) {
+  constexpr int kGraphs = 300;
+  for (int seed = 0; seed < kGraphs; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 rng(static_cast<unsigned>(seed));
+    const auto pick = [&](size_t n) { return static_cast<size_t>(rng() % n); };
+    GraphKit kit;
+    std::vector<int> codes{kit.input(ElemType::u8, {4, 4, 4, 4})};
+    for (int i = 0; i < 25; ++i) {
+      const int from = codes[pick(codes.size())];
+      int made = -1;
+      switch (pick(6)) {
+        case 0:
+        case 1: made = kit.conv(from); break;
+        case 2: made = kit.dense(from); break;
+        case 3: made = kit.node("Sort", {from}, ElemType::u8, {4, 4, 4, 4}); break;
+        case 4:
+          made = kit.node("QLinearMatMul",
+                          {from, kit.scale(1), kit.u8(3), codes[pick(codes.size())], kit.scale(1), kit.u8(3),
+                           kit.scale(1), kit.u8(3)},
+                          ElemType::u8);
+          break;
+        default: made = kit.quantize(kit.dequantize(from, 0.25F, 3)); break;
+      }
+      kit.graph.values[made].dims = {4, 4, 4, 4};
+      kit.graph.values[made].ranked = true;
+      if (pick(5) == 0) kit.output(made);
+      codes.push_back(made);
+    }
+    const HostGraph& graph = kit.linked();
+    const Partition p = partition(graph);
+    std::set<int> claimed;
+    for (size_t g = 0; g < p.groups.size(); ++g) {
+      EXPECT_TRUE(convex(graph, p.groups[g].nodes));
+      for (const int n : p.groups[g].nodes) {
+        EXPECT_TRUE(claimed.insert(n).second);
+        EXPECT_EQ(p.nodes[n].group, static_cast<int>(g));
+      }
+      std::vector<int> inputs, outputs;
+      const HostGraph part = part_of(graph, p.groups[g], inputs, outputs);
+      const Result<Group> again = recognise_all(part);
+      ASSERT_TRUE(again.ok()) << again.status().to_string();
+      EXPECT_EQ(again->units.size(), p.groups[g].units.size());
+      const auto desc = build_region(part, *again, inputs, outputs);
+      ASSERT_TRUE(desc.ok()) << desc.status().to_string();
+      const auto analysed = runtime::analyse(*desc);
+      EXPECT_TRUE(analysed.ok()) << analysed.status().to_string();
+    }
+  }
+}
+
+// All pairs of groups: none could have been joined.
+TEST(Groups, AreMaximal) {
+  GraphKit kit;
+  const int x = kit.input(ElemType::u8, {4, 4});
+  int a = kit.dense(x), b = kit.dense(x);
+  for (int i = 0; i < 5; ++i) {
+    const int next = kit.dense(i % 2 == 0 ? a : b);
+    (i % 2 == 0 ? a : b) = next;
+  }
+  const HostGraph& graph = kit.linked();
+  EXPECT_EQ(partition(graph).groups.size(), 1U);
+}
+
+TEST(Groups, AThousandUnitsAreQuick) {
+  GraphKit kit;
+  int x = kit.input(ElemType::u8, {1, 4, 8, 8});
+  for (int i = 0; i < 1000; ++i) x = i % 7 == 6 ? kit.node("Sort", {x}, ElemType::u8, {1, 4, 8, 8}) : kit.conv(x);
+  const Partition p = partition(kit.linked());
+  EXPECT_EQ(p.groups.size(), 143U);
+}
+
+}  // namespace
+}  // namespace octile::plugin::test
