@@ -15,8 +15,10 @@
 #include <sstream>
 #include <vector>
 
+#include "generators/depthwise/depthwise.h"
 #include "generators/dot/dot.h"
 #include "packs/format/pack_abi.h"
+#include "schedules/depthwise/schedule.h"
 #include "schedules/dot/schedule.h"
 #include "schedules/kernelc/lower_markers.h"
 
@@ -86,6 +88,19 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     }
     auto s = generators::make_dot(c);
     schedules::schedule_dot(s, r.cand, lanes);
+    return std::pair{s.out, s.args};
+  }
+  if (r.family == "depthwise") {
+    generators::DepthwiseConfig c;
+    c.taps = r.cand.layout == "t4c" ? 4 : 2;
+    c.kx = r.cand.kx;
+    c.ky = r.cand.ky;
+    c.stride = r.cand.st;
+    if ((c.kx == 0) != (c.stride == 0)) {
+      return Status(Code::invalid_argument, "depthwise kernels fix filter and stride together, or neither");
+    }
+    auto s = generators::make_depthwise(c);
+    schedules::schedule_depthwise(s, r.cand, lanes);
     return std::pair{s.out, s.args};
   }
   return Status(Code::unsupported, "no generator for family " + r.family);

@@ -1,0 +1,94 @@
+// The algorithm of the depthwise family; see depthwise.h.
+#include "generators/depthwise/depthwise.h"
+
+#include "generators/common/markers.h"
+#include "generators/common/requantize.h"
+
+namespace octile::generators {
+
+using namespace Halide;  // NOLINT(google-build-using-namespace)
+
+namespace {
+
+void declare_buffers(DepthwiseStages& s) {
+  s.src = ImageParam(UInt(8), 5, "src");
+  s.wei = ImageParam(Int(32), 4, "wei");
+  s.bias = ImageParam(Int(32), 1, "bias");
+  s.mult = ImageParam(Float(32), 1, "mult");
+  for (int d = 0; d < 5; ++d) s.src.dim(d).set_min(0);
+  for (int d = 0; d < 4; ++d) s.wei.dim(d).set_min(0);
+  s.src.dim(0).set_stride(1);
+  s.wei.dim(0).set_stride(1);
+  s.bias.dim(0).set_min(0).set_stride(1);
+  s.mult.dim(0).set_min(0).set_stride(1);
+  s.args = {s.src, s.wei, s.bias, s.mult, s.lo, s.hi, s.zp};
+}
+
+// The word of weights of channel c: the buffer's strides count elements, ours words.
+Expr weights(const DepthwiseStages& s, const DepthwiseConfig& config, const Expr& group, const Expr& ky) {
+  const Expr at_group = s.wei.dim(2).stride() / config.taps;
+  const Expr at_row = s.wei.dim(3).stride() / config.taps;
+  return s.wei(s.c + group * at_group + ky * at_row, 0, 0, 0);
+}
+
+// Elements e0, e1, ... of one channel as a word.
+Expr packed(const std::vector<Expr>& elements, int taps) {
+  Expr word;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    const Expr e = cast<int32_t>(elements[i]) << static_cast<int>(i * 32 / taps);
+    word = word.defined() ? word | e : e;
+  }
+  return word;
+}
+
+void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
+  s.groups = (c.kx + c.taps - 1) / c.taps;
+  Expr word;
+  for (int g = s.groups - 1; g >= 0; --g) {
+    std::vector<Expr> elements;
+    for (int k = g * c.taps; k < std::min(c.kx, (g + 1) * c.taps); ++k) {
+      elements.push_back(s.src(s.c, s.x * c.stride + k, s.row, 0, 0));
+    }
+    const Expr here = packed(elements, c.taps);
+    word = word.defined() ? select(s.group == g, here, word) : here;
+  }
+  s.pack(s.c, s.x, s.row, s.group) = word;
+  Expr sum = s.bias(s.c);
+  for (int ky = 0; ky < c.ky; ++ky) {
+    for (int g = 0; g < s.groups; ++g) {
+      sum = dot(sum, s.pack(s.c, s.x, s.y * c.stride + ky, g), weights(s, c, g, ky));
+    }
+  }
+  s.acc(s.c, s.x, s.y) = sum;
+}
+
+void define_any(DepthwiseStages& s, const DepthwiseConfig& c) {
+  const Expr kw = s.src.dim(1).extent();
+  s.taps = RDom(0, (kw + c.taps - 1) / c.taps, 0, s.src.dim(2).extent(), "r");
+  std::vector<Expr> elements;
+  for (int i = 0; i < c.taps; ++i) {
+    elements.push_back(s.src(s.c, min(s.taps[0] * c.taps + i, kw - 1), s.taps[1], s.x, s.y));
+  }
+  s.acc(s.c, s.x, s.y) = s.bias(s.c);
+  s.acc(s.c, s.x, s.y) = dot(s.acc(s.c, s.x, s.y), packed(elements, c.taps), weights(s, c, s.taps[0], s.taps[1]));
+}
+
+}  // namespace
+
+DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
+  DepthwiseStages s;
+  declare_buffers(s);
+  s.fixed = c.kx != 0 && c.stride != 0;
+  if (s.fixed) {
+    define_fixed(s, c);
+  } else {
+    define_any(s, c);
+  }
+  s.out(s.c, s.x, s.y) = requantize(s.acc(s.c, s.x, s.y), s.mult(s.c), s.lo, s.hi, s.zp);
+  s.out.output_buffer().dim(0).set_min(0).set_stride(1);
+  s.out.output_buffer().dim(1).set_min(0);
+  s.out.output_buffer().dim(2).set_min(0);
+  return s;
+}
+
+}  // namespace octile::generators

@@ -1,0 +1,37 @@
+// Depthwise: one filter per channel, taps of a row packed into 32-bit words so that a dot instruction sums them.
+// In:  DepthwiseConfig (taps of a word, filter and stride if fixed).  Out: named stages for a schedule.
+// Not here: tiles, vector widths, targets.
+//
+// Lanes are channels. A word holds 4 bytes (t4c) or 2 int16 (t2cw) of neighbouring taps of one channel:
+//   acc(c,x,y) = bias(c) + sum over ky, groups of dot(pack(c, x, y*st + ky, group), wei(c, group, ky))
+// Neighbouring rows of outputs share the packed words, which is why pack is a stage of its own. Taps past the filter
+// have zero weights and repeat the last real tap, so nothing outside the filter's window is read.
+#pragma once
+
+#include <Halide.h>
+
+#include <vector>
+
+namespace octile::generators {
+
+struct DepthwiseConfig {
+  int taps = 4;        // taps in a word: 4 (t4c) or 2 (t2cw)
+  int kx = 0, ky = 0;  // filter; 0: asked of the buffers
+  int stride = 0;      // of both axes, dilation 1; 0: anything, the source's x and y dimensions say
+};
+
+struct DepthwiseStages {
+  Halide::ImageParam src, wei, bias, mult;
+  Halide::Param<float> lo{"lo"}, hi{"hi"};
+  Halide::Param<int32_t> zp{"zp"};
+  Halide::Var c{"c"}, x{"x"}, y{"y"}, row{"row"}, group{"group"};
+  Halide::Func pack{"pack"}, acc{"acc"}, out{"out"};
+  bool fixed = false;  // filter and stride known: pack is a stage, acc one expression
+  int groups = 0;      // fixed only
+  Halide::RDom taps;   // otherwise: [group, ky]
+  std::vector<Halide::Argument> args;
+};
+
+[[nodiscard]] DepthwiseStages make_depthwise(const DepthwiseConfig& config);
+
+}  // namespace octile::generators

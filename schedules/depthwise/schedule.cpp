@@ -1,0 +1,39 @@
+// The schedule of the depthwise family; see schedule.h.
+#include "schedules/depthwise/schedule.h"
+
+#include <map>
+
+namespace octile::schedules {
+
+using namespace Halide;  // NOLINT(google-build-using-namespace)
+
+void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, int lanes) {
+  Var ci("ci"), xi("xi"), yi("yi"), co("co"), xo("xo"), yo("yo");
+  const std::map<char, Var> outer{{'n', co}, {'x', xo}, {'y', yo}};
+  s.out.split(s.c, co, ci, cand.tn, cand.tail ? TailStrategy::PredicateStores : TailStrategy::RoundUp)
+      .split(s.x, xo, xi, cand.tx, TailStrategy::ShiftInwards)
+      .split(s.y, yo, yi, cand.ty, TailStrategy::ShiftInwards)
+      .reorder({ci, xi, yi, outer.at(cand.order[0]), outer.at(cand.order[1]), outer.at(cand.order[2])})
+      .unroll(xi)
+      .unroll(yi);
+  if (cand.tail) {
+    s.out.vectorize(ci);  // a masked dimension cannot be split again
+  } else {
+    s.out.vectorize(ci, lanes);
+    if (cand.tn > lanes) s.out.unroll(ci);
+  }
+  const Var tile = outer.at(cand.order[0]);
+  const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, lanes).unroll(s.c).unroll(s.x).unroll(s.y); };
+  s.acc.compute_at(s.out, tile).bound_extent(s.c, cand.tn);
+  in_registers(s.acc);
+  if (s.fixed) {
+    s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
+    s.pack.vectorize(s.c, lanes).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
+  } else {
+    Stage update = s.acc.update(0);
+    update.reorder({Var(s.c.name()), s.x, s.y, s.taps[0], s.taps[1]});
+    in_registers(update);
+  }
+}
+
+}  // namespace octile::schedules
