@@ -234,8 +234,10 @@ def closure(targets, name):
     return seen
 
 
-def check_links(targets):
+def check_links(targets, compiler=True):
     for target in targets.values():
+        if not compiler and any(link.startswith("Halide") for link in target.links):
+            yield f"target {target.name} links Halide in a build without the compiler"
         place = place_of(target.place)
         if target.name == "octile_flags" or (place not in ALLOWED and place not in ANYTHING):
             continue
@@ -280,12 +282,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", required=True)
     parser.add_argument("--targets", help="targets.tsv of a build; without it only the sources are checked")
+    parser.add_argument("--no-compiler", action="store_true", help="the build is one without Halide")
     args = parser.parse_args()
     root = os.path.abspath(args.root)
     broken = list(check_sources(root))
     if args.targets:
         targets = read_targets(args.targets, root)
-        broken += list(check_links(targets)) + list(check_binaries(targets))
+        broken += list(check_links(targets, not args.no_compiler)) + list(check_binaries(targets))
         print(f"{len(targets)} targets")
     for line in broken:
         print(line)

@@ -148,6 +148,11 @@ class Links(unittest.TestCase):
         broken = self.links(("lib", "STATIC_LIBRARY", "schedules/space", ["Halide::Halide"]))
         self.assertIn("links Halide", broken[0])
 
+    def test_halide_in_a_build_without_it(self):
+        rows = {"kernelc": arrows.Target("kernelc", "EXECUTABLE", [], ["Halide::Halide"], "", "schedules/kernelc")}
+        self.assertEqual(list(arrows.check_links(rows)), [])
+        self.assertEqual(len(list(arrows.check_links(rows, compiler=False))), 1)
+
 
 class Binaries(unittest.TestCase):
     def test_a_third_exported_symbol(self):
