@@ -12,7 +12,7 @@ debian_packages=(
   g++ git binutils ca-certificates python3 python3-venv ninja-build ccache   # build
   libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev libsodium-dev  # libraries
   lld-19 llvm-19                                                             # linking packs, the instruction gate
-  bochs bochsbios vgabios isolinux syslinux-common xorriso                   # AVX-512 VNNI on an emulated Ice Lake
+  bochs bochsbios vgabios                                                    # AVX-512 VNNI on an emulated Ice Lake
   clang-format clang-tidy                                                    # lint
   libgl1 libglib2.0-0 fonts-dejavu-core                                      # the demonstration: OpenCV, text pictures
 )
