@@ -60,8 +60,10 @@ Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
   if (depthwise_) {
     a.kh = static_cast<int>(spec_.kh);
     a.kw = static_cast<int>(spec_.kw);
-    a.sh = static_cast<int>(spec_.sh);
-    a.sw = static_cast<int>(spec_.sw);
+    // Kernels fixed to a stride read neighbouring taps, which a dilated filter does not have.
+    const bool dilated = spec_.dh != 1 || spec_.dw != 1;
+    a.sh = dilated ? 0 : static_cast<int>(spec_.sh);
+    a.sw = dilated ? 0 : static_cast<int>(spec_.sw);
   }
   return a;
 }
