@@ -1,7 +1,9 @@
 // octile-tune: searches the fastest kernels for the workloads of a model and logs every measurement.
 // In:  op files, a target, a budget.  Out: the tuning log; progress; a summary.
 // Not here: everything that can be tested without a process (session/, cli/options, cli/progress).
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,33 +57,56 @@ class SystemClock final : public Clock {
   }
 };
 
-// A scratch folder that goes away with us.
+constexpr const char* kScratchPrefix = "octile-tune-scratch-";
+
+// A scratch folder that goes away with us. A lock on it says that its owner lives: folders of tuners that were killed
+// have none, and the next tuner removes them.
 class WorkDir {
  public:
   static Result<WorkDir> make(const std::string& wanted) {
     std::error_code error;
-    if (!wanted.empty()) {
-      fs::create_directories(wanted, error);
-      if (error) return Status(Code::io_error, wanted + ": cannot create the scratch folder: " + error.message());
+    if (!wanted.empty()) fs::create_directories(wanted, error);
+    const fs::path parent = wanted.empty() ? fs::temp_directory_path(error) : fs::absolute(wanted, error);
+    remove_abandoned(parent);
+    std::string path = (parent / kScratchPrefix).string() + "XXXXXX";
+    if (path.find_first_of(" \t") != std::string::npos || mkdtemp(path.data()) == nullptr) {
+      return Status(Code::io_error, path + ": cannot create a scratch folder; name one without blanks with --work");
     }
-    const fs::path parent = wanted.empty() ? fs::temp_directory_path(error) : fs::path(wanted);
-    std::string pattern = (parent / "octile-tune-XXXXXX").string();
-    if (pattern.find_first_of(" \t") != std::string::npos || mkdtemp(pattern.data()) == nullptr) {
-      return Status(Code::io_error, pattern + ": cannot create a scratch folder; name one without blanks with --work");
-    }
-    return WorkDir(pattern);
+    return WorkDir(path, lock(path));
   }
-  WorkDir(WorkDir&& other) noexcept : path_(std::exchange(other.path_, "")) {}
+  WorkDir(WorkDir&& other) noexcept : path_(std::exchange(other.path_, "")), lock_(std::exchange(other.lock_, -1)) {}
   WorkDir& operator=(WorkDir&&) = delete;
   ~WorkDir() {
     std::error_code ignored;
     if (!path_.empty()) fs::remove_all(path_, ignored);
+    if (lock_ >= 0) ::close(lock_);
   }
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
-  explicit WorkDir(std::string path) : path_(std::move(path)) {}
+  WorkDir(std::string path, int held) : path_(std::move(path)), lock_(held) {}
+  // A descriptor that holds the folder's lock, or -1.
+  static int lock(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    ::close(fd);
+    return -1;
+  }
+  static void remove_abandoned(const fs::path& parent) {
+    std::error_code ignored;
+    std::vector<fs::path> found;
+    for (fs::directory_iterator it(parent, ignored), end; it != end; it.increment(ignored)) {
+      if (it->path().filename().string().starts_with(kScratchPrefix)) found.push_back(it->path());
+    }
+    for (const fs::path& path : found) {
+      const int fd = lock(path.string());
+      if (fd < 0) continue;
+      fs::remove_all(path, ignored);
+      ::close(fd);
+    }
+  }
   std::string path_;
+  int lock_ = -1;
 };
 
 std::string beside_us(const std::string& program) {
