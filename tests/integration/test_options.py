@@ -11,8 +11,9 @@ import sys
 import threading
 
 import numpy as np
+import onnxruntime as ort
 import pytest
-from conftest import ROOT, library_path
+from conftest import EP, ROOT, library_path
 from nets import Net
 
 
@@ -211,6 +212,18 @@ def test_a_failed_run_leaves_the_session_alive(open_session, target):
             session.run(None, net.feeds(N=1, H=2, W=2))
         feeds = net.feeds(N=1, H=5, W=4)
         np.testing.assert_array_equal(session.run(None, feeds)[0], net.expected(feeds)[0])
+
+
+def test_by_name(open_session, devices):
+    """providers=[...] knows registered libraries from 1.25 on."""
+    if tuple(int(v) for v in ort.__version__.split(".")[:2]) < (1, 25):
+        pytest.skip("older hosts list built-in providers only")
+    net = small_net()
+    providers = [(EP, {"target": "portable"}), "CPUExecutionProvider"]
+    session = ort.InferenceSession(net.model().SerializeToString(), providers=providers)
+    assert session.get_providers() == [EP, "CPUExecutionProvider"]
+    feeds = net.feeds(N=2)
+    np.testing.assert_array_equal(session.run(None, feeds)[0], net.expected(feeds)[0])
 
 
 def test_the_package(library, monkeypatch, tmp_path):

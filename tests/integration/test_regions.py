@@ -185,3 +185,23 @@ def test_inside_an_if(open_session, target):
         got = session.run(None, {**feeds, "choose": np.array(chosen)})[0]
         np.testing.assert_array_equal(got, wanted[i])
     assert cpu_session(model)
+
+
+def test_inside_a_function_of_the_model(check, open_session, target):
+    """Local functions are inlined while the host asks again and again what we can take."""
+    helper = onnx.helper
+    net = Net(15)
+    x = net.conv(net.code_input([1, 3, 6, 6], "uint8"), 3, 4, form="qlinear")
+    net.output(net.conv(x, 4, 4))
+    model = net.model()
+    conv = model.graph.node[0]
+    names = [f"i{i}" for i in range(len(conv.input))]
+    body = helper.make_node("QLinearConv", names, ["o"])
+    body.attribute.extend(conv.attribute)
+    opset = helper.make_opsetid("", net.opset)
+    model.functions.append(helper.make_function("local", "Wrapped", names, ["o"], [body], [opset]))
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    model.graph.node[0].CopyFrom(helper.make_node("Wrapped", conv.input, conv.output, domain="local"))
+    feeds = net.feeds()
+    got = open_session(model.SerializeToString(), target, full=True).run(None, feeds)
+    np.testing.assert_array_equal(got[0], net.expected(feeds)[0])
