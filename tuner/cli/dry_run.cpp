@@ -31,7 +31,7 @@ std::string dry_run_text(const TaskList& list) {
     }
     text += "  valid: " + std::to_string(size.valid) + ", default: " + to_line(t.space.default_candidate()) + "\n\n";
   }
-  for (const std::string& s : list.skipped) text += "skipped: " + s + "\n";
+  for (const Skipped& s : list.skipped) text += "skipped: " + s.op + ": " + s.reason + "\n";
   return text;
 }
 
@@ -57,7 +57,9 @@ std::string dry_run_json(const TaskList& list) {
     j["default"] = to_line(t.space.default_candidate());
     tasks.push_back(std::move(j));
   }
-  return Json{{"tasks", std::move(tasks)}, {"skipped", list.skipped}}.dump(2) + "\n";
+  Json skipped = Json::array();
+  for (const Skipped& s : list.skipped) skipped.push_back(Json{{"op", s.op}, {"reason", s.reason}});
+  return Json{{"tasks", std::move(tasks)}, {"skipped", std::move(skipped)}}.dump(2) + "\n";
 }
 
 }  // namespace octile::tuner

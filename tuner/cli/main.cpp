@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <map>
 #include <regex>
 
 #include "targets/probe/probe.h"
@@ -167,7 +168,9 @@ Status tune(const Options& o, const TargetDesc& target, TaskList list) {
     return {Code::unsupported, "this machine cannot run " + std::string(target.name) +
                                    " kernels, so they cannot be timed (--dry-run still works)"};
   }
-  for (const std::string& s : list.skipped) std::fprintf(stderr, "skipped: %s\n", s.c_str());
+  std::map<std::string, int> skipped;
+  for (const Skipped& s : list.skipped) ++skipped[s.reason];
+  for (const auto& [reason, count] : skipped) std::fprintf(stderr, "skipped %d: %s\n", count, reason.c_str());
   if (list.tasks.empty()) return {};
   OCTILE_ASSIGN_OR_RETURN(const WorkDir work, WorkDir::make(o.work_dir));
   KernelcOptions build;

@@ -42,12 +42,15 @@ Session::Session(std::vector<Task> tasks, SessionOptions options, Builder& build
     const auto it = index.find(r.op + "|" + r.target + "|" + std::string(r.layout()));
     if (it != index.end()) recall(r, it->second);
   }
-  std::vector<double> expected;
-  for (size_t i = 0; i < tasks_.size(); ++i) expected.push_back(time_in_model(i));
+  std::vector<Scheduler::Expected> expected;
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    const OpSpec& op = tasks_[i].op;
+    expected.push_back({time_in_model(i), static_cast<double>(op.macs()) * static_cast<double>(op.count)});
+  }
   scheduler_ = std::make_unique<Scheduler>(expected);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     if (states_[i].recalled > 0) {
-      scheduler_->report(i, static_cast<size_t>(states_[i].recalled), expected[i], expected[i]);
+      scheduler_->report(i, static_cast<size_t>(states_[i].recalled), expected[i].us, expected[i].us);
     }
   }
 }

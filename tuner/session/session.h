@@ -46,9 +46,12 @@ struct Task {
   [[nodiscard]] std::string label() const;  // the op's name if it has one, else its key; the layout if not the only one
 };
 
+struct Skipped {
+  std::string op, reason;
+};
 struct TaskList {
   std::vector<Task> tasks;
-  std::vector<std::string> skipped;  // "quantize ...: has any-shape kernels only, nothing to tune"
+  std::vector<Skipped> skipped;
 };
 // Equal workloads become one task with the sum of their counts.
 [[nodiscard]] TaskList make_tasks(const std::vector<OpSpec>& ops, const TargetDesc& target);

@@ -28,7 +28,7 @@ TaskList make_tasks(const std::vector<OpSpec>& ops, const TargetDesc& target) {
   for (const OpSpec& op : distinct) {
     const auto layouts = Space::layouts(op, target);
     if (!layouts.ok()) {
-      list.skipped.push_back(to_key(op) + ": " + layouts.status().message());
+      list.skipped.push_back({to_key(op), layouts.status().message()});
       continue;
     }
     for (const Candidate& layout : *layouts) {
@@ -36,7 +36,7 @@ TaskList make_tasks(const std::vector<OpSpec>& ops, const TargetDesc& target) {
       if (space.ok()) {
         list.tasks.push_back({op, &target, layout, std::move(*space)});
       } else {
-        list.skipped.push_back(to_key(op) + ": " + space.status().message());
+        list.skipped.push_back({to_key(op), space.status().message()});
       }
     }
   }

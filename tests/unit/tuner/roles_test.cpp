@@ -60,13 +60,12 @@ TEST(Strategy, IgnoresHistoryFromOutsideTheSpace) {
   EXPECT_EQ(strategy.tried(), 0U);
 }
 
-TEST(Scheduler, TheHeaviestFirstThenWhereSavingsAre) {
-  Scheduler s({100, 1000, 10});
-  EXPECT_EQ(s.next(), 1U);
-  s.report(1, 5, 1000, 1000);
-  EXPECT_EQ(s.next(), 1U);
-  for (int i = 0; i < 40; ++i) s.report(1, 5, 1000, 1000);
-  EXPECT_EQ(s.next(), 0U);  // long without a saving: others get their turn
+TEST(Scheduler, EveryTaskOnceTheHeaviestFirst) {
+  Scheduler s({{100, 1}, {1000, 1}, {10, 1}});
+  for (size_t expected : {size_t{1}, size_t{0}, size_t{2}}) {
+    ASSERT_EQ(s.next(), expected);
+    s.report(expected, 5, s.time_in_model(expected), s.time_in_model(expected));
+  }
   s.close(0);
   s.close(1);
   EXPECT_EQ(s.next(), 2U);
@@ -74,13 +73,29 @@ TEST(Scheduler, TheHeaviestFirstThenWhereSavingsAre) {
   EXPECT_FALSE(s.next().has_value());
 }
 
+TEST(Scheduler, AfterLongWithoutASavingOthersGetTheirTurn) {
+  Scheduler s({{100, 100}, {1000, 1000}});
+  s.report(0, 5, 100, 100);
+  s.report(1, 5, 1000, 1000);
+  EXPECT_EQ(s.next(), 1U);
+  for (int i = 0; i < 60; ++i) s.report(1, 5, 1000, 1000);
+  EXPECT_EQ(s.next(), 0U);
+}
+
 TEST(Scheduler, ATaskThatStillImprovesKeepsItsTurn) {
-  Scheduler s({1000, 1000});
+  Scheduler s({{1000, 1}, {1000, 1}});
   for (int i = 0; i < 4; ++i) {
     s.report(0, 8, 1000, 1000);
     s.report(1, 8, 1000, 1000);
   }
   s.report(1, 8, 1000, 800);
+  EXPECT_EQ(s.next(), 1U);
+}
+
+TEST(Scheduler, WhatRunsAtTheBestRateIsLeftForWhatDoesNot) {
+  Scheduler s({{1000, 1000}, {300, 30}});  // the first is heavier, the second ten times further from the peak
+  s.report(0, 8, 1000, 1000);
+  s.report(1, 8, 300, 300);
   EXPECT_EQ(s.next(), 1U);
 }
 
