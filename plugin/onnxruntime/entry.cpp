@@ -1,5 +1,7 @@
 // The two symbols ONNX Runtime looks for.
 // In:  the host's OrtApiBase.  Out: one factory.  Not here: everything else.
+#include <memory>
+
 #include "plugin/onnxruntime/factory.h"
 
 namespace {
@@ -34,7 +36,7 @@ __attribute__((visibility("default"))) OrtStatus* CreateEpFactories(const char* 
   return octile::ort::fence(host, [&]() -> octile::Status {
     *count = 0;
     if (max < 1) return {octile::Code::invalid_argument, "octile: no room for a factory"};
-    factories[0] = new Factory(host, version == nullptr ? "" : version);
+    factories[0] = std::make_unique<Factory>(host, version == nullptr ? "" : version).release();
     *count = 1;
     return {};
   });

@@ -8,7 +8,6 @@ namespace {
 
 using plugin::ElemType;
 using plugin::HostAttribute;
-using plugin::HostGraph;
 using plugin::HostNode;
 using plugin::HostValue;
 

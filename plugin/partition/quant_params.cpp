@@ -76,7 +76,7 @@ Verdict read_type(const HostGraph& graph, int value, DType& type) {
 Verdict read_floats(const HostGraph& graph, int value, std::vector<float>& out) {
   if (value < 0) return refuse(Reason::malformed, "a constant is missing");
   const HostValue& v = graph.values[value];
-  if (!v.constant || (v.data == nullptr && v.bytes != 0)) return refuse(Reason::parameters_not_constant, v.name);
+  if (!v.constant || v.data == nullptr) return refuse(Reason::parameters_not_constant, v.name);
   if (v.type != ElemType::f32) return refuse(Reason::type_not_supported, v.name);
   out.resize(v.bytes / sizeof(float));
   if (!out.empty()) std::memcpy(out.data(), v.data, out.size() * sizeof(float));
@@ -86,7 +86,7 @@ Verdict read_floats(const HostGraph& graph, int value, std::vector<float>& out) 
 Verdict read_ints(const HostGraph& graph, int value, std::vector<int32_t>& out) {
   if (value < 0) return refuse(Reason::malformed, "a constant is missing");
   const HostValue& v = graph.values[value];
-  if (!v.constant || (v.data == nullptr && v.bytes != 0)) return refuse(Reason::parameters_not_constant, v.name);
+  if (!v.constant || v.data == nullptr) return refuse(Reason::parameters_not_constant, v.name);
   switch (v.type) {
     case ElemType::u8: copy_as<uint8_t>(v, out); return {};
     case ElemType::s8: copy_as<int8_t>(v, out); return {};
