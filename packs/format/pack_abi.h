@@ -77,15 +77,14 @@ typedef int (*octile_dotz_fn)(octile_buffer* src, octile_buffer* wei, octile_buf
  *        t4c     s8  [4, c, groups, ky]             taps of a row in groups of 4 (kx, zero padded), c padded to 64
  *        t2cw    s16 [2, c, groups, ky]             taps of a row in groups of 2, c padded to 64
  * Kernels fixed to a filter and a stride (KernelEntry.kh, kw, sh, sw) take dilation 1 only: they use the strides of kx
- * and ky for neighbouring pixels and ignore those of x and y. Nothing outside the filter's windows is read, but up to 15
- * bytes past the last channel are.
- * dst [c, x, y] u8; c any (tail_n kernels) or a multiple of tile_n. */
+ * and ky for neighbouring pixels and ignore those of x and y. Nothing outside the filter's windows is read, but up to
+ * 15 bytes past the last channel are. dst [c, x, y] u8; c any (tail_n kernels) or a multiple of tile_n. */
 typedef int (*octile_depthwise_fn)(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult,
                                    float lo, float hi, int32_t zp, octile_buffer* dst);
 
-/* Family "quantize": src f32 [c, p] -> dst u8 [c, p], onnx-rne; any strides on both. */
+/* Family "quantize": src f32 [c, p] -> dst u8 [c, p], onnx-rne; here and below the stride of c is 1. */
 typedef int (*octile_quantize_fn)(octile_buffer* src, float scale, float lo, float hi, int32_t zp, octile_buffer* dst);
-/* Family "dequantize": src u8 [c, p] -> dst f32 [c, p]; any strides on both. */
+/* Family "dequantize": src u8 [c, p] -> dst f32 [c, p]. */
 typedef int (*octile_dequantize_fn)(octile_buffer* src, float scale, int32_t zp, octile_buffer* dst);
 /* Family "requantize": src s32 or u8 [c, p] -> dst u8 [c, p]; acc = src - src_zp; mult [c]. */
 typedef int (*octile_requantize_fn)(octile_buffer* src, int32_t src_zp, octile_buffer* mult, float lo, float hi,

@@ -46,11 +46,12 @@ Elementwise::Elementwise(const KernelLibrary& library, Isa best) : best_(best) {
   }
 }
 
-int Elementwise::pick(std::string_view family, std::string_view src, int64_t c, int64_t p, std::string* why) const {
+int Elementwise::pick(std::string_view family, std::string_view src, int64_t c, int64_t p, bool unit,
+                      std::string* why) const {
   Ask ask;
   ask.family = family;
   ask.dst = family == "dequantize" ? "f32" : "u8";
-  ask.best = best_;
+  ask.best = unit ? best_ : Isa::portable;  // vector kernels take contiguous channels
   ask.channels = c;
   ask.x = p;
   Reason reason = Reason::portable;
@@ -81,7 +82,8 @@ Status Elementwise::spread(const Call& given, const Parallel& parallel) const {
   } else {
     step = std::clamp<int64_t>(kGrain / c.src.c, 1, c.src.p);
   }
-  const int at = pick(c.family, c.src_type(), c.src.c, step, nullptr);
+  const bool unit = c.src.stride_c == 1 && c.dst.stride_c == 1;
+  const int at = pick(c.family, c.src_type(), c.src.c, step, unit, nullptr);
   if (at < 0) return {Code::unsupported, "no kernel of family " + std::string(c.family)};
   struct Job {
     const Kernel* kernel;
@@ -142,7 +144,7 @@ Status Elementwise::transpose(const Plane& src, uint8_t flip, const Plane& dst, 
 
 Decision Elementwise::explain(std::string_view family, std::string_view src, int64_t c, int64_t p) const {
   Decision d;
-  const int at = pick(family, src, c, p, &d.reason);
+  const int at = pick(family, src, c, p, true, &d.reason);
   if (at < 0) return {"none", "", "no kernel of this family", 0};
   d.kernel = table_[static_cast<size_t>(at)].entry.name;
   d.target = table_[static_cast<size_t>(at)].entry.target;

@@ -44,7 +44,9 @@ class Elementwise {
  private:
   struct Call;
   [[nodiscard]] Status spread(const Call& call, const Parallel& parallel) const;
-  [[nodiscard]] int pick(std::string_view family, std::string_view src, int64_t c, int64_t p, std::string* why) const;
+  // `unit`: channels are contiguous in both planes.
+  [[nodiscard]] int pick(std::string_view family, std::string_view src, int64_t c, int64_t p, bool unit,
+                         std::string* why) const;
 
   Isa best_;
   std::vector<Kernel> table_;

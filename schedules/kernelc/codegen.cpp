@@ -17,10 +17,12 @@
 
 #include "generators/depthwise/depthwise.h"
 #include "generators/dot/dot.h"
+#include "generators/pointwise/pointwise.h"
 #include "packs/format/pack_abi.h"
 #include "schedules/depthwise/schedule.h"
 #include "schedules/dot/schedule.h"
 #include "schedules/kernelc/lower_markers.h"
+#include "schedules/pointwise/schedule.h"
 
 namespace octile::kernelc {
 namespace {
@@ -101,6 +103,14 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     }
     auto s = generators::make_depthwise(c);
     schedules::schedule_depthwise(s, r.cand, lanes);
+    return std::pair{s.out, s.args};
+  }
+  using generators::Pointwise;
+  static const std::map<std::string, Pointwise> pointwise{
+      {"quantize", Pointwise::quantize}, {"dequantize", Pointwise::dequantize}, {"requantize", Pointwise::requantize}};
+  if (const auto at = pointwise.find(r.family); at != pointwise.end()) {
+    auto s = generators::make_pointwise(at->second, r.src == DType::s32 ? Halide::Int(32) : Halide::UInt(8));
+    schedules::schedule_pointwise(s, r.cand);
     return std::pair{s.out, s.args};
   }
   return Status(Code::unsupported, "no generator for family " + r.family);
