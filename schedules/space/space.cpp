@@ -44,6 +44,9 @@ const std::vector<Space::Constraint>& Space::constraints() {
       {"registers", "accumulators, one column of weights and the source fit the vector registers",
        [](const Facts& f, const Candidate& c) {
          const int columns = c.tn / f.lanes, acc = c.tx * c.ty * columns;
+         if (f.depthwise) {  // accumulators and the words of one row of the tile; weights come from memory
+           return acc + c.tx * columns * static_cast<int>(f.segments) <= f.registers;
+         }
          // acc16 reads weights from memory but keeps ones and two sums; the others keep weights and one source word.
          return acc + (f.group > 0 ? 4 : columns + 1) <= f.registers - (f.registers > 16 ? 1 : 0);
        }},
@@ -61,7 +64,8 @@ const std::vector<Space::Constraint>& Space::constraints() {
        [](const Facts& f, const Candidate& c) { return c.uk == 1 || c.uk * std::max(1, c.group) <= f.words; }},
       {"code", "the unrolled loop body has at most 256 dots",
        [](const Facts& f, const Candidate& c) {
-         return c.tx * c.ty * (c.tn / f.lanes) * c.uk * std::max(1, c.group) <= 256;
+         const int64_t steps = f.depthwise ? f.rows * f.segments : c.uk * std::max(1, c.group);
+         return c.tx * c.ty * (c.tn / f.lanes) * steps <= 256;
        }},
       {"order", "loops of one iteration stand outermost, so that equal loop nests are listed once",
        [](const Facts& f, const Candidate& c) {
@@ -83,13 +87,13 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
   if (op.kind != OpKind::conv2d && op.kind != OpKind::dense) {
     return Status(Code::unsupported, std::string(to_string(op.kind)) + " has any-shape kernels only, nothing to tune");
   }
-  if (op.depthwise()) {
-    return Status(Code::unsupported, "depthwise convolutions have any-shape kernels only, nothing to tune");
-  }
   // Whether the zero points of constant weights can be subtracted beforehand, and so which family computes them, is in
   // their values, which no op line holds.
   if (has_zero_points(op) && !(op.wei_var && target.isa == Isa::avx512vnni)) {
     return Status(Code::unsupported, "weights with zero points have any-shape kernels only, nothing to tune");
+  }
+  if (op.depthwise() && target.isa != Isa::portable) {
+    return std::vector{layout_only(target.isa == Isa::avx512vnni ? "t4c" : "t2cw")};
   }
   switch (target.isa) {
     case Isa::portable: return Status(Code::unsupported, "portable kernels are not generated, nothing to tune");
@@ -113,28 +117,12 @@ Result<Space> Space::make(const OpSpec& op, const TargetDesc& target, const Cand
   Space s;
   s.layout_ = layout_only(layout.layout, layout.group);
   Facts& f = s.facts_;
-  const int word = word_of(layout);
-  f.panel = layout.layout == "k4n16" ? 16 : 8;
   f.lanes = target.vector_bytes / 4;
   f.registers = target.vector_registers;
-  f.group = layout.group;
-  if (op.kind == OpKind::dense) {
-    f.x = f.row = op.m;
-    f.n = op.n;
-    f.words = ceil_div(op.k, word);
+  if (op.depthwise()) {
+    s.set_depthwise_facts(op);
   } else {
-    const int64_t channels = op.ic / op.g;
-    const bool whole = op.dw == 1 && op.g == 1;  // the taps of a row are one contiguous run
-    f.x = f.row = op.ow();
-    f.y = op.oh();
-    // Pixels of a pointwise conv are one row where the plan leaves no gaps between them, and may be cut where it does.
-    if (op.kh * op.kw == 1 && op.sh * op.sw == 1 && op.pt + op.pl + op.pb + op.pr == 0) {
-      f.x *= op.oh() * op.mb;
-      f.y = 1;
-    }
-    f.n = op.oc / op.g;
-    f.words = ceil_div(whole ? op.kw * channels : channels, word);
-    f.segments = whole ? op.kh : op.kh * op.kw;
+    s.set_dot_facts(op);
   }
   s.set_values();
   s.list_candidates();
@@ -144,12 +132,57 @@ Result<Space> Space::make(const OpSpec& op, const TargetDesc& target, const Cand
   return s;
 }
 
+void Space::set_dot_facts(const OpSpec& op) {
+  Facts& f = facts_;
+  const int word = word_of(layout_);
+  f.panel = layout_.layout == "k4n16" ? 16 : 8;
+  f.group = layout_.group;
+  if (op.kind == OpKind::dense) {
+    f.x = f.row = op.m;
+    f.n = op.n;
+    f.words = ceil_div(op.k, word);
+    return;
+  }
+  const int64_t channels = op.ic / op.g;
+  const bool whole = op.dw == 1 && op.g == 1;  // the taps of a row are one contiguous run
+  f.x = f.row = op.ow();
+  f.y = op.oh();
+  // Pixels of a pointwise conv are one row where the plan leaves no gaps between them, and may be cut where it does.
+  if (op.kh * op.kw == 1 && op.sh * op.sw == 1 && op.pt + op.pl + op.pb + op.pr == 0) {
+    f.x *= op.oh() * op.mb;
+    f.y = 1;
+  }
+  f.n = op.oc / op.g;
+  f.words = ceil_div(whole ? op.kw * channels : channels, word);
+  f.segments = whole ? op.kh : op.kh * op.kw;
+}
+
+void Space::set_depthwise_facts(const OpSpec& op) {
+  Facts& f = facts_;
+  f.depthwise = true;
+  f.panel = f.lanes;
+  f.x = f.row = op.ow();
+  f.y = op.oh();
+  f.n = op.oc;
+  f.rows = static_cast<int>(op.kh);
+  f.segments = ceil_div(op.kw, layout_.layout == "t4c" ? 4 : 2);
+  if (op.dh == 1 && op.dw == 1 && op.sh == op.sw) {
+    layout_.kx = static_cast<int>(op.kw);
+    layout_.ky = f.ky = static_cast<int>(op.kh);
+    layout_.st = f.st = static_cast<int>(op.sh);
+  }
+}
+
 void Space::set_values() {
   numbers_[0] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 28};
   numbers_[1] = {1, 2, 3, 4};
   const int step = std::max(facts_.panel, facts_.lanes);
   for (int columns : {1, 2, 3, 4, 5, 6, 8, 12}) numbers_[2].push_back(step * columns);
   numbers_[3] = {1, 2, 3, 4, 6, 8};
+  if (facts_.depthwise) {
+    numbers_[2] = {step, 2 * step, 4 * step};
+    numbers_[3] = {1};
+  }
   orders_ = {"xyn", "xny", "yxn", "ynx", "nxy", "nyx"};
 }
 
@@ -162,7 +195,8 @@ Candidate Space::at(const Point& point) const {
   c.tn = numbers_[2][point[2]];
   c.uk = numbers_[3][point[3]];
   c.order = orders_[point[4]];
-  c.tail = c.tn > facts_.n / facts_.panel * facts_.panel;  // reaches into the last, partial panel
+  // Mask what reaches into a partial panel; depthwise: a masked kernel covers any number of channels by itself.
+  c.tail = facts_.depthwise ? facts_.n % c.tn != 0 : c.tn > facts_.n / facts_.panel * facts_.panel;
   return c;
 }
 
@@ -236,6 +270,7 @@ Status Space::check(const Candidate& cand) const {
 // Cycles, roughly: one dot or two loads a cycle, a dependent dot every five cycles, a few cycles per loop iteration,
 // six operations to requantize one vector. Good enough to order candidates before the first measurement.
 double Space::predicted_cost(const Candidate& c) const {
+  if (facts_.depthwise) return depthwise_cost(c);
   const double columns = static_cast<double>(c.tn) / facts_.lanes;
   const double pixels = c.tx * c.ty, acc = pixels * columns;
   const double dots = facts_.group > 0 ? acc * (facts_.group + 1.0) / (2.0 * facts_.group) : acc;
@@ -251,6 +286,17 @@ double Space::predicted_cost(const Candidate& c) const {
   const double left = facts_.n > c.tn && facts_.n % c.tn != 0 ? 0.05 : 0.0;
   const double order = c.order == "xyn" ? 0.0 : 0.001;
   return tile * tiles * n_tiles * (1 + left + order);
+}
+
+// A word of taps takes some five operations to gather, and neighbouring rows of the tile share it.
+double Space::depthwise_cost(const Candidate& c) const {
+  const double columns = static_cast<double>(c.tn) / facts_.lanes, acc = c.tx * c.ty * columns;
+  const double rows = facts_.ky == 0 ? c.ty * facts_.rows : (c.ty - 1) * facts_.st + facts_.ky;
+  const double gathers = c.tx * rows * columns * static_cast<double>(facts_.segments);
+  const double dots = acc * facts_.rows * static_cast<double>(facts_.segments);
+  const auto tiles =
+      static_cast<double>(ceil_div(facts_.x, c.tx) * ceil_div(facts_.y, c.ty) * ceil_div(facts_.n, c.tn));
+  return tiles * (dots + 5 * gathers + (c.tail ? 9 : 6) * acc + 12) * (c.order == "nxy" ? 1.0 : 1.001);
 }
 
 const Candidate& Space::sample(Rng& rng) const { return valid_[rng() % valid_.size()]; }

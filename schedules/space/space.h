@@ -70,6 +70,9 @@ class Space {
     int64_t words = 1, segments = 1;  // k-words of one segment, segments of one output
     int panel = 16, lanes = 16, registers = 32;
     int group = 0;
+    bool depthwise = false;  // then segments are the words of one filter row, and:
+    int ky = 0;              // filter rows; 0: not fixed in the kernel, because of dilation or unequal strides
+    int st = 0, rows = 1;    // stride; filter rows
   };
   // Index of each parameter's value: tx, ty, tn, uk, order.
   using Point = std::array<size_t, 5>;
@@ -77,6 +80,9 @@ class Space {
   static const std::vector<Constraint>& constraints();
   void set_values();
   void list_candidates();
+  [[nodiscard]] double depthwise_cost(const Candidate& cand) const;
+  void set_dot_facts(const OpSpec& op);
+  void set_depthwise_facts(const OpSpec& op);
   [[nodiscard]] Candidate at(const Point& point) const;
   [[nodiscard]] Point point_of(const Candidate& cand) const;
   [[nodiscard]] size_t extent(size_t axis) const;

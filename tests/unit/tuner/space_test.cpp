@@ -22,6 +22,8 @@ const std::vector<std::string>& examples() {
       "conv2d mb1g1ic3ih224iw224oc64kh7kw7sh2sw2pt3pl3pb3pr3 src=u8:zp wei=s8:per_oc bia=s32 dst=u8:zp",
       "conv2d mb1g1ic8ih1iw1oc2kh1kw1 src=s8:zp wei=s8:per_oc bia=s32 dst=s8:zp",
       "conv2d mb2g4ic64ih9iw5oc96kh3kw3dh2dw2pt2pl2pb2pr2 src=u8:zp wei=s8 dst=u8:zp",
+      "conv2d mb1g96ic96ih28iw28oc96kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8:per_oc bia=s32 dst=u8:zp post=relu6",
+      "conv2d mb1g40ic40ih12iw40oc40kh5kw5sh2pt2pl2pb2pr2 src=s8:zp wei=s8:per_oc bia=s32 dst=s8:zp",
       "dense mb1m1k2048n1000 src=u8:zp wei=s8:per_oc bia=s32 dst=u8:zp",
       testing::kDense,
   };
@@ -90,6 +92,7 @@ TEST(Space, RefusalsNameTheConstraint) {
   EXPECT_EQ(reason("layout=k4n16 tile=x15y1n16").find("values: tx=15"), 0U);
   EXPECT_EQ(reason("layout=k2n8w tile=x4y1n16").find("layout:"), 0U);
   EXPECT_EQ(reason("layout=k4n16 tile=x4y1n16 tail=y").find("values: kxy"), 0U);
+  EXPECT_EQ(reason("layout=k4n16 tile=x4y1n16 kxy=3x3").find("values: kxy"), 0U);
 }
 
 TEST(Space, TilesOverAPartialPanelMaskIt) {
