@@ -2,6 +2,7 @@
 #include "tuner/cli/progress.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -18,7 +19,7 @@ std::string format(const char* pattern, double a, double b = 0) {
 
 // "1:05" or "1:02:05".
 std::string clock_text(double seconds) {
-  const auto s = static_cast<long>(std::max(0.0, seconds) + 0.5);
+  const long s = std::lround(std::max(0.0, seconds));
   char text[32];
   if (s >= 3600) {
     std::snprintf(text, sizeof text, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
@@ -103,8 +104,8 @@ class Bar final : public Observer {
  private:
   void draw(const Event& e, const Session& s) {
     constexpr int kWidth = 24;
-    const int filled = static_cast<int>(e.fraction * kWidth + 0.5);
-    std::string bar(static_cast<size_t>(std::clamp(filled, 0, kWidth)), '#');
+    const long filled = std::lround(e.fraction * kWidth);
+    std::string bar(static_cast<size_t>(std::clamp(filled, 0L, long{kWidth})), '#');
     bar.resize(kWidth, '.');
     const auto open = std::ranges::count_if(s.states(), [](const TaskState& t) { return !t.closed; });
     std::fprintf(stderr, "[%s] %3.0f%%  %s, %s left  %d measured, %zd of %zu workloads open, model %.2f x", bar.c_str(),
