@@ -123,6 +123,7 @@ double final_ratio(const TaskState& s) { return s.chosen ? s.choice_ratio : s.be
 std::string choice_of(const Session& session, size_t i) {
   const TaskState& s = session.states()[i];
   if (s.chosen) return s.choice;
+  if (s.trials == 0) return "not measured yet";
   return s.contenders.empty() ? "default" : to_line(s.contenders.front().cand) + " (not yet confirmed)";
 }
 
