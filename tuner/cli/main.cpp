@@ -16,6 +16,8 @@
 #include <map>
 #include <regex>
 
+#include "packs/format/pack_file.h"
+#include "packs/format/sha256.h"
 #include "targets/probe/probe.h"
 #include "tuner/build/kernelc_builder.h"
 #include "tuner/cli/dry_run.h"
@@ -146,6 +148,21 @@ void complete(Options& o) {
   o.batch = std::max(o.batch, o.jobs);
 }
 
+// What tells one default pack from another: its members for the target. Ratios to different packs are not comparable.
+Result<std::string> pack_identity(const std::string& path, const TargetDesc& target) {
+  if (path.empty()) return std::string();
+  OCTILE_ASSIGN_OR_RETURN(const packs::PackFile pack, packs::open_pack(path));
+  std::string members;
+  for (const packs::Member& m : pack.manifest().members) {
+    if (m.target == target.name) members += m.sha256;
+  }
+  if (members.empty()) {
+    return Status(Code::invalid_argument,
+                  path + ": has no kernels for " + std::string(target.name) + "; give another --pack");
+  }
+  return packs::sha256_hex(members).substr(0, 8);
+}
+
 SessionOptions session_options(const Options& o, const std::string& generator) {
   SessionOptions s;
   s.budget_s = o.budget_s;
@@ -153,7 +170,6 @@ SessionOptions session_options(const Options& o, const std::string& generator) {
   s.patience = o.patience;
   s.batch = o.batch;
   s.seed = o.seed;
-  s.pack_is_default = !o.pack.empty();
   s.halide = generator;
   s.commit = OCTILE_COMMIT;
   char host[256] = "unknown";
@@ -184,11 +200,13 @@ Status tune(const Options& o, const TargetDesc& target, TaskList list) {
   run.pack = o.pack;
   ProcessRunner runner(run);
   OCTILE_RETURN_IF_ERROR(runner.check());
+  SessionOptions options = session_options(o, generator);
+  OCTILE_ASSIGN_OR_RETURN(options.default_pack, pack_identity(o.pack, target));
   OCTILE_ASSIGN_OR_RETURN(LogWriter log, LogWriter::open(o.log));
   for (const std::string& issue : log.contents().issues) std::fprintf(stderr, "%s\n", issue.c_str());
   SystemClock clock;
   std::unique_ptr<Observer> observer = make_observer(o.progress, isatty(STDERR_FILENO) != 0);
-  Session session(std::move(list.tasks), session_options(o, generator), builder, runner, log, clock, *observer);
+  Session session(std::move(list.tasks), std::move(options), builder, runner, log, clock, *observer);
   const Status status = session.run(stop_requested);
   observer.reset();  // takes its bar off the screen
   const bool interrupted = stop_requested.load();

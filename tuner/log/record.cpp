@@ -2,6 +2,7 @@
 // In:  one line.  Out: Record, or what is wrong with the line.  Not here: files.
 #include "tuner/log/record.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -22,8 +23,7 @@ std::string_view to_string(Verdict verdict) { return kVerdicts[static_cast<size_
 
 std::string_view Record::layout() const {
   const std::string_view line = cand;
-  const size_t tile = line.find(" tile=");
-  return line.substr(0, tile != std::string_view::npos ? tile : line.find(kAnyShape));
+  return line.substr(0, std::min({line.find(" tile="), line.find(" pack="), line.find(kAnyShape)}));
 }
 
 std::string to_json_line(const Record& r) {

@@ -26,7 +26,7 @@ struct Record {
   std::string target;  // canonical target name
   std::string cand;    // candidate line; in a final record also the default's, when that is the choice
   // What base_us was taken with, in the same process, interleaved: a candidate line, or for the any-shape kernels of a
-  // pack the layout half and kAnyShape.
+  // pack the layout half, the pack's identity and kAnyShape: "layout=k4n16 pack=1f2e3d4c any-shape".
   std::string default_cand;
   Phase phase = Phase::trial;
   std::vector<double> us;  // samples of the candidate, microseconds per run; empty unless ok

@@ -6,10 +6,10 @@
 namespace octile::tuner {
 namespace {
 
-constexpr double kHope = 0.3;         // share an untouched task far from the peak is hoped to save
+constexpr double kHope = 0.3;        // share an untouched task far from the peak is hoped to save
 constexpr double kHopeTrials = 8.0;  // trials after which half of that hope is gone
-constexpr double kLeast = 0.05;       // of the hope stays even at the best rate seen
-constexpr double kFade = 0.5;         // weight of earlier batches in what recent ones saved
+constexpr double kLeast = 0.05;      // of the hope stays even at the best rate seen
+constexpr double kFade = 0.5;        // weight of earlier batches in what recent ones saved
 
 }  // namespace
 

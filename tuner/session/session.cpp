@@ -72,8 +72,9 @@ void Session::recall(const Record& record, size_t task) {
 
 std::string Session::default_line(size_t task) const {
   const Task& t = tasks_[task];
-  return options_.pack_is_default ? layout_half(t.layout) + std::string(kAnyShape)
-                                  : to_line(t.space.default_candidate());
+  return options_.default_pack.empty()
+             ? to_line(t.space.default_candidate())
+             : layout_half(t.layout) + " pack=" + options_.default_pack + std::string(kAnyShape);
 }
 
 void Session::note_trial(const Record& record, size_t task) {
@@ -236,7 +237,7 @@ Status Session::append(const Record& record, Event::Kind kind, size_t task) {
 
 Status Session::build_default(size_t task, const std::atomic<bool>& stop) {
   if (defaults_.contains(task)) return {};
-  if (options_.pack_is_default) {
+  if (!options_.default_pack.empty()) {
     defaults_[task] = {};  // the runner's pack
     return {};
   }
@@ -260,7 +261,7 @@ Status Session::build_default(size_t task, const std::atomic<bool>& stop) {
 Status Session::prepare_default(size_t task, const std::atomic<bool>& stop) {
   OCTILE_RETURN_IF_ERROR(build_default(task, stop));
   const auto base = defaults_.find(task);
-  if (base == defaults_.end() || options_.pack_is_default || states_[task].default_us > 0) return {};
+  if (base == defaults_.end() || !options_.default_pack.empty() || states_[task].default_us > 0) return {};
   const Task& t = tasks_[task];
   const Measurement m =
       runner_->measure({t.op, t.target, base->second, base->second, options_.seed, options_.trial}, stop);

@@ -62,7 +62,7 @@ struct SessionOptions {
   int patience = 96;    // trials without a better candidate after which a task is done
   int batch = 4;        // candidates built before they are timed
   uint64_t seed = 1;
-  bool pack_is_default = false;  // the runner has a pack: compare with its any-shape kernels
+  std::string default_pack;  // identity of the runner's pack, whose any-shape kernels are the default; empty: no pack
   MeasureConfig trial, final{.rounds = 270, .sample_us = 500};
   std::string halide, commit, host, cpu;  // copied into every record
 };

@@ -196,7 +196,7 @@ TEST(Best, LayoutsAndCpusAreApart) {
 }
 
 TEST(Best, TheAnyShapeDefaultIsARecordOfItsLayout) {
-  Record stays = trial("layout=k4n16 any-shape", 1, Phase::final);
+  Record stays = trial("layout=k4n16 pack=1f2e3d4c any-shape", 1, Phase::final);
   stays.default_cand = stays.cand;
   EXPECT_EQ(stays.layout(), "layout=k4n16");
   EXPECT_TRUE(best({stays})->is_default());

@@ -158,7 +158,7 @@ TEST(Session, ALuckyTrialDoesNotReplaceTheDefault) {
   int calls = 0;
   bench.runner.any_shape_us = 100;
   SessionOptions options = options_of(0, 40);
-  options.pack_is_default = true;
+  options.default_pack = "1f2e3d4c";
   class Lucky final : public Runner {
    public:
     explicit Lucky(int& n) : calls(&n) {}
@@ -301,13 +301,27 @@ TEST(Session, WithAPackItsAnyShapeKernelsAreTheDefault) {
   const TempFile file;
   Bench bench(file.path());
   SessionOptions options = options_of(0, 60);
-  options.pack_is_default = true;
+  options.default_pack = "1f2e3d4c";
   ASSERT_TRUE(bench.run(tasks_of({kConv}), options).ok());
-  for (const Record& r : bench.records()) EXPECT_EQ(r.default_cand, "layout=k4n16 any-shape");
+  for (const Record& r : bench.records()) EXPECT_EQ(r.default_cand, "layout=k4n16 pack=1f2e3d4c any-shape");
   const std::vector<Record> records = bench.records();
   const Record* best = best_record(records, records[0].op, records[0].target, "layout=k4n16");
   EXPECT_FALSE(best->is_default());
   EXPECT_LT(best->ratio(), 0.8);  // the best is 0.67
+}
+
+TEST(Session, AnotherPackIsAnotherDefaultAndStartsAnew) {
+  const TempFile file;
+  SessionOptions options = options_of(0, 10);
+  for (const char* pack : {"1f2e3d4c", "00000000"}) {
+    Bench bench(file.path());
+    options.default_pack = pack;
+    ASSERT_TRUE(bench.run(tasks_of({kConv}), options).ok());
+    EXPECT_EQ(bench.states[0].recalled, 0);
+  }
+  const std::vector<Record> records = read_log(file.path())->records;
+  EXPECT_EQ(best_records(records).size(), 1U);
+  EXPECT_EQ(best_records(records)[0]->default_cand, "layout=k4n16 pack=00000000 any-shape");
 }
 
 TEST(Session, ArtifactsAreDiscarded) {
