@@ -31,7 +31,7 @@ struct KernelEntry {
   std::string src;     // "u8", "s16", "s32", "f32"
   int tile_x = 1, tile_y = 1, tile_n = 1;
   bool tail_n = false;
-  int acc16_group = 0;  // 0: exact for any weights; 1..4: needs group-safe weights (docs/kernels)
+  int acc16_group = 0;  // 0: exact for any weights; 1..4: needs group-safe weights (docs/generators.md)
   int kh = 0, kw = 0;   // depthwise kernels fixed to a filter size; 0 = any
   int sh = 0, sw = 0;   // depthwise kernels fixed to a stride; 0 = any
   double us = 0;        // measured for `op`, 0 if unknown

@@ -66,7 +66,7 @@ class MarkerLowering : public IRMutator {
     return Add::make(args[0], product);
   }
 
-  // acc + pairs summed in 16 bits; exact because the packer checked the weights (docs/kernels.md).
+  // acc + pairs summed in 16 bits; exact because the packer checked the weights (docs/generators.md).
   static Expr dot16(const std::vector<Expr>& args) {
     const int lanes = args[0].type().lanes();
     Expr sum;
