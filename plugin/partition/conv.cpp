@@ -30,7 +30,7 @@ Verdict read_pair(const HostNode& node, std::string_view name, size_t rank, int6
   return y > 0 && x > 0 ? Verdict{} : refuse(Reason::malformed, std::string(name));
 }
 
-Verdict read_pads(const HostNode& node, size_t rank, runtime::NodeDesc& d) {
+Verdict read_pads(const HostNode& node, size_t rank, NodeDesc& d) {
   const HostAttribute* how = node.attribute("auto_pad");
   const std::string mode = how == nullptr || how->s.empty() ? "NOTSET" : how->s;
   if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
@@ -53,7 +53,7 @@ Verdict read_pads(const HostNode& node, size_t rank, runtime::NodeDesc& d) {
   return {};
 }
 
-Verdict read_geometry(const HostNode& node, const std::vector<int64_t>& wei, runtime::NodeDesc& d) {
+Verdict read_geometry(const HostNode& node, const std::vector<int64_t>& wei, NodeDesc& d) {
   const size_t rank = wei.size() - 2;
   OpSpec& s = d.spec;
   s.kind = OpKind::conv2d;

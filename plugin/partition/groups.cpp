@@ -78,7 +78,7 @@ bool layouts_agree(const std::vector<Unit>& units, const std::vector<int>& membe
   for (bool changed = true; changed;) {
     changed = false;
     for (const int m : members) {
-      const runtime::NodeDesc& d = units[m].desc;
+      const NodeDesc& d = units[m].desc;
       uint8_t all = d.spec.kind == OpKind::conv2d ? image : d.spec.kind == OpKind::dense ? matrix : unknown;
       for (const int v : d.inputs) all |= layout[v];
       all |= layout[d.output];

@@ -84,7 +84,7 @@ class Partitioner {
 
   // The zero points a unit gives the 8-bit values it touches. Inside a region a value has one.
   [[nodiscard]] static std::vector<std::pair<int, int32_t>> zero_points(const Unit& unit) {
-    const runtime::NodeDesc& d = unit.desc;
+    const NodeDesc& d = unit.desc;
     std::vector<std::pair<int, int32_t>> out;
     if (size_of(d.spec.src) == 1) out.emplace_back(d.inputs[0], d.quant.src_zp);
     if (d.inputs.size() > 1) out.emplace_back(d.inputs[1], d.quant.wei_zp[0]);
@@ -252,7 +252,7 @@ Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& gr
   desc.name = graph.name;
   Values values(graph, desc);
   for (const Unit& unit : group.units) {
-    runtime::NodeDesc node = unit.desc;
+    NodeDesc node = unit.desc;
     const OpQuant& q = node.quant;
     node.inputs[0] = values.set(unit.desc.inputs[0], node.spec.src, q.src_scale, q.src_zp);
     if (node.spec.wei_var) {

@@ -99,7 +99,7 @@ Verdict recognise_lone(const HostGraph& graph, int node, Unit& unit) {
   OCTILE_RETURN_IF_REFUSED(read_source_params(graph, n.input(1), n.input(2), q.type, q));
   unit.anchor = node;
   unit.nodes = {node};
-  runtime::NodeDesc& d = unit.desc;
+  NodeDesc& d = unit.desc;
   d.name = node_label(graph, n);
   d.inputs = {n.input(0)};
   d.output = n.output(0);
@@ -187,7 +187,7 @@ Verdict read_integer(const HostGraph& graph, int node, Operands& ops) {
 }
 
 Verdict finish_unit(const HostGraph& graph, int node, const Operands& ops, Unit& unit) {
-  runtime::NodeDesc& d = unit.desc;
+  NodeDesc& d = unit.desc;
   OpSpec& s = d.spec;
   unit.nodes = ops.nodes;
   unit.nodes.push_back(node);

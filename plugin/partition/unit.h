@@ -17,7 +17,7 @@ struct Unit {
   int anchor = -1;         // the node users know it by
   std::vector<int> nodes;  // all its host nodes, the anchor among them
   // desc.inputs and desc.output are host value indices until the region is built; desc.wei is empty until then.
-  runtime::NodeDesc desc;
+  NodeDesc desc;
   int wei = -1;                 // host value of constant weights, or -1
   bool wei_transposed = false;  // dense weights stored [n, k]
 };

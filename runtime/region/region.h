@@ -12,35 +12,11 @@
 
 #include "runtime/exec/parallel.h"
 #include "runtime/exec/prepared_op.h"
+#include "workload/graph/graph.h"
 
 namespace octile::runtime {
 
-// One tensor of the region. Shapes are known only at run time.
-struct ValueDesc {
-  std::string name;
-  DType type = DType::u8;
-  float scale = 1.0F;  // quantized types
-  int32_t zp = 0;
-};
-
-// conv2d takes NCHW (or NCW) values, dense [..., m, k]; quantize/dequantize/requantize keep the shape.
-struct NodeDesc {
-  std::string name;  // the host's node name, for explain
-  OpSpec spec;       // kind, kernel, strides, dilations, pads, g, ic, oc / k, n, types; spatial extents unset
-  OpQuant quant;
-  int spatial_rank = 2;             // conv: 1 for NCW hosts, 2 for NCHW
-  std::string auto_pad = "NOTSET";  // NOTSET, VALID, SAME_UPPER, SAME_LOWER: pads computed per shape
-  std::vector<int> inputs;          // value indices: activation first, then the variable weights of a dense
-  int output = -1;                  // value index
-  std::vector<uint8_t> wei;         // constant weights, OIHW or [k, n]; empty when variable
-};
-
-struct RegionDesc {
-  std::string name;
-  std::vector<ValueDesc> values;
-  std::vector<NodeDesc> nodes;       // topological order
-  std::vector<int> inputs, outputs;  // value indices, in the host's order
-};
+using RegionDesc = GraphDesc;
 
 struct HostTensor {
   void* data = nullptr;
