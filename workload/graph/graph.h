@@ -26,8 +26,8 @@ struct ValueDesc {
   int32_t zp = 0;
   // Constants other than the weights of spec nodes (float operands, pads, indices): shape and bytes, row-major.
   bool constant = false;
-  std::vector<int64_t> dims;
-  std::vector<uint8_t> data;
+  std::vector<int64_t> dims{};
+  std::vector<uint8_t> data{};
 };
 
 enum class NodeKind : uint8_t {
