@@ -14,6 +14,7 @@ constexpr double kTileCycles = 24;   // loop set-up and address work of one tile
 constexpr double kStoreCycles = 5;   // requantize and store of one accumulator vector
 constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
+constexpr double kGatherCycles = 3;  // depthwise: one word of taps per lane
 constexpr double kChainCycles = 5;
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
@@ -112,7 +113,14 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   if (e.family == "depthwise") {
-    return crops * (kTileCycles + accs * (static_cast<double>(ask.reduction) * 1.5 + kStoreCycles));
+    // Words of taps are gathered once for each row of the tile's window; kernels that know filter and stride share the
+    // rows between their outputs.
+    const double segments = static_cast<double>(ceil_div(std::max(ask.kw, 1), e.layout == "t4c" ? 4 : 2));
+    const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
+    const double rows = e.kh == 0 ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
+    const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
+    const double gather = e.kh == 0 ? 2 * kGatherCycles : kGatherCycles;
+    return crops * (kTileCycles + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
   }
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
@@ -177,9 +185,8 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
       if (channels == 0 || !usable(table[i])) continue;
       const Reason reason = tier(table[i], ask, best);
       // Per channel, so that a full kernel plus a tail beats a tail kernel over everything only where it is cheaper.
-      const double fixed_bonus = e.kh != 0 ? 0.5 : 1;
-      const double c = fixed_bonus * factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n)) /
-                       static_cast<double>(channels);
+      const double c =
+          factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n)) / static_cast<double>(channels);
       if (c < lowest) {
         lowest = c;
         span = {static_cast<int>(i), done, channels, channels, reason};
