@@ -20,7 +20,7 @@ import record  # noqa: E402
 
 
 def shares(path):
-    """{(target, op): [share, trials, any_us, best_us, candidate]} over the right answers; garbage lines are left out."""
+    """{(target, op): [share, trials, any_us, best_us, candidate]} over right answers; garbage lines are left out."""
     found = {}
     for line in pathlib.Path(path).read_text().splitlines():
         try:

@@ -21,7 +21,8 @@ def draw(rng):
     kind = rng.choice(["conv", "conv", "pointwise", "pointwise", "depthwise", "dense"])
     tail = "src=u8:zp wei=s8:per_oc bia=s32 dst=u8:zp"
     if kind == "dense":
-        return f"dense mb1m{rng.choice([1, rng.randint(2, 300)])}k{channels(rng, 32, 3072)}n{channels(rng, 16, 3072)} {tail}"
+        m = rng.choice([1, rng.randint(2, 300)])
+        return f"dense mb1m{m}k{channels(rng, 32, 3072)}n{channels(rng, 16, 3072)} {tail}"
     width = rng.randint(7, 112)
     height = max(1, round(width * rng.choice([1, 1, 0.5, 2])))
     kernel = {"conv": rng.choice([3, 3, 5]), "depthwise": rng.choice([3, 3, 5]), "pointwise": 1}[kind]
