@@ -148,4 +148,7 @@ struct GraphDesc {
   std::vector<int> inputs, outputs;  // value indices, in the host's order
 };
 
+// What needs no shape: values exist, nodes come in order, counts and types of operands fit their kinds.
+[[nodiscard]] Status validate(const GraphDesc& graph);
+
 }  // namespace octile
