@@ -1,0 +1,140 @@
+// Ops: the kernels of the steps between convolutions: tables, sums and products of codes, pools, resizes, rows.
+// In:  codes (u8; signed tensors with the top bit flipped and the zero point moved by 128), parameters made when a plan
+//      is made.  Out: codes, or rows of floats.
+// Not here: threads, memory, shapes, which step runs when.
+//
+// Every function is there once per instruction set, all with equal bytes; ops_for() picks. None allocates, none starts
+// a thread: callers cut the work and pass ranges. About 32 KiB of output are enough for a task (kOpsGrain). Float
+// arithmetic is that of workload/numerics and wants its mode (workload/numerics/float_mode.h).
+// Nothing is read or written outside the elements named, whatever their number and alignment.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "runtime/exec/tensor.h"
+#include "targets/desc/target.h"
+
+namespace octile::runtime {
+
+inline constexpr int64_t kOpsGrain = 32 * 1024;  // bytes of output worth a task of their own
+
+// How floats become codes: rne(clamp(v / scale, lo, hi)) + zp, NaN to lo. lo and hi: the clamp minus the zero point.
+struct QuantizeForm {
+  float scale = 1.0F;
+  float lo = 0.0F, hi = 255.0F;
+  int32_t zp = 0;
+};
+
+// What the codes of one tensor mean: float(q - zp) * scale, or 256 floats where they went through functions.
+struct Meaning {
+  float scale = 1.0F;
+  int32_t zp = 0;
+  const float* values = nullptr;  // not null: scale and zp are ignored
+};
+
+// A function of two codes as arithmetic. Which form equals a given function is proven by prove_binary().
+//   affine       rne(clamp(a * ka + (b * kb + k0)))         each operation rounded to float32
+//   sum          rne(clamp(((a - za) * ka + (b - zb) * kb) * k))
+//   sum_div      rne(clamp(((a - za) * ka + (b - zb) * kb) / k))
+//   product      rne(clamp(float((a - za) * (b - zb)) * k))
+//   product_div  rne(clamp((((a - za) * ka) * ((b - zb) * kb)) / k))
+//   pairs        pairs[a * 256 + b]; clamp and zp are ignored
+// then + zp, then `after[...]` where it is not null.
+enum class BinaryKind : uint8_t { affine, sum, sum_div, product, product_div, pairs };
+struct BinaryForm {
+  BinaryKind kind = BinaryKind::pairs;
+  float ka = 0.0F, kb = 0.0F, k0 = 0.0F, k = 1.0F;
+  int32_t za = 0, zb = 0;
+  float lo = 0.0F, hi = 255.0F;  // minus zp
+  int32_t zp = 0;
+  const uint8_t* pairs = nullptr;
+  const uint8_t* after = nullptr;
+};
+
+// Rows of bytes: row i at data + i * stride.
+struct Rows {
+  const uint8_t* data = nullptr;
+  int64_t stride = 0;
+};
+struct RowsOut {
+  uint8_t* data = nullptr;
+  int64_t stride = 0;
+};
+
+// Windows of a pool over NHWC. `ph`, `pw`: how far the first window starts before the tensor; `ph_end`, `pw_end` matter
+// to count_pads only. Elements outside the tensor are never read: halos may hold anything.
+struct PoolForm {
+  int64_t kh = 1, kw = 1, sh = 1, sw = 1, dh = 1, dw = 1;
+  int64_t ph = 0, pw = 0, ph_end = 0, pw_end = 0;
+  bool count_pads = false;  // average: as ONNX's count_include_pad
+  bool lowest = false;      // max pool: takes the smallest code instead (functions that fall)
+};
+
+// Neighbours of an output index along one axis and the share of the upper one; `hi` is null where the axis does not
+// change (or for nearest).
+struct ResizeTaps {
+  const int64_t* lo = nullptr;
+  const int64_t* hi = nullptr;
+  const float* share = nullptr;
+};
+
+struct Ops {
+  // dst = t[src], `count` bytes; in place allowed.
+  void (*table)(const uint8_t* t, const uint8_t* src, uint8_t* dst, int64_t count);
+  // The same for `rows` rows of `c` bytes.
+  void (*table_rows)(const uint8_t* t, Rows src, RowsOut dst, int64_t c, int64_t rows);
+  // dst = t[src], floats.
+  void (*table_f32)(const float* t, const uint8_t* src, float* dst, int64_t count);
+  // dst row = form(a row, b row). A stride of 0 repeats that row: a gate per channel. dst may be a or b themselves.
+  void (*binary)(const BinaryForm& form, Rows a, Rows b, RowsOut dst, int64_t c, int64_t rows);
+  // dst = rne(clamp(float(a - za) * gain[channel])) + zp; clamps minus zp. In place allowed.
+  void (*gate)(Rows a, int32_t za, const float* gain, float lo, float hi, int32_t zp, RowsOut dst, int64_t c,
+               int64_t rows);
+  // Rows [begin, end) of the output's n * h rows. Every window meets the tensor.
+  void (*max_pool)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
+  void (*average_pool)(const PoolForm& form, const Meaning& meaning, const QuantizeForm& to, const Tensor& src,
+                       const Tensor& dst, int64_t begin, int64_t end);
+  // dst[c] = quantized mean over all pixels of one image, channels [begin, end): dst points to channel 0.
+  void (*global_average)(const Meaning& meaning, const QuantizeForm& to, const Tensor& src, int64_t image, uint8_t* dst,
+                         int64_t begin, int64_t end);
+  // dst[c] = largest code of an image.
+  void (*global_max)(bool lowest, const Tensor& src, int64_t image, uint8_t* dst, int64_t begin, int64_t end);
+  // dst[row] = quantized mean of the `c` bytes of each row.
+  void (*mean_rows)(const Meaning& meaning, const QuantizeForm& to, Rows src, uint8_t* dst, int64_t c, int64_t rows);
+  // Rows [begin, end) of the output's n * h rows. Any element size: a Tensor's c counts bytes.
+  void (*resize_nearest)(const int64_t* ys, const int64_t* xs, const Tensor& src, const Tensor& dst, int64_t begin,
+                         int64_t end);
+  void (*resize_linear)(const Meaning& meaning, const ResizeTaps& y, const ResizeTaps& x, const QuantizeForm& to,
+                        const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
+  // Blocks of `bytes` bytes: concat, slice, pad, gather by strides.
+  void (*copy)(Rows src, RowsOut dst, int64_t bytes, int64_t rows);
+  void (*fill)(RowsOut dst, uint8_t code, int64_t bytes, int64_t rows);
+
+  // Rows of floats, all by the definitions of workload/graph/graph.h.
+  void (*dequantize)(const uint8_t* src, float scale, int32_t zp, float* dst, int64_t count);
+  void (*quantize)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
+  void (*softmax)(const float* src, float* dst, int64_t count);  // in place allowed
+  void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst,
+                     int64_t count);  // bias may be null; in place allowed
+  // Softmax from codes to codes. `exps`: make_softmax_exps() of what the codes mean, which must not fall as codes rise.
+  void (*softmax_codes)(const float* exps, const QuantizeForm& to, Rows src, RowsOut dst, int64_t c, int64_t rows);
+};
+
+// The best variant this machine runs that asks for no more than `best`.
+[[nodiscard]] const Ops& ops_for(Isa best);
+
+// exps[m * 256 + q] = float(exp(float(values[q] - values[m]))): 65,536 floats.
+void make_softmax_exps(const float* values, float* exps);
+
+// What is known of the function behind a table of pairs: sum or product of two dequantized tensors, quantized.
+struct BinaryHint {
+  bool product = false;
+  float scale_a = 1.0F, scale_b = 1.0F, scale = 1.0F;  // a difference: scale_b negative
+  int32_t za = 0, zb = 0, zp = 0;
+};
+// The cheapest form that equals pairs[a * 256 + b] for all codes, proven by trying them all; kind pairs (with `pairs`
+// set) where none does. Whatever Ops variant runs it, the answer is the same. Takes well below a millisecond.
+[[nodiscard]] BinaryForm prove_binary(const uint8_t* pairs, const BinaryHint& hint);
+
+}  // namespace octile::runtime
