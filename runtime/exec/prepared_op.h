@@ -5,10 +5,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/exec/parallel.h"
+#include "runtime/exec/tail.h"
 #include "runtime/exec/tensor.h"
 #include "runtime/loader/library.h"
 #include "workload/numerics/requantize.h"
@@ -34,29 +36,47 @@ class PreparedOp {
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare(const KernelLibrary& library, Isa best,
                                                                    const OpSpec& spec, const OpQuant& quant,
                                                                    const void* wei);
+  // A ConvTranspose: `spec` as NodeKind::conv_transpose has it (workload/graph/graph.h), wei [ic, oc/g, kh, kw].
+  // choose() then takes the shaped spec with output padding taken off pb and pr, which may make them negative; the
+  // source of run() needs the halo transposed_halo() says, not the pads.
+  [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare_transposed(const KernelLibrary& library, Isa best,
+                                                                              const OpSpec& spec, const OpQuant& quant,
+                                                                              const void* wei);
   // Picks kernels for one shape; cheap, deterministic, kept by plans. `contiguous`: the tensors of every run() will
   // have no gaps between rows and images (contiguous() below), so that pixels of a 1x1 conv or rows of a dense can be
-  // one long row.
+  // one long row. `pitched`: pixels of some tensor are further apart than its channels (pitched() below).
   [[nodiscard]] virtual Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads,
-                                                                     bool contiguous = false) const = 0;
+                                                                     bool contiguous = false,
+                                                                     bool pitched = false) const = 0;
   [[nodiscard]] virtual std::vector<Decision> explain(const Choice& choice) const = 0;
   // Scratch bytes run() needs for this choice (64-byte aligned).
   [[nodiscard]] virtual size_t scratch_bytes(const Choice& choice) const = 0;
   // src: halo at least the spec's pads (holding the zero point), slack >= 16. dst: u8 tensor, or int32 data in
-  // dst.data with strides still in bytes. Pixels are dense in both: stride_x is c elements. A dense's tensors have
-  // n = mb, h = 1, w = m, c = k or n. wei_var: the weights [mb, k, n] of this run as the host has them (spec.wei),
-  // row stride in elements, matrices k rows apart.
+  // dst.data with strides still in bytes. Pixels are dense in both (stride_x is c elements) unless choose() was told
+  // `pitched`; a source whose filter is wider than a pixel has dense ones always (not in depthwise ops). A dense's
+  // tensors have n = mb, h = 1, w = m, c = k or n. wei_var: the weights [mb, k, n] of this run as the host has them
+  // (spec.wei), row stride in elements, matrices k rows apart. tails: applied to a u8 dst, see tail.h.
   [[nodiscard]] virtual Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                                   const Parallel& parallel, const void* wei_var = nullptr,
-                                   int64_t wei_stride = 0) const = 0;
+                                   const Parallel& parallel, const void* wei_var = nullptr, int64_t wei_stride = 0,
+                                   std::span<const Tail> tails = {}) const = 0;
   [[nodiscard]] virtual size_t packed_bytes() const = 0;
 };
 
-// No gaps between rows and images, halo included: what choose() calls contiguous. element: bytes, 4 for int32 data.
-[[nodiscard]] inline bool contiguous(const Tensor& t, int64_t element = 1) {
-  return t.stride_x == t.c * element && (t.h == 1 || t.stride_y == t.w * t.stride_x) &&
-         (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
+// No gaps between rows and images, halo included: what choose() calls contiguous. Pixels may be pitched.
+[[nodiscard]] inline bool contiguous(const Tensor& t) {
+  return (t.h == 1 || t.stride_y == t.w * t.stride_x) && (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
 }
+// Pixels further apart than their channels: a slice of a wider tensor. element: bytes, 4 for int32 data.
+[[nodiscard]] inline bool pitched(const Tensor& t, int64_t element = 1) { return t.stride_x != t.c * element; }
+
+// Halo the source of a ConvTranspose needs; `shaped` as choose() takes it (extents do not matter).
+struct Halo {
+  int64_t t = 0, l = 0, b = 0, r = 0;
+};
+[[nodiscard]] Halo transposed_halo(const OpSpec& shaped);
+// Output extents of the same.
+[[nodiscard]] int64_t transposed_oh(const OpSpec& shaped);
+[[nodiscard]] int64_t transposed_ow(const OpSpec& shaped);
 
 // The whole of one op at once, for tests, the tuner's runner and benchmarks: takes tensors in the layouts of
 // workload/reference, makes halo, flips signs, runs, and writes dst in the reference layout. Any OpKind.

@@ -1,0 +1,33 @@
+// Tail: what is done to the codes of a crop right after its kernels wrote them, in place and hot.
+// In/out: views only.  A run() takes a short list and applies it in order.
+// Not here: who decides that a step may be a tail, the loops over codes (ops/ops.h).
+//
+// Codes are as stored: u8, signed ones flipped. The answer equals the same steps as passes over the whole tensor.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/exec/ops/ops.h"
+#include "runtime/exec/tensor.h"
+
+namespace octile::runtime {
+
+struct Tail {
+  enum class Kind : uint8_t {
+    table,   // dst = table[dst]
+    binary,  // dst = form(dst, other), element by element
+    gate,    // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
+    gain,    // dst = rne(clamp(float(dst - form.za) * gain[n, c])) + form.zp: Ops::gate; one row per image or for all
+  };
+  Kind kind = Kind::table;
+  const uint8_t* table = nullptr;  // 256 entries
+  BinaryForm form;                 // gain: za, lo, hi, zp
+  bool other_first = false;        // binary and gate: form(other, dst)
+  const float* gain = nullptr;
+  int64_t gain_n = 0;  // floats between images; 0: one row for all
+  // binary: n, h, w, c of dst, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may not overlap dst
+  // unless it is dst's own elements.
+  Tensor other;
+};
+
+}  // namespace octile::runtime
