@@ -27,7 +27,8 @@ struct Part {
 
 struct Choice {
   OpSpec shaped;
-  bool fused = false;  // pixels of all images as one row
+  bool fused = false;    // pixels of all images as one row
+  bool pitched = false;  // pixels may be further apart than their channels
   int64_t batch = 1, x = 1, y = 1;
   std::vector<Part> parts;
   std::vector<size_t> cuts;  // parts [cuts[i], cuts[i+1]) run together: their weights share the cache

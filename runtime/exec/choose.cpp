@@ -26,7 +26,8 @@ OpSpec unshaped(OpSpec s) {
 
 }  // namespace
 
-Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threads, bool contiguous) const {
+Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threads, bool contiguous,
+                                                 bool pitched) const {
   OCTILE_RETURN_IF_ERROR(validate(shaped));
   if (to_key(unshaped(shaped)) != to_key(unshaped(spec_))) {
     return Status(Code::invalid_argument, "shape of another op: " + to_key(shaped));
@@ -34,6 +35,7 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
   auto choice = std::make_shared<Choice>();
   Choice& c = *choice;
   c.shaped = shaped;
+  c.pitched = pitched;
   const bool dense = shaped.kind == OpKind::dense;
   c.batch = shaped.mb;
   c.x = dense ? shaped.m : shaped.ow();
@@ -49,7 +51,8 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
     return Status(Code::unsupported, "an extent beyond 32 bits: " + to_key(shaped));
   }
   const std::string key = to_key(shaped);
-  const Ask question = ask(key, c.x, c.y);
+  // Kernels of one workload hold the distance of pixels as a constant.
+  const Ask question = ask(pitched ? std::string_view() : key, c.x, c.y);
   bool found = true;
   if (depthwise_) {
     found = add_depthwise(c, question);

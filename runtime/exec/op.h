@@ -10,6 +10,7 @@
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/choice.h"
 #include "runtime/exec/prepared_op.h"
+#include "runtime/exec/tails.h"
 
 namespace octile::runtime {
 
@@ -19,11 +20,12 @@ class Op final : public PreparedOp {
   [[nodiscard]] Status pack(const void* wei);
 
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads,
-                                                             bool contiguous) const override;
+                                                             bool contiguous, bool pitched) const override;
   [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
   [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
   [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                           const Parallel& parallel, const void* wei_var, int64_t wei_stride) const override;
+                           const Parallel& parallel, const void* wei_var, int64_t wei_stride,
+                           std::span<const Tail> tails) const override;
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
@@ -51,10 +53,12 @@ class Op final : public PreparedOp {
   void sum_rows(Job& job, const Parallel& parallel) const;
   void pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const;
   void run_task(Job& job, size_t index) const;
+  void run_crop(Job& job, size_t cut, const Crop& crop) const;
   [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;
 
   Isa best_;
+  const Ops* ops_;
   OpSpec spec_;
   OpQuant quant_;
   DotGeometry geometry_;

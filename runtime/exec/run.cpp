@@ -7,6 +7,7 @@
 
 #include "runtime/exec/frame.h"
 #include "runtime/exec/op.h"
+#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 
@@ -15,9 +16,9 @@ struct Op::Job {
   const Choice* c;
   const uint8_t* origin;  // what the first output pixel reads first
   int64_t origin_n, origin_y;
-  int64_t src_x;        // elements between source pixels, widened or not
+  int64_t src_x;        // elements between source pixels
   const int16_t* wide;  // the same place, widened
-  int64_t wide_n, wide_y;
+  int64_t wide_n, wide_y, wide_x;
   uint8_t* dst;
   int64_t dst_n, dst_y, dst_x;  // in elements of dst
   int64_t dst_bytes;            // of one element
@@ -28,6 +29,8 @@ struct Op::Job {
   const void* wei_var;
   int64_t wei_stride;
   int64_t first_batch, batches;
+  std::span<const Tail> tails;
+  Tensor out;  // dst again, for tails
   std::atomic<int> rc{0};
 };
 
@@ -46,6 +49,9 @@ void spread(const Parallel& parallel, int64_t count, const F& f) {
       const_cast<F*>(&f));
 }
 
+// Bytes of a crop that tails find in the innermost cache, with room for another operand.
+constexpr int64_t kTailBytes = 16 * 1024;
+
 Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
 
 }  // namespace
@@ -62,23 +68,32 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const vo
   if (dst.n != s.mb || dst.h != (dense ? 1 : s.oh()) || dst.w != (dense ? s.m : s.ow()) || dst.c != s.channels()) {
     return refuse("destination shape differs from " + to_key(s));
   }
-  if (src.stride_x != src.c || dst.stride_x != dst.c * element) return refuse("pixels must be dense");
+  if (!c.pitched && (pitched(src) || pitched(dst, element))) return refuse("pixels must be dense");
+  const bool joined = !depthwise_ && geometry_.run > geometry_.depth;
+  if (src.stride_x < src.c || dst.stride_x < dst.c * element || dst.stride_x % element != 0 ||
+      (joined && pitched(src))) {
+    return refuse("distance of pixels");
+  }
   if (!dense && (src.pad_t < s.pt || src.pad_l < s.pl || src.pad_b < s.pb || src.pad_r < s.pr)) {
     return refuse("source halo smaller than the pads");
   }
   if (src.slack < 16) return refuse("source needs 16 readable bytes of slack");
-  if (c.fused && !(contiguous(src) && contiguous(dst, element))) return refuse("tensors were promised to have no gaps");
+  if (c.fused && !(contiguous(src) && contiguous(dst))) return refuse("tensors were promised to have no gaps");
   // Kernels address one image with 32-bit offsets.
   if ((src.h + s.pt + s.pb) * src.stride_y > limit || dst.h * dst.stride_y > limit ||
-      (c.fused && (c.x * src.c > limit || c.x * dst.c * element > limit))) {
+      (c.fused && (c.x * src.stride_x > limit || c.x * dst.stride_x > limit))) {
     return {Code::unsupported, "an image beyond 2 GiB"};
   }
   return {};
 }
 
 Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
-               const void* wei_var, int64_t wei_stride) const {
+               const void* wei_var, int64_t wei_stride, std::span<const Tail> tails) const {
   OCTILE_RETURN_IF_ERROR(check(c, src, dst, wei_var));
+  if (!tails.empty()) {
+    if (spec_.dst == DType::s32) return refuse("tails want codes, not accumulators");
+    OCTILE_RETURN_IF_ERROR(check_tails(tails, dst));
+  }
   const OpSpec& s = c.shaped;
   Job job;
   job.op = this;
@@ -99,6 +114,8 @@ Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scra
   job.wei_stride = wei_stride;
   job.first_batch = 0;
   job.batches = c.batch;
+  job.tails = tails;
+  job.out = dst;
   if (c.widen) widen(job, parallel);
   if (zeros_) sum_rows(job, parallel);
   const auto task = [](void* arg, size_t index) {
@@ -130,6 +147,8 @@ void Op::widen(Job& job, const Parallel& parallel) const {
   const int64_t width = dense ? s.m * s.k : (s.iw + s.pl + s.pr) * s.ic;
   auto* wide = reinterpret_cast<int16_t*>(job.scratch + c.widened);
   job.wide = wide;
+  const int64_t channels = dense ? s.k : s.ic;
+  job.wide_x = channels;
   job.wide_y = width;
   job.wide_n = rows * width;
   const bool sparse = s.kind == OpKind::conv2d && s.kh == 1 && s.sh > 1;
@@ -138,7 +157,11 @@ void Op::widen(Job& job, const Parallel& parallel) const {
     if (sparse && y % s.sh != 0) return;
     const uint8_t* from = job.origin + i / rows * job.origin_n + y * job.origin_y;
     int16_t* to = wide + i * width;
-    for (int64_t x = 0; x < width; ++x) to[x] = from[x];
+    const bool pitched = job.src_x != channels;
+    const int64_t run = pitched ? channels : width;
+    for (int64_t x = 0; x < width; x += run, from += job.src_x) {
+      for (int64_t k = 0; k < run; ++k) to[x + k] = from[k];
+    }
   });
   std::fill_n(wide + s.mb * rows * width, 64, int16_t{0});
 }
@@ -149,8 +172,8 @@ void Op::sum_rows(Job& job, const Parallel& parallel) const {
   const OpSpec& s = c.shaped;
   const DotGeometry& d = geometry_;
   job.rowsum = reinterpret_cast<int32_t*>(job.scratch + c.rowsum);
-  const int64_t step = s.kind == OpKind::dense ? s.k : s.sw * s.ic;
-  const int64_t sx = d.sx > 1 ? s.dw * s.ic : 0;
+  const int64_t step = s.kind == OpKind::dense ? job.src_x : s.sw * job.src_x;
+  const int64_t sx = d.sx > 1 ? s.dw * job.src_x : 0;
   spread(parallel, d.groups * c.batch * c.y, [&](int64_t i) {
     const int64_t g = i / (c.batch * c.y), b = i / c.y % c.batch, y = i % c.y;
     const uint8_t* row = job.origin + b * job.origin_n + y * s.sh * job.origin_y + g * d.depth;
@@ -197,37 +220,66 @@ struct Op::Frame {
   Buffer<2> rowsum{kInt, 32};
   Buffer<3> dst;
   int64_t batch = 0, x0 = 0, y0 = 0;
+  int64_t src_x = 0;  // elements between source pixels
 
   explicit Frame(int64_t dst_bytes) : dst(dst_bytes == 4 ? kInt : kUInt, static_cast<int>(dst_bytes) * 8) {}
 };
 
 void Op::run_task(Job& job, size_t index) const {
   const Choice& c = *job.c;
-  const OpSpec& s = c.shaped;
   const auto i = static_cast<int64_t>(index), per_group = job.batches * c.blocks;
   const auto cut = static_cast<size_t>(i / per_group);
-  const int64_t block = i % c.blocks, extent = c.along_y ? c.y : c.x;
-  const int64_t from = block_start(extent, c.unit, c.blocks, block);
-  const int64_t size = block_start(extent, c.unit, c.blocks, block + 1) - from;
+  const int64_t extent = c.along_y ? c.y : c.x, first = block_start(extent, c.unit, c.blocks, i % c.blocks);
+  const int64_t size = block_start(extent, c.unit, c.blocks, i % c.blocks + 1) - first;
+  Crop crop;
+  crop.row = c.fused;
+  crop.n = job.first_batch + i % per_group / c.blocks;
+  crop.ys = c.y;
+  crop.xs = c.x;
+  crop.channel = c.parts[c.cuts[cut]].channel;
+  const Part& last = c.parts[c.cuts[cut + 1] - 1];
+  crop.channels = last.channel + last.channels - crop.channel;
+  // Tails want a crop that stays in the innermost cache.
+  int64_t pieces = 1;
+  if (!job.tails.empty()) {
+    const int64_t bytes = size * (c.along_y ? c.x : 1) * crop.channels;
+    pieces = std::clamp<int64_t>(bytes / kTailBytes, 1, std::max<int64_t>(size / c.unit, 1));
+  }
+  for (int64_t p = 0; p < pieces; ++p) {
+    const int64_t from = block_start(size, c.unit, pieces, p), to = block_start(size, c.unit, pieces, p + 1);
+    (c.along_y ? crop.y : crop.x) = first + from;
+    (c.along_y ? crop.ys : crop.xs) = to - from;
+    run_crop(job, cut, crop);
+    if (!job.tails.empty()) {
+      const FloatMode mode;
+      apply_tails(*ops_, job.tails, job.out, crop);
+    }
+  }
+}
+
+void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
+  const Choice& c = *job.c;
+  const OpSpec& s = c.shaped;
   Frame f(job.dst_bytes);
-  f.batch = job.first_batch + i % per_group / c.blocks;
-  (c.along_y ? f.y0 : f.x0) = from;
-  const int64_t xs = c.along_y ? c.x : size, ys = c.along_y ? size : c.y;
-  const int64_t step_x = s.kind == OpKind::dense ? job.src_x : s.sw * job.src_x;
-  f.src.set(3, xs, step_x);
-  f.dst.set(1, xs, job.dst_x);
-  f.dst.set(2, ys, job.dst_y);
-  f.rowsum.set(0, xs, 1);
-  f.rowsum.set(1, ys, c.x);
+  f.batch = crop.n;
+  f.x0 = crop.x;
+  f.y0 = crop.y;
+  f.dst.set(1, crop.xs, job.dst_x);
+  f.dst.set(2, crop.ys, job.dst_y);
+  f.rowsum.set(0, crop.xs, 1);
+  f.rowsum.set(1, crop.ys, c.x);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
     const Part& part = c.parts[p];
     const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
     const int64_t row = wide ? job.wide_y : job.origin_y, image = wide ? job.wide_n : job.origin_n;
+    const int64_t pixel = wide ? job.wide_x : job.src_x, step_x = s.kind == OpKind::dense ? pixel : s.sw * pixel;
     const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
+    f.src_x = pixel;
     f.src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
     f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
     f.src.set(2, s.kind == OpKind::dense ? 1 : s.kh, s.dh * row);
-    f.src.set(4, ys, s.sh * row);
+    f.src.set(3, crop.xs, step_x);
+    f.src.set(4, crop.ys, s.sh * row);
     f.bias.at(job.bias + part.table);
     f.mult.at(tables_.as<float>() + table_length_ + part.table);
     f.bias.set(0, part.channels, 1);
@@ -247,7 +299,7 @@ int Op::call_depthwise(const Job& job, Frame& f, const Part& part) const {
   const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, at = taps == 1 ? 0 : 1;
   const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))), groups = (s.kw + taps - 1) / taps;
   f.src.set(0, part.channels, 1);
-  f.src.set(1, s.kw, s.dw * job.src_x);
+  f.src.set(1, s.kw, s.dw * f.src_x);
   f.wei.raw.dimensions = at + 3;
   f.wei.raw.type.bits = taps == 2 ? 16 : 8;
   if (taps > 1) f.wei.set(0, taps, 1);
@@ -265,7 +317,7 @@ int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
   const LayoutFacts& l = facts(part.layout);
   const int64_t words = d.total_words(l.quantum);
   f.src.set(0, d.words(l.quantum) * l.quantum, 1);
-  f.src.set(1, d.sx, c.shaped.dw * job.src_x);
+  f.src.set(1, d.sx, c.shaped.dw * f.src_x);
   f.wei.raw.type.bits = static_cast<uint8_t>(l.bytes * 8);
   f.wei.set(0, l.quantum, 1);
   f.wei.set(1, l.lanes, l.quantum);

@@ -1,0 +1,178 @@
+// Tails applied to one crop; see tails.h.
+// In:  tails, dst, a crop.  Out: dst changed in place.  Not here: the loops over codes (ops/ops.h).
+//
+// A crop is a list of pieces: runs of pixels at equal distance in dst and in the other operand. Usually that is a row
+// of the crop; where pixels of all images count as one row, it ends where the other operand jumps.
+#include "runtime/exec/tails.h"
+
+#include <algorithm>
+
+#include "runtime/exec/portable_math.h"
+
+namespace octile::runtime {
+namespace {
+
+struct Piece {
+  int64_t n, y, x, count;
+};
+
+// Calls f(piece) over the crop. `limit`: of a crop that is one long row, pixels after which a piece must end.
+template <class F>
+void each_piece(const Tensor& dst, const Crop& crop, int64_t limit, const F& f) {
+  if (!crop.row) {
+    for (int64_t y = 0; y < crop.ys; ++y) f(Piece{crop.n, crop.y + y, crop.x, crop.xs});
+    return;
+  }
+  for (int64_t x = crop.x; x < crop.x + crop.xs;) {
+    const int64_t count = std::min(limit - x % limit, crop.x + crop.xs - x), image = dst.h * dst.w;
+    f(Piece{x / image, x % image / dst.w, x % dst.w, count});
+    x += count;
+  }
+}
+
+int64_t offset(const Tensor& t, const Piece& p) { return p.n * t.stride_n + p.y * t.stride_y + p.x * t.stride_x; }
+
+// Whether all pixels of t are at equal distance.
+bool gapless(const Tensor& t) {
+  return (t.h == 1 || t.stride_y == t.w * t.stride_x) && (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
+}
+
+void apply_table(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
+    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    if (crop.channels == dst.stride_x) {
+      ops.table(tail.table, at, at, p.count * crop.channels);
+    } else {
+      ops.table_rows(tail.table, {at, dst.stride_x}, {at, dst.stride_x}, crop.channels, p.count);
+    }
+  });
+}
+
+void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  const Tensor& other = tail.other;
+  const int64_t limit = gapless(other) ? dst.n * dst.h * dst.w : dst.w;
+  each_piece(dst, crop, limit, [&](const Piece& p) {
+    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    const Rows own{at, dst.stride_x}, with{other.data + offset(other, p) + crop.channel, other.stride_x};
+    const bool dense = crop.channels == dst.stride_x && crop.channels == other.stride_x;
+    const int64_t c = dense ? crop.channels * p.count : crop.channels, rows = dense ? 1 : p.count;
+    ops.binary(tail.form, tail.other_first ? with : own, tail.other_first ? own : with, {at, dst.stride_x}, c, rows);
+  });
+}
+
+void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  const Tensor& other = tail.other;
+  each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
+    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    const Rows own{at, dst.stride_x};
+    if (tail.kind == Tail::Kind::gain) {
+      const BinaryForm& f = tail.form;
+      ops.gate(own, f.za, tail.gain + p.n * tail.gain_n + crop.channel, f.lo, f.hi, f.zp, {at, dst.stride_x},
+               crop.channels, p.count);
+      return;
+    }
+    const Rows gate{other.data + (other.n == 1 ? 0 : p.n * other.stride_n) + crop.channel, 0};
+    ops.binary(tail.form, tail.other_first ? gate : own, tail.other_first ? own : gate, {at, dst.stride_x},
+               crop.channels, p.count);
+  });
+}
+
+uint8_t code(float v, float lo, float hi, int32_t zp) { return static_cast<uint8_t>(clamp_round(v, lo, hi, zp)); }
+
+uint8_t one(const BinaryForm& f, uint8_t a, uint8_t b) {
+  const auto da = static_cast<float>(a - f.za), db = static_cast<float>(b - f.zb);
+  uint8_t q = 0;
+  switch (f.kind) {
+    case BinaryKind::affine: {
+      const float y = static_cast<float>(b) * f.kb + f.k0;
+      q = code(static_cast<float>(a) * f.ka + y, f.lo, f.hi, f.zp);
+      break;
+    }
+    case BinaryKind::sum: q = code((da * f.ka + db * f.kb) * f.k, f.lo, f.hi, f.zp); break;
+    case BinaryKind::sum_div: q = code((da * f.ka + db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
+    case BinaryKind::product:
+      q = code(static_cast<float>((a - f.za) * (b - f.zb)) * f.k, f.lo, f.hi, f.zp);
+      break;
+    case BinaryKind::product_div: q = code((da * f.ka) * (db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
+    case BinaryKind::pairs: q = f.pairs[a * 256 + b]; break;
+  }
+  return f.after != nullptr ? f.after[q] : q;
+}
+
+void plain_table(const uint8_t* t, const uint8_t* src, uint8_t* dst, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) dst[i] = t[src[i]];
+}
+void plain_table_rows(const uint8_t* t, Rows src, RowsOut dst, int64_t c, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) plain_table(t, src.data + r * src.stride, dst.data + r * dst.stride, c);
+}
+void plain_binary(const BinaryForm& form, Rows a, Rows b, RowsOut dst, int64_t c, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < c; ++i) {
+      dst.data[r * dst.stride + i] = one(form, a.data[r * a.stride + i], b.data[r * b.stride + i]);
+    }
+  }
+}
+void plain_gate(Rows a, int32_t za, const float* gain, float lo, float hi, int32_t zp, RowsOut dst, int64_t c,
+                int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t i = 0; i < c; ++i) {
+      const float v = static_cast<float>(a.data[r * a.stride + i] - za) * gain[i];
+      dst.data[r * dst.stride + i] = code(v, lo, hi, zp);
+    }
+  }
+}
+
+Status refuse(const char* what) { return {Code::invalid_argument, what}; }
+
+}  // namespace
+
+Status check_tails(std::span<const Tail> tails, const Tensor& dst) {
+  for (const Tail& t : tails) {
+    const bool images = t.other.n == 1 || t.other.n == dst.n;
+    switch (t.kind) {
+      case Tail::Kind::table:
+        if (t.table == nullptr) return refuse("a tail without its table");
+        break;
+      case Tail::Kind::gain:
+        if (t.gain == nullptr) return refuse("a tail without its factors");
+        break;
+      case Tail::Kind::binary:
+        if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
+            t.other.c != dst.c) {
+          return refuse("the other operand of a tail differs in shape");
+        }
+        break;
+      case Tail::Kind::gate:
+        if (t.other.data == nullptr || !images || t.other.h != 1 || t.other.w != 1 || t.other.c != dst.c) {
+          return refuse("the gate of a tail does not fit");
+        }
+        break;
+    }
+  }
+  return {};
+}
+
+const Ops& tail_ops() {
+  static const Ops ops = [] {
+    Ops o{};
+    o.table = plain_table;
+    o.table_rows = plain_table_rows;
+    o.binary = plain_binary;
+    o.gate = plain_gate;
+    return o;
+  }();
+  return ops;
+}
+
+void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst, const Crop& crop) {
+  for (const Tail& tail : tails) {
+    switch (tail.kind) {
+      case Tail::Kind::table: apply_table(ops, tail, dst, crop); break;
+      case Tail::Kind::binary: apply_binary(ops, tail, dst, crop); break;
+      case Tail::Kind::gate:
+      case Tail::Kind::gain: apply_gate(ops, tail, dst, crop); break;
+    }
+  }
+}
+
+}  // namespace octile::runtime
