@@ -19,8 +19,8 @@ class Op final : public PreparedOp {
   Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant);
   [[nodiscard]] Status pack(const void* wei);
 
-  [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads,
-                                                             bool contiguous, bool pitched) const override;
+  [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
+                                                             bool pitched) const override;
   [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
   [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
   [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,

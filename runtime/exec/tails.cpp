@@ -90,9 +90,7 @@ uint8_t one(const BinaryForm& f, uint8_t a, uint8_t b) {
     }
     case BinaryKind::sum: q = code((da * f.ka + db * f.kb) * f.k, f.lo, f.hi, f.zp); break;
     case BinaryKind::sum_div: q = code((da * f.ka + db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
-    case BinaryKind::product:
-      q = code(static_cast<float>((a - f.za) * (b - f.zb)) * f.k, f.lo, f.hi, f.zp);
-      break;
+    case BinaryKind::product: q = code(static_cast<float>((a - f.za) * (b - f.zb)) * f.k, f.lo, f.hi, f.zp); break;
     case BinaryKind::product_div: q = code((da * f.ka) * (db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
     case BinaryKind::pairs: q = f.pairs[a * 256 + b]; break;
   }

@@ -10,7 +10,8 @@
 
 namespace octile::runtime {
 
-// Pixels [x, x + xs) of rows [y, y + ys) of image n. `row`: pixels of all rows and images counted as one row, n = y = 0.
+// Pixels [x, x + xs) of rows [y, y + ys) of image n. `row`: pixels of all rows and images counted as one row, n = y =
+// 0.
 struct Crop {
   int64_t n = 0, y = 0, x = 0;
   int64_t ys = 1, xs = 1;

@@ -149,8 +149,7 @@ class Planner {
       if (!made.ok()) return in_node(n, made.status());
       p.op = std::move(*made);
     }
-    const bool gapless =
-        contiguous(plan_.values[src].tensor) && contiguous(plan_.values[dst].tensor);
+    const bool gapless = contiguous(plan_.values[src].tensor) && contiguous(plan_.values[dst].tensor);
     Result<std::shared_ptr<const Choice>> choice = p.op->choose(spec, recipe_.threads, gapless);
     if (!choice.ok()) return in_node(n, choice.status());
     p.choice = std::move(*choice);
