@@ -12,12 +12,23 @@
 
 namespace octile::generators {
 
-inline Halide::Expr round_to_u8(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi,
-                                const Halide::Expr& zp) {
+// The code as an int32 in 0..255.
+inline Halide::Expr round_to_code(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi,
+                                  const Halide::Expr& zp) {
   using namespace Halide;  // NOLINT(google-build-using-namespace)
   const Expr clamped = strict_float(min(max(f, lo), hi));
   const Expr shifted = strict_float(clamped + Expr(12582912.0F));
-  return cast<uint8_t>(reinterpret<int32_t>(shifted) - (Expr(0x4B400000) - zp));
+  return reinterpret<int32_t>(shifted) - (Expr(0x4B400000) - zp);
+}
+
+inline Halide::Expr round_to_u8(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi,
+                                const Halide::Expr& zp) {
+  return Halide::cast<uint8_t>(round_to_code(f, lo, hi, zp));
+}
+
+inline Halide::Expr requantize_to_code(const Halide::Expr& acc, const Halide::Expr& mult, const Halide::Expr& lo,
+                                       const Halide::Expr& hi, const Halide::Expr& zp) {
+  return round_to_code(Halide::strict_float(Halide::cast<float>(acc) * mult), lo, hi, zp);
 }
 
 inline Halide::Expr requantize(const Halide::Expr& acc, const Halide::Expr& mult, const Halide::Expr& lo,

@@ -46,17 +46,20 @@ void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
   Expr word;
   for (int g = s.groups - 1; g >= 0; --g) {
     std::vector<Expr> elements;
-    for (int k = g * c.taps; k < std::min(c.kx, (g + 1) * c.taps); ++k) {
-      elements.push_back(s.src(s.c, s.x * c.stride + k, s.row, 0, 0));
+    // In lane order a word always has four bytes; what stands under a zero weight does not matter.
+    const int count = c.lane_order ? c.taps : std::min(c.taps, c.kx - g * c.taps);
+    for (int k = g * c.taps; k < g * c.taps + count; ++k) {
+      elements.push_back(s.src(s.c, s.x * c.stride + std::min(k, c.kx - 1), s.row, 0, 0));
     }
-    const Expr here = packed(elements, c.taps);
+    const Expr here = c.lane_order ? quad(elements) : packed(elements, c.taps);
     word = word.defined() ? select(s.group == g, here, word) : here;
   }
   s.pack(s.c, s.x, s.row, s.group) = word;
-  Expr sum = s.bias(s.c);
+  const auto ordered = [&](const Expr& e) { return c.lane_order ? lanes(e) : e; };
+  Expr sum = ordered(s.bias(s.c));
   for (int ky = 0; ky < c.ky; ++ky) {
     for (int g = 0; g < s.groups; ++g) {
-      sum = dot(sum, s.pack(s.c, s.x, s.y * c.stride + ky, g), weights(s, c, g, ky));
+      sum = dot(sum, s.pack(s.c, s.x, s.y * c.stride + ky, g), ordered(weights(s, c, g, ky)));
     }
   }
   s.acc(s.c, s.x, s.y) = sum;
@@ -84,7 +87,15 @@ DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
   } else {
     define_any(s, c);
   }
-  s.out(s.c, s.x, s.y) = requantize(s.acc(s.c, s.x, s.y), s.mult(s.c), s.lo, s.hi, s.zp);
+  const Expr acc = s.acc(s.c, s.x, s.y);
+  s.lane_order = c.lane_order;
+  if (c.lane_order) {
+    s.scale(s.c) = lanes(s.mult(s.c));
+    s.code(s.c, s.x, s.y) = requantize_to_code(acc, s.scale(s.c), s.lo, s.hi, s.zp);
+    s.out(s.c, s.x, s.y) = codes(s.code(s.c, s.x, s.y));
+  } else {
+    s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp);
+  }
   s.out.output_buffer().dim(0).set_min(0).set_stride(1);
   s.out.output_buffer().dim(1).set_min(0);
   s.out.output_buffer().dim(2).set_min(0);

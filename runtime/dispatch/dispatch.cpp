@@ -14,7 +14,8 @@ constexpr double kTileCycles = 24;   // loop set-up and address work of one tile
 constexpr double kStoreCycles = 5;   // requantize and store of one accumulator vector
 constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
-constexpr double kGatherCycles = 3;  // depthwise: one word of taps per lane
+constexpr double kGatherCycles = 3;  // depthwise: one vector of words of taps
+constexpr double kUnpackCycles = 1;  // the same by unpacking bytes inside lanes
 constexpr double kChainCycles = 5;
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
@@ -119,7 +120,8 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
     const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
     const double rows = e.kh == 0 ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
     const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
-    const double gather = e.kh == 0 ? 2 * kGatherCycles : kGatherCycles;
+    const bool unpacked = e.cand.find("unpack=lane") != std::string::npos;
+    const double gather = e.kh == 0 ? 2 * kGatherCycles : unpacked ? kUnpackCycles : kGatherCycles;
     return crops * (kTileCycles + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
   }
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));

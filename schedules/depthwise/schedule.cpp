@@ -18,17 +18,26 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
       .unroll(yi);
   if (cand.tail) {
     s.out.vectorize(ci);  // a masked dimension cannot be split again
+  } else if (s.lane_order) {
+    s.out.vectorize(ci);  // the whole block, so that its lanes can be put back in order
   } else {
     s.out.vectorize(ci, lanes);
     if (cand.tn > lanes) s.out.unroll(ci);
   }
   const Var tile = outer.at(cand.order[0]);
-  const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, lanes).unroll(s.c).unroll(s.x).unroll(s.y); };
-  s.acc.compute_at(s.out, tile).bound_extent(s.c, cand.tn);
+  const int width = s.lane_order ? cand.tn : lanes;  // dots and shuffles see the whole block
+  const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.y); };
+  s.acc.compute_at(s.out, s.lane_order ? xi : tile).bound_extent(s.c, cand.tn);
   in_registers(s.acc);
+  if (s.lane_order) {
+    // The requantize works on single registers: wider vectors lose the fused minimum and maximum when they are split.
+    const int native = cand.tn / 4;
+    s.scale.compute_at(s.out, tile).bound_extent(s.c, cand.tn).vectorize(s.c, width);
+    s.code.compute_at(s.out, xi).bound_extent(s.c, cand.tn).vectorize(s.c, native).unroll(s.c);
+  }
   if (s.fixed) {
     s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
-    s.pack.vectorize(s.c, lanes).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
+    s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
   } else {
     Stage update = s.acc.update(0);
     update.reorder({Var(s.c.name()), s.x, s.y, s.taps[0], s.taps[1]});

@@ -101,6 +101,10 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     if ((c.kx == 0) != (c.stride == 0)) {
       return Status(Code::invalid_argument, "depthwise kernels fix filter and stride together, or neither");
     }
+    c.lane_order = r.cand.lane_unpack;
+    if (c.lane_order && (c.taps != 4 || c.kx == 0 || r.cand.tail || (r.cand.tn != 32 && r.cand.tn != 64))) {
+      return Status(Code::invalid_argument, "unpack=lane wants layout t4c, a fixed filter, 32 or 64 channels, no tail");
+    }
     auto s = generators::make_depthwise(c);
     schedules::schedule_depthwise(s, r.cand, lanes);
     return std::pair{s.out, s.args};
@@ -168,16 +172,11 @@ Status build_kernel(const Request& r, const CodegenOptions& options) {
     return {Code::unsupported, r.name + ": Halide refused the schedule: " + e.what()};
   }
   OCTILE_RETURN_IF_ERROR(retarget(base + ".ll"));
-  const std::vector<std::string> clang{OCTILE_ZIG,
-                                       "cc",
-                                       "-w",
-                                       "-O2",
-                                       "-fno-sanitize=all",
-                                       "-ffunction-sections",
-                                       "-fdata-sections",
-                                       "-target",
-                                       "x86_64-linux-gnu.2.28",
-                                       "-mcpu=" + cg.cpu};
+  const std::vector<std::string> clang{
+      OCTILE_ZIG, "cc", "-w", "-O2", "-fno-sanitize=all",
+      // It merges vectors wider than registers, which then lose their minima and maxima when split.
+      "-mllvm", "-disable-vector-combine", "-ffunction-sections", "-fdata-sections", "-target", "x86_64-linux-gnu.2.28",
+      "-mcpu=" + cg.cpu};
   const auto with = [&](std::initializer_list<std::string> more) {
     auto all = clang;
     all.insert(all.end(), more);

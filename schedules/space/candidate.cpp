@@ -55,6 +55,10 @@ bool set_field(std::string_view key, std::string_view value, Candidate& c) {
   if (key == "uk") return parse_number(value, c.uk);
   if (key == "kxy") return parse_filter(value, c);
   if (key == "st") return parse_number(value, c.st);
+  if (key == "unpack") {
+    c.lane_unpack = value == "lane";
+    return c.lane_unpack;
+  }
   if (key == "order") {
     c.order = value;
     return is_order(value);
@@ -77,6 +81,7 @@ std::string to_line(const Candidate& c) {
   if (c.order != "xyn") s << " order=" << c.order;
   if (c.kx != 0) s << " kxy=" << c.kx << "x" << c.ky;
   if (c.st != 0) s << " st=" << c.st;
+  if (c.lane_unpack) s << " unpack=lane";
   if (c.tail) s << " tail=y";
   return s.str();
 }

@@ -13,6 +13,7 @@
 //   order   loop order over tiles, innermost first, a permutation of x, y, n
 //   kxy     depthwise: filter size the taps are unrolled for (kxy=3x3); absent: any
 //   st      depthwise: stride the kernel is built for (st=1); absent: any
+//   unpack  lane: depthwise words are made by unpacking bytes inside 128-bit lanes; tile n is 32 or 64
 //   tail    y: the last, partial channel panel; stores are masked
 #pragma once
 
@@ -31,6 +32,7 @@ struct Candidate {
   std::string order = "xyn";
   int kx = 0, ky = 0;
   int st = 0;
+  bool lane_unpack = false;
   bool tail = false;
 
   bool operator==(const Candidate&) const = default;
