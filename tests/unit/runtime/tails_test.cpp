@@ -165,10 +165,11 @@ TEST_F(Tails, OnCropsEqualPasses) {
 }
 
 TEST_F(Tails, OnLargeCropsEqualPasses) {
-  for (const char* line : {"conv2d mb2g1ic16ih20iw30oc130kh1kw1 src=u8:zp wei=s8 dst=u8:zp",
-                           "conv2d mb2g1ic9ih30iw30oc70kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=s8:zp",
-                           "conv2d mb1g96ic96ih40iw40oc96kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=u8:zp",
-                           "dense mb2m130k40n300 src=u8:zp wei=s8 dst=u8:zp", "dense mb1m1k64n2000 src=u8 wei=s8 dst=u8"}) {
+  for (const char* line :
+       {"conv2d mb2g1ic16ih20iw30oc130kh1kw1 src=u8:zp wei=s8 dst=u8:zp",
+        "conv2d mb2g1ic9ih30iw30oc70kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=s8:zp",
+        "conv2d mb1g96ic96ih40iw40oc96kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=u8:zp",
+        "dense mb2m130k40n300 src=u8:zp wei=s8 dst=u8:zp", "dense mb1m1k64n2000 src=u8 wei=s8 dst=u8"}) {
     for (int i = 0; i < 6; ++i) expect_equal(ops_.fill(*parse_op(line)));
   }
 }
