@@ -50,6 +50,10 @@ const std::vector<Space::Constraint>& Space::constraints() {
          // acc16 reads weights from memory but keeps ones and two sums; the others keep weights and one source word.
          return acc + (f.group > 0 ? 4 : columns + 1) <= f.registers - (f.registers > 16 ? 1 : 0);
        }},
+      {"unpack", "lane order wants four taps in a word, a fixed filter and whole blocks of 32 or 64 channels",
+       [](const Facts& f, const Candidate& c) {
+         return !c.lane_unpack || (c.layout == "t4c" && c.kx != 0 && !c.tail && (c.tn == 32 || c.tn == 64) && f.n > 0);
+       }},
       {"waste", "shifting the last tile inwards recomputes at most half as much again",
        [](const Facts& f, const Candidate& c) {
          const double done = static_cast<double>(ceil_div(f.x, c.tx) * c.tx * ceil_div(f.y, c.ty) * c.ty);
@@ -181,7 +185,7 @@ void Space::set_values() {
   numbers_[3] = {1, 2, 3, 4, 6, 8};
   if (facts_.depthwise) {
     numbers_[2] = {step, 2 * step, 4 * step};
-    numbers_[3] = {1};
+    numbers_[3] = layout_.layout == "t4c" && layout_.kx != 0 ? std::vector{0, 1} : std::vector{0};
   }
   orders_ = {"xyn", "xny", "yxn", "ynx", "nxy", "nyx"};
 }
@@ -193,7 +197,11 @@ Candidate Space::at(const Point& point) const {
   c.tx = numbers_[0][point[0]];
   c.ty = numbers_[1][point[1]];
   c.tn = numbers_[2][point[2]];
-  c.uk = numbers_[3][point[3]];
+  if (facts_.depthwise) {
+    c.lane_unpack = numbers_[3][point[3]] != 0;
+  } else {
+    c.uk = numbers_[3][point[3]];
+  }
   c.order = orders_[point[4]];
   // Mask what reaches into a partial panel; depthwise: a masked kernel covers any number of channels by itself.
   c.tail = facts_.depthwise ? facts_.n % c.tn != 0 : c.tn > facts_.n / facts_.panel * facts_.panel;
@@ -206,7 +214,8 @@ Space::Point Space::point_of(const Candidate& c) const {
     OCTILE_CHECK(it != values.end());
     return static_cast<size_t>(it - values.begin());
   };
-  return {index(numbers_[0], c.tx), index(numbers_[1], c.ty), index(numbers_[2], c.tn), index(numbers_[3], c.uk),
+  const int fourth = facts_.depthwise ? static_cast<int>(c.lane_unpack) : c.uk;
+  return {index(numbers_[0], c.tx), index(numbers_[1], c.ty), index(numbers_[2], c.tn), index(numbers_[3], fourth),
           index(orders_, c.order)};
 }
 
@@ -231,7 +240,7 @@ void Space::list_candidates() {
 }
 
 std::vector<SpaceParameter> Space::parameters() const {
-  const std::array<std::string, 4> names = {"tx", "ty", "tn", "uk"};
+  const std::array<std::string, 4> names = {"tx", "ty", "tn", facts_.depthwise ? "unpack" : "uk"};
   std::vector<SpaceParameter> all;
   for (size_t i = 0; i < names.size(); ++i) {
     SpaceParameter p{names[i], {}};
@@ -246,7 +255,8 @@ Status Space::check(const Candidate& cand) const {
   if (layout_half(cand) != layout_half(layout_)) {
     return {Code::invalid_argument, "layout: this space is for " + layout_half(layout_)};
   }
-  const std::array<int, 4> numbers = {cand.tx, cand.ty, cand.tn, cand.uk};
+  const int fourth = facts_.depthwise ? static_cast<int>(cand.lane_unpack) : cand.uk;
+  const std::array<int, 4> numbers = {cand.tx, cand.ty, cand.tn, fourth};
   for (size_t i = 0; i < numbers.size(); ++i) {
     if (std::ranges::find(numbers_[i], numbers[i]) == numbers_[i].end()) {
       return {Code::invalid_argument,
@@ -296,7 +306,8 @@ double Space::depthwise_cost(const Candidate& c) const {
   const double dots = acc * facts_.rows * static_cast<double>(facts_.segments);
   const auto tiles =
       static_cast<double>(ceil_div(facts_.x, c.tx) * ceil_div(facts_.y, c.ty) * ceil_div(facts_.n, c.tn));
-  return tiles * (dots + 5 * gathers + (c.tail ? 9 : 6) * acc + 12) * (c.order == "nxy" ? 1.0 : 1.001);
+  return tiles * (dots + (c.lane_unpack ? 2 : 5) * gathers + (c.tail ? 9 : 6) * acc + 12) *
+         (c.order == "nxy" ? 1.0 : 1.001);
 }
 
 const Candidate& Space::sample(Rng& rng) const { return valid_[rng() % valid_.size()]; }

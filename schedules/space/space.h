@@ -74,7 +74,7 @@ class Space {
     int ky = 0;              // filter rows; 0: not fixed in the kernel, because of dilation or unequal strides
     int st = 0, rows = 1;    // stride; filter rows
   };
-  // Index of each parameter's value: tx, ty, tn, uk, order.
+  // Index of each parameter's value: tx, ty, tn, uk (depthwise: unpack), order.
   using Point = std::array<size_t, 5>;
   struct Constraint;
   static const std::vector<Constraint>& constraints();
@@ -89,7 +89,7 @@ class Space {
 
   Facts facts_;
   Candidate layout_;
-  std::array<std::vector<int>, 4> numbers_;  // values of tx, ty, tn, uk
+  std::array<std::vector<int>, 4> numbers_;  // values of tx, ty, tn, and uk or, depthwise, unpack (1: lane)
   std::vector<std::string> orders_;
   std::vector<Candidate> valid_;
   Candidate default_;
