@@ -36,6 +36,10 @@ inline constexpr int kTraps = 13;
 // `macs` bounds the multiply-adds of one op.
 [[nodiscard]] OpSpec draw_spec(uint64_t seed, int64_t macs = 2'000'000);
 
+// The same op with at least `channels` output channels in one group, for kernels whose tile needs them; its other
+// extents give way so that it stays within `macs` where it can.
+[[nodiscard]] OpSpec widened(OpSpec spec, int64_t channels, int64_t macs);
+
 struct Operands {
   OpQuant quant;
   std::vector<uint8_t> src, wei;  // bytes of the spec's types, in the layouts of workload/reference

@@ -11,7 +11,7 @@ namespace {
 
 // One below, at and one above the channel tiles any target uses.
 int64_t edge_channels(Rng& rng) {
-  const int64_t tile = rng.pick<int64_t>({8, 16, 24, 32, 48, 64, 96, 128});
+  const int64_t tile = rng.pick<int64_t>({8, 16, 24, 32, 48, 64, 96, 128, 192});
   return tile + rng.range(-1, 1);
 }
 
@@ -21,6 +21,9 @@ int64_t draw_channels(Rng& rng, Trap trap) {
   if (rng.chance(0.3)) return rng.range(1, 12);
   return rng.range(1, 130);
 }
+
+// More output channels than draw_channels gives, for the few ops whose other extents then stay small.
+int64_t draw_wide(Rng& rng) { return rng.chance(0.5) ? 64 * rng.range(3, 8) + rng.range(-1, 1) : rng.range(130, 520); }
 
 int64_t draw_extent(Rng& rng, Trap trap) {
   if (trap == Trap::tile_edge) return rng.pick<int64_t>({1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17});
@@ -82,27 +85,45 @@ void fit_window(OpSpec& s) {
   s.iw = std::max(s.iw, std::max<int64_t>(s.dw * (s.kw - 1) + 1 - s.pl - s.pr, 1));
 }
 
-// Fewer images, then fewer pixels, then fewer channels; a conv that is all padding may stay above a tiny budget.
-void shrink_conv(OpSpec& s, int64_t macs) {
+// Fewer images, then fewer pixels, then fewer channels; a conv that is all padding may stay above a tiny budget. A
+// group keeps `least` output channels: its input channels and then its pixels give way instead.
+void shrink_conv(OpSpec& s, int64_t macs, int64_t least = 1) {
   while (s.macs() > macs) {
     const int64_t before = s.macs();
+    const int64_t icg = s.ic / s.g, ocg = s.oc / s.g;
     s.mb = 1;
-    if (s.macs() == before && s.oh() * s.ow() > 24) {
+    if (s.macs() == before && (s.oh() * s.ow() > 24 || (icg == 1 && ocg / 2 < least))) {
       (s.ih >= s.iw ? s.ih : s.iw) /= 2;
       fit_window(s);
     }
     if (s.macs() < before) continue;
-    const int64_t icg = s.ic / s.g, ocg = s.oc / s.g;
     if (s.g > 1 && s.g >= icg && s.g >= ocg) {
       s.g = (s.g + 1) / 2;
       s.ic = s.g * icg;
       s.oc = s.g * ocg;
-    } else if (icg >= ocg) {
+    } else if (icg >= ocg || ocg / 2 < least) {
       s.ic = s.g * std::max<int64_t>(icg / 2, 1);
     } else {
       s.oc = s.g * (ocg / 2);
     }
     if (s.macs() >= before) return;
+  }
+}
+
+// Fewer matrices, then fewer rows, then fewer columns, but never fewer than `least`: then a shorter sum.
+void shrink_dense(OpSpec& s, int64_t macs, int64_t least = 1) {
+  while (s.macs() > macs) {
+    if (s.mb > 1) {
+      s.mb = 1;
+    } else if (s.m > 4) {
+      s.m /= 2;
+    } else if (s.n > 1 && (s.n + 1) / 2 >= least) {
+      s.n = (s.n + 1) / 2;
+    } else if (least > 1 && s.k > 1) {
+      s.k = (s.k + 1) / 2;
+    } else {
+      return;
+    }
   }
 }
 
@@ -113,7 +134,12 @@ OpSpec draw_conv(Rng& rng, Trap trap, int64_t macs) {
   s.ic = draw_channels(rng, trap);
   s.oc = draw_channels(rng, trap);
   if (rng.chance(0.15)) s.ic = rng.range(1, 4);  // first layers
-  if (rng.chance(0.4)) draw_groups(rng, trap, s);
+  const bool wide = rng.chance(0.05);
+  if (wide) {
+    s.oc = draw_wide(rng);
+  } else if (rng.chance(0.4)) {
+    draw_groups(rng, trap, s);
+  }
   draw_steps(rng, trap, s);
   s.ih = draw_extent(rng, trap);
   s.iw = draw_extent(rng, trap);
@@ -134,7 +160,7 @@ OpSpec draw_conv(Rng& rng, Trap trap, int64_t macs) {
     s.ih = rng.range(1, 4), s.iw = rng.range(1, 4);
   }
   fit_window(s);
-  shrink_conv(s, macs);
+  shrink_conv(s, macs, wide && trap != Trap::huge_acc ? s.oc : 1);
   fit_window(s);
   return s;
 }
@@ -150,17 +176,9 @@ OpSpec draw_dense(Rng& rng, Trap trap, int64_t macs) {
   if (trap == Trap::odd_channels) s.k = 4 * rng.range(0, 80) + rng.range(1, 3);
   if (trap == Trap::short_k) s.k = rng.range(1, 9);
   if (trap == Trap::huge_acc) s.k = rng.range(1000, 3000);
-  while (s.macs() > macs) {
-    if (s.mb > 1) {
-      s.mb = 1;
-    } else if (s.m > 4) {
-      s.m /= 2;
-    } else if (s.n > 1) {
-      s.n = (s.n + 1) / 2;
-    } else {
-      return s;
-    }
-  }
+  const bool wide = trap != Trap::huge_acc && rng.chance(0.08);
+  if (wide) s.n = draw_wide(rng);
+  shrink_dense(s, macs, wide ? s.n : 1);
   return s;
 }
 
@@ -227,6 +245,23 @@ OpSpec draw_spec(uint64_t seed, int64_t macs) {
     s = draw_points(rng, trap);
   }
   draw_types(rng, trap, s);
+  return s;
+}
+
+OpSpec widened(OpSpec s, int64_t channels, int64_t macs) {
+  if (s.depthwise()) {
+    s.g = s.ic = s.oc = std::max(s.oc, channels);
+  } else if (s.kind == OpKind::conv2d) {
+    s.ic /= s.g;
+    s.oc = std::max(s.oc / s.g, channels);
+    s.g = 1;
+    shrink_conv(s, macs, channels);
+  } else if (s.kind == OpKind::dense) {
+    s.n = std::max(s.n, channels);
+    shrink_dense(s, macs, channels);
+  } else {
+    s.c = std::max(s.c, channels);
+  }
   return s;
 }
 

@@ -65,12 +65,28 @@ TEST(Draw, CoversTheGrammar) {
         {"K > 1000", s.kind == OpKind::dense && s.k > 1000},
         {"mult per channel", s.mult_per_c},
         {"no bias", s.kind == OpKind::conv2d && !s.bias},
+        {"conv of 200 channels and more", s.kind == OpKind::conv2d && s.g == 1 && s.oc >= 200},
+        {"dense of 200 columns and more", s.kind == OpKind::dense && s.n >= 200},
     };
     for (const auto& [name, is] : facts) seen[name] += is ? 1 : 0;
   }
   EXPECT_NEAR(seen["trap none"], kDraws / 2, kDraws / 20);
   for (const auto& [name, count] : seen) EXPECT_GE(count, 10) << name;
   for (int t = 0; t < kTraps; ++t) EXPECT_GE(seen["trap " + std::string(to_string(static_cast<Trap>(t)))], 50) << t;
+}
+
+TEST(Draw, WidensToATile) {
+  constexpr int64_t kMacs = 200'000, kChannels = 256;
+  int over = 0;
+  for (int i = 0; i < kDraws; ++i) {
+    const OpSpec drawn = draw_spec(mix(kSeed + i), kMacs);
+    const OpSpec s = widened(drawn, kChannels, kMacs);
+    ASSERT_TRUE(validate(s).ok()) << to_key(drawn) << " became " << to_key(s) << ": " << validate(s).to_string();
+    EXPECT_EQ(s.kind, drawn.kind);
+    EXPECT_GE(s.depthwise() || s.g == 1 ? s.channels() : 0, kChannels) << to_key(s);
+    over += !s.depthwise() && s.macs() > kMacs ? 1 : 0;
+  }
+  EXPECT_LT(over * 50, kDraws);  // only filters that lie all in the padding
 }
 
 TEST(Draw, FewerThanHalfOfTheOutputsSaturate) {

@@ -99,6 +99,18 @@ bool plausible(const packs::KernelEntry& entry, const OpSpec& spec) {
   return entry.family == to_string(spec.kind) || (entry.family == "transpose" && weighted);
 }
 
+struct Drawn {
+  OpSpec spec;
+  uint64_t seed = 0;
+};
+
+// The op of one seed; for one kernel alone every second op is made as wide as the kernel's tile, or a little wider.
+OpSpec draw_for(const packs::KernelEntry* entry, uint64_t seed) {
+  OpSpec spec = draw_spec(seed, kMacs);
+  if (entry == nullptr || seed % 2 == 0) return spec;
+  return widened(spec, entry->tile_n + static_cast<int64_t>(seed / 2 % 3) * (1 + entry->tile_n / 8), kMacs);
+}
+
 // Runs one op through the recorders and compares with the oracle.
 Status record(const runtime::KernelLibrary& library, Isa isa, const OpSpec& spec, const Operands& operands,
               const std::vector<uint8_t>& want) {
@@ -112,14 +124,15 @@ Status record(const runtime::KernelLibrary& library, Isa isa, const OpSpec& spec
 constexpr size_t kAnyKernel = SIZE_MAX;
 
 // Draws until an op reaches the recorder, or one kernel's recorder: other ops prove nothing here.
-Result<uint64_t> record_one(const Subject& subject, size_t kernel, Recorder& recorder, uint64_t& draw, Tally& tally) {
+Result<Drawn> record_one(const Subject& subject, size_t kernel, Recorder& recorder, uint64_t& draw, Tally& tally) {
   const bool any = kernel == kAnyKernel;
+  const packs::KernelEntry* const entry = any ? nullptr : &subject.entries[kernel];
   const runtime::KernelLibrary& library = any ? *subject.all : *subject.one[kernel];
   const auto calls = [&] { return any ? static_cast<int64_t>(recorder.calls()) : recorder.calls_of(kernel); };
   for (int tries = 0; tries < kDraws; ++tries) {
     const uint64_t seed = mix(draw++);
-    const OpSpec spec = draw_spec(seed, kMacs);
-    if (!small(spec) || (!any && !plausible(subject.entries[kernel], spec))) continue;
+    const OpSpec spec = draw_for(entry, seed);
+    if (!small(spec) || (entry != nullptr && !plausible(*entry, spec))) continue;
     const Operands operands = draw_operands(spec, seed);
     if (!validate(spec, operands.quant).ok()) continue;  // scales beyond what an op may have never reach a kernel
     const int64_t before = calls();
@@ -130,35 +143,35 @@ Result<uint64_t> record_one(const Subject& subject, size_t kernel, Recorder& rec
     }
     if (calls() == before) continue;
     tally.add(spec, seed, operands.quant, want);
-    return seed;
+    return Drawn{spec, seed};
   }
-  return Status(Code::not_found, "the runtime called " + (any ? "no kernel" : subject.entries[kernel].name + " never") +
-                                     " in " + std::to_string(kDraws) + " draws");
+  return Status(Code::not_found, "the runtime called " + (any ? "no kernel" : entry->name + " never") + " in " +
+                                     std::to_string(kDraws) + " draws");
 }
 
 // `ops` random ones through all kernels, then some for each kernel alone.
-Status record_all(const Subject& subject, Recorder& recorder, const Arguments& args, std::vector<uint64_t>& seeds,
+Status record_all(const Subject& subject, Recorder& recorder, const Arguments& args, std::vector<Drawn>& ops,
                   Tally& tally) {
   uint64_t draw = args.seed;
   const int64_t alone = kOpsAlone * static_cast<int64_t>(subject.one.size());
   for (int64_t op = 0; op < args.ops + alone; ++op) {
     recorder.begin_operation(static_cast<uint32_t>(op));
     const size_t kernel = op < args.ops ? kAnyKernel : static_cast<size_t>((op - args.ops) / kOpsAlone);
-    OCTILE_ASSIGN_OR_RETURN(const uint64_t seed, record_one(subject, kernel, recorder, draw, tally));
-    seeds.push_back(seed);
+    OCTILE_ASSIGN_OR_RETURN(const Drawn drawn, record_one(subject, kernel, recorder, draw, tally));
+    ops.push_back(drawn);
     if (recorder.bytes() > kMaxBlob) return {Code::internal, "the recorded calls outgrow the guest's memory"};
   }
   return {};
 }
 
 // The failing call's operation as a line that can be drawn again.
-std::string repro(const std::string& text, const std::vector<uint64_t>& seeds) {
+std::string repro(const std::string& text, const std::vector<Drawn>& ops) {
   const size_t at = text.find(" op=");
   size_t op = 0;
   if (at == std::string::npos) return "";
   std::from_chars(text.data() + at + 4, text.data() + text.size(), op);
-  if (op >= seeds.size()) return "";
-  return "op " + to_key(draw_spec(seeds[op], kMacs)) + " seed " + std::to_string(seeds[op]) + "\n";
+  if (op >= ops.size()) return "";
+  return "op " + to_key(ops[op].spec) + " seed " + std::to_string(ops[op].seed) + "\n";
 }
 
 Status run(const Arguments& args) {
@@ -166,22 +179,22 @@ Status run(const Arguments& args) {
   Recorder recorder;
   OCTILE_ASSIGN_OR_RETURN(const Subject subject, recorders_of(pack.manifest(), args.target, recorder));
   OCTILE_ASSIGN_OR_RETURN(const auto bytes, pack.member(subject.member.id));
-  std::vector<uint64_t> seeds;
+  std::vector<Drawn> ops;
   Tally tally;
-  OCTILE_RETURN_IF_ERROR(record_all(subject, recorder, args, seeds, tally));
+  OCTILE_RETURN_IF_ERROR(record_all(subject, recorder, args, ops, tally));
   std::fputs(tally.text().c_str(), stdout);
   const std::vector<uint8_t> blob = recorder.blob();
   std::printf("%s: %zu kernels, %zu ops, %zu calls, %zu MiB, seed %llu\n", args.target.c_str(), subject.entries.size(),
-              seeds.size(), recorder.calls(), blob.size() >> 20U, static_cast<unsigned long long>(args.seed));
+              ops.size(), recorder.calls(), blob.size() >> 20U, static_cast<unsigned long long>(args.seed));
   std::fflush(stdout);
   const auto result = replay_on_bochs(args.guest, {bytes.begin(), bytes.end()}, blob, args.timeout_seconds);
   if (!result.ok()) {
-    return {result.status().code(), result.status().message() + repro(result.status().message(), seeds)};
+    return {result.status().code(), result.status().message() + repro(result.status().message(), ops)};
   }
   std::printf("bad=%lld calls=%lld ops=%zu\n", static_cast<long long>(result->bad),
-              static_cast<long long>(result->calls), seeds.size());
+              static_cast<long long>(result->calls), ops.size());
   if (result->calls != static_cast<int64_t>(recorder.calls())) return {Code::internal, "the guest lost calls"};
-  if (result->bad != 0) return {Code::wrong_answer, result->text + repro(result->text, seeds)};
+  if (result->bad != 0) return {Code::wrong_answer, result->text + repro(result->text, ops)};
   return {};
 }
 
