@@ -13,7 +13,7 @@ import threading
 import numpy as np
 import onnxruntime as ort
 import pytest
-from conftest import EP, ROOT, library_path
+from conftest import EP, ROOT, cpu_session, library_path
 from nets import Net
 
 
@@ -44,14 +44,16 @@ np.save(sys.argv[1], y)
 
 @pytest.fixture
 def run_logged(tmp_path, library):
-    def run(options, severity=2, plugin=None):
+    def run(options, severity=2, plugin=None, taken=True):
         code, net, feeds = logged(options, plugin or library, severity)
         script = tmp_path / "session.py"
         script.write_text(code)
         answer = tmp_path / "y.npy"
         done = subprocess.run([sys.executable, script, answer], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr[-2000:]
-        np.testing.assert_array_equal(np.load(answer), net.expected(feeds)[0])
+        # The host's own int8 saturates on CPUs without VNNI: a model left to it answers as it does there.
+        wanted = net.expected(feeds) if taken else cpu_session(net.model().SerializeToString()).run(None, feeds)
+        np.testing.assert_array_equal(np.load(answer), wanted[0])
         return "\n".join(line for line in done.stderr.splitlines() if "octile:" in line)
 
     return run
@@ -80,7 +82,7 @@ def test_bad_options_are_named(run_logged, options, complaint):
 
 def test_without_any_pack_nothing_is_taken(run_logged, library, tmp_path):
     alone = shutil.copy(library, tmp_path / library.name)
-    text = run_logged({}, severity=1, plugin=alone)
+    text = run_logged({}, severity=1, plugin=alone, taken=False)
     assert "octile-default.octpack: reinstall onnxruntime-ep-octile" in text
     assert "took 0 of 7 nodes" in text
     assert "no usable kernel pack" in text
@@ -115,7 +117,7 @@ def test_damaged_packs(run_logged, library, default_pack, tmp_path, damage):
     # Where the default pack itself is the damaged one, the host runs the model without us.
     alone = shutil.copy(library, tmp_path / library.name)
     shutil.copy(bad, tmp_path / "octile-default.octpack")
-    text = run_logged({}, severity=1, plugin=alone)
+    text = run_logged({}, severity=1, plugin=alone, taken=False)
     assert "octile-default.octpack is not used" in text
     assert "took 0 of 7" in text
 
