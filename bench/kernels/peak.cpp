@@ -4,12 +4,13 @@
 //
 // Each loop keeps enough independent accumulators in registers to hide the latency of the chain (4 to 5 cycles at two
 // instructions per cycle), reads no memory, and hands its sums to the optimiser's blind spot so that nothing is
-// removed.
+// removed.  The memory loops walk their buffer once per round with eight accumulators.
 #include "bench/kernels/peak.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <cstdint>
+#include <cstring>
 
 #include "targets/probe/probe.h"
 
@@ -21,6 +22,8 @@ namespace octile::bench {
 namespace {
 
 constexpr int kRounds = 20000;
+
+int64_t nothing(int) { return 0; }
 
 #if defined(__x86_64__)
 constexpr int kChainsZmm = 16, kChainsYmm = 8;
@@ -69,6 +72,21 @@ __attribute__((target("avx2"))) int64_t loop_vpmaddubsw(int rounds) {
   return int64_t{32} * kChainsYmm;
 }
 
+__attribute__((target("avx2"))) int64_t loop_vpmaddwd(int rounds) {
+  __m256i acc[kChainsYmm];
+  for (__m256i& a : acc) a = _mm256_setzero_si256();
+  __m256i u = _mm256_set1_epi32(0x00010002), s = _mm256_set1_epi32(0x0001FFFF);
+  for (int r = 0; r < rounds; ++r) {
+#pragma GCC unroll 8
+    for (__m256i& a : acc) {
+      __asm__ volatile("" : "+x"(u));
+      a = _mm256_add_epi32(a, _mm256_madd_epi16(u, s));
+    }
+  }
+  for (__m256i& a : acc) __asm__ volatile("" : "+x"(a));
+  return int64_t{16} * kChainsYmm;
+}
+
 __attribute__((target("sse4.1"))) int64_t loop_pmaddwd(int rounds) {
   __m128i acc[kChainsYmm];
   for (__m128i& a : acc) a = _mm_setzero_si128();
@@ -83,7 +101,44 @@ __attribute__((target("sse4.1"))) int64_t loop_pmaddwd(int rounds) {
   for (__m128i& a : acc) __asm__ volatile("" : "+x"(a));
   return int64_t{8} * kChainsYmm;
 }
+
+constexpr size_t kStride = 256;  // eight ymm registers
+
+__attribute__((target("avx2"))) void read_avx2(uint8_t* memory, size_t bytes) {
+  __m256i acc[8];
+  for (__m256i& a : acc) a = _mm256_setzero_si256();
+  for (size_t at = 0; at + kStride <= bytes; at += kStride) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      acc[i] = _mm256_or_si256(acc[i], _mm256_load_si256(reinterpret_cast<const __m256i*>(memory + at) + i));
+    }
+  }
+  for (__m256i& a : acc) __asm__ volatile("" : "+x"(a));
+}
+
+__attribute__((target("avx2"))) void write_avx2(uint8_t* memory, size_t bytes) {
+  const __m256i value = _mm256_set1_epi8(1);
+  for (size_t at = 0; at + kStride <= bytes; at += kStride) {
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) _mm256_store_si256(reinterpret_cast<__m256i*>(memory + at) + i, value);
+  }
+  __asm__ volatile("" : : "r"(memory) : "memory");
+}
 #endif
+
+void read_plain(uint8_t* memory, size_t bytes) {
+  uint64_t sum = 0, word = 0;
+  for (size_t at = 0; at + sizeof word <= bytes; at += sizeof word) {
+    std::memcpy(&word, memory + at, sizeof word);
+    sum |= word;
+  }
+  __asm__ volatile("" : : "r"(sum));
+}
+
+void write_plain(uint8_t* memory, size_t bytes) {
+  std::memset(memory, 1, bytes);
+  __asm__ volatile("" : : "r"(memory) : "memory");
+}
 
 double best_rate(int64_t (*loop)(int)) {
   double best = 0;
@@ -98,18 +153,37 @@ double best_rate(int64_t (*loop)(int)) {
 
 }  // namespace
 
-Peak measure_peak(Isa isa) {
+std::span<const PeakLoop> peak_loops() {
 #if defined(__x86_64__)
-  if (can_run(isa)) {
-    switch (isa) {
-      case Isa::avx512vnni: return {"vpdpbusd zmm", best_rate(loop_vpdpbusd)};
-      case Isa::avx2: return {"vpmaddubsw+vpmaddwd ymm", best_rate(loop_vpmaddubsw)};
-      case Isa::x86_64_v2: return {"pmaddwd xmm", best_rate(loop_pmaddwd)};
-      case Isa::portable: break;
-    }
-  }
-#endif
+  static constexpr std::array kLoops{
+      PeakLoop{"vpdpbusd zmm", Isa::avx512vnni, loop_vpdpbusd},
+      PeakLoop{"vpmaddubsw+vpmaddwd ymm", Isa::avx2, loop_vpmaddubsw},
+      PeakLoop{"vpmaddwd ymm", Isa::avx2, loop_vpmaddwd},
+      PeakLoop{"pmaddwd xmm", Isa::x86_64_v2, loop_pmaddwd},
+  };
+  return kLoops;
+#else
   return {};
+#endif
+}
+
+const PeakLoop& yardstick(Isa isa) {
+  static constexpr PeakLoop kNone{"none", Isa::portable, nothing};
+  const std::span<const PeakLoop> loops = peak_loops();
+  const auto it = std::find_if(loops.begin(), loops.end(), [&](const PeakLoop& l) { return l.isa == isa; });
+  return it == loops.end() ? kNone : *it;
+}
+
+MemoryLoops memory_loops() {
+#if defined(__x86_64__)
+  if (can_run(Isa::avx2)) return {read_avx2, write_avx2};
+#endif
+  return {read_plain, write_plain};
+}
+
+Peak measure_peak(Isa isa) {
+  const PeakLoop& loop = yardstick(isa);
+  return can_run(isa) ? Peak{loop.name, best_rate(loop.run)} : Peak{};
 }
 
 }  // namespace octile::bench

@@ -1,7 +1,8 @@
-"""Builds the benchmark models: seeded ResNet-50 and MobileNetV2, and the PP-OCRv4 models, each in quantized forms.
+"""Builds the benchmark models, each as float and in its quantized forms, with one sample input.
 
-In:  an output folder, optionally names and forms.  Out: NAME.onnx (float) and NAME.FORM.onnx; existing files are kept.
-Not here: running them (bench/peers, `octile bench`).
+In:  an output folder, optionally names and forms.
+Out: NAME.onnx (float), NAME.FORM.onnx, NAME.npz (an input none of them was calibrated on); existing files are kept.
+Not here: the list itself (zoo.py), running them (bench/peers, `octile bench`).
 
     .venv/bin/python bench/models/make.py build/models
     .venv/bin/python bench/models/make.py build/models --names resnet50,ocr_rec --forms qdq_s8s8
@@ -10,19 +11,19 @@ Not here: running them (bench/peers, `octile bench`).
 import argparse
 import pathlib
 
-import nets
 import numpy as np
 import ocr
 import onnx
 import quantize
+import zoo
 
 
 def make_net(name, folder, forms, seed):
-    base = folder / f"{name}.onnx"
+    entry, base = zoo.MODELS[name], folder / f"{name}.onnx"
     if not base.exists():
-        onnx.save(nets.NETS[name](seed), base)
+        onnx.save(entry.build(seed), base)
     rng = np.random.default_rng(seed + 1)
-    samples = [{"x": rng.normal(0, 1, nets.IMAGE).astype(np.float32)} for _ in range(3)]
+    *samples, held_out = [{"x": rng.normal(0, 1, entry.input).astype(np.float32)} for _ in range(4)]
     for form in forms:
         path = folder / f"{name}.{form}.onnx"
         if not path.exists():
@@ -30,29 +31,44 @@ def make_net(name, folder, forms, seed):
             part = path.with_suffix(".part")
             quantize.quantize(base, part, samples, form)
             part.rename(path)
+    save_input(folder / f"{name}.npz", held_out["x"])
+
+
+def make_ocr(names, folder, forms):
+    """Pictures of other text than the calibration's, cropped to the shape that stands for the model."""
+    ocr.make(folder, forms, names)
+    if all((folder / f"{name}.npz").exists() for name in names):
+        return
+    recorded = ocr.calibration_inputs(count=1, seed=12)
+    for name in names:
+        shape = zoo.MODELS[name].input
+        fitting = [feed["x"] for feed in recorded[name] if all(np.greater_equal(feed["x"].shape, shape))]
+        save_input(folder / f"{name}.npz", fitting[0][tuple(slice(extent) for extent in shape)])
+
+
+def save_input(path, array):
+    if not path.exists():
+        np.savez(path, x=array)
 
 
 def main():
-    known = [*nets.NETS, *ocr.SOURCES]
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--names", default=",".join(known), help="comma separated; default: all")
-    parser.add_argument("--forms", default=",".join(quantize.FORMS), help="comma separated; default: all")
+    parser.add_argument("--names", default=",".join(zoo.MODELS), help="comma separated; default: all")
+    parser.add_argument("--forms", help="comma separated; default: every form each model has")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    names, forms = args.names.split(","), args.forms.split(",")
-    for unknown in [n for n in names if n not in known] + [f for f in forms if f not in quantize.FORMS]:
-        parser.error(f"unknown {unknown}; names: {', '.join(known)}; forms: {', '.join(quantize.FORMS)}")
+    names, forms = args.names.split(","), args.forms.split(",") if args.forms else tuple(quantize.FORMS)
+    for unknown in [n for n in names if n not in zoo.MODELS] + [f for f in forms if f not in quantize.FORMS]:
+        parser.error(f"unknown {unknown}; names: {', '.join(zoo.MODELS)}; forms: {', '.join(quantize.FORMS)}")
     args.folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {args.seed}")
     for name in names:
-        if name in nets.NETS:
-            make_net(name, args.folder, forms, args.seed)
-    if ocr_names := tuple(n for n in names if n in ocr.SOURCES):
-        ocr_forms = tuple(
-            f for f in forms if not f.startswith("qop")
-        )  # the QOperator form of these models is not valid
-        ocr.make(args.folder, ocr_forms, ocr_names)
+        wanted = tuple(form for form in zoo.MODELS[name].forms if form in forms)
+        if zoo.MODELS[name].build is not None:
+            make_net(name, args.folder, wanted, args.seed)
+        else:
+            make_ocr((name,), args.folder, wanted)
 
 
 if __name__ == "__main__":

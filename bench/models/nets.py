@@ -1,76 +1,17 @@
-"""ResNet-50 and MobileNetV2 as float ONNX graphs with seeded random weights.
+"""Image classifiers as float ONNX graphs with seeded random weights.
 
-In:  a seed.  Out: onnx.ModelProto, input `x` float 1x3x224x224, output 1x1000, opset 17.
-Not here: quantization (quantize.py).
-
-Weights are drawn from N(0, sqrt(2 / fan-in)), so int8 per-channel quantization uses the full range and accumulators
-behave as in trained networks without any help: friendly weights would prove nothing about exactness.
+In:  a seed.  Out: onnx.ModelProto, input `x` float 1x3x224x224, output `y`.
+Not here: how a graph is written (graph.py), quantization (quantize.py).
 """
 
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
+from graph import GraphBuilder
 
-OPSET = 17
 IMAGE = [1, 3, 224, 224]
 CLASSES = 1000
 
 
-class GraphBuilder:
-    """Appends nodes one after another and names every tensor."""
-
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
-        self.nodes = []
-        self.initializers = {}
-
-    def constant(self, name, value):
-        self.initializers[name] = numpy_helper.from_array(np.asarray(value, np.float32), name)
-        return name
-
-    def node(self, op, inputs, name=None, **attributes):
-        name = name or f"{op.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [f"{name}:out"], name=name, **attributes))
-        return f"{name}:out"
-
-    def conv(self, src, ic, oc, kernel, name, stride=1, groups=1, post=None):
-        fan_in = ic // groups * kernel * kernel
-        wei = self.rng.normal(0, np.sqrt(2 / fan_in), (oc, ic // groups, kernel, kernel))
-        bias = self.rng.normal(0, 0.05, oc)
-        out = self.node(
-            "Conv",
-            [src, self.constant(f"{name}:wei", wei), self.constant(f"{name}:bias", bias)],
-            name=name,
-            kernel_shape=[kernel, kernel],
-            strides=[stride, stride],
-            pads=[(kernel - 1) // 2] * 4,
-            group=groups,
-        )
-        if post == "relu":
-            return self.node("Relu", [out])
-        if post == "relu6":
-            return self.node("Clip", [out, self.constant("zero", 0), self.constant("six", 6)])
-        return out
-
-    def classifier(self, src, features):
-        pooled = self.node("Flatten", [self.node("GlobalAveragePool", [src])])
-        wei = self.rng.normal(0, np.sqrt(2 / features), (features, CLASSES))
-        bias = self.rng.normal(0, 0.05, CLASSES)
-        return self.node("Gemm", [pooled, self.constant("fc:wei", wei), self.constant("fc:bias", bias)], name="fc")
-
-    def finish(self, output, name):
-        self.nodes[-1].output[0] = "y"
-        assert output == f"{self.nodes[-1].name}:out"
-        graph = helper.make_graph(
-            self.nodes,
-            name,
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, IMAGE)],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, CLASSES])],
-            list(self.initializers.values()),
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
-        onnx.checker.check_model(model)
-        return model
+def finish(b, y, name, classes=CLASSES):
+    return b.finish(name, IMAGE, {"y": (y, [1, classes])})
 
 
 def resnet50(seed=0):
@@ -88,7 +29,22 @@ def resnet50(seed=0):
             shortcut = x if block else b.conv(x, channels, 4 * width, 1, f"{name}_0", stride=step)
             x = b.node("Relu", [b.node("Add", [y, shortcut])])
             channels = 4 * width
-    return b.finish(b.classifier(x, channels), "resnet50")
+    return finish(b, b.classifier(x, channels, CLASSES), "resnet50")
+
+
+# Howard et al. 2017, table 1: channels, stride of the depthwise convolution.
+MOBILENET_V1 = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+
+
+def mobilenet_v1(seed=0):
+    b = GraphBuilder(seed)
+    x = b.conv("x", 3, 32, 3, "conv0", stride=2, post="relu6")
+    channels = 32
+    for i, (width, stride) in enumerate(MOBILENET_V1, 1):
+        x = b.conv(x, channels, channels, 3, f"conv{i}_dw", stride=stride, groups=channels, post="relu6")
+        x = b.conv(x, channels, width, 1, f"conv{i}_pw", post="relu6")
+        channels = width
+    return finish(b, b.classifier(x, channels, CLASSES + 1), "mobilenet_v1", CLASSES + 1)
 
 
 # Sandler et al. 2018, table 2: expansion, channels, repeats, stride.
@@ -118,7 +74,96 @@ def mobilenet_v2(seed=0):
             x = b.node("Add", [x, y]) if step == 1 and channels == width else y
             channels = width
     x = b.conv(x, channels, 1280, 1, "head", post="relu6")
-    return b.finish(b.classifier(x, 1280), "mobilenet_v2")
+    return finish(b, b.classifier(x, 1280, CLASSES), "mobilenet_v2")
 
 
-NETS = {"resnet50": resnet50, "mobilenet_v2": mobilenet_v2}
+# Howard et al. 2019, table 1: kernel, hidden channels, channels, squeeze-and-excite, activation, stride.
+MOBILENET_V3 = [
+    (3, 16, 16, False, "relu", 1),
+    (3, 64, 24, False, "relu", 2),
+    (3, 72, 24, False, "relu", 1),
+    (5, 72, 40, True, "relu", 2),
+    (5, 120, 40, True, "relu", 1),
+    (5, 120, 40, True, "relu", 1),
+    (3, 240, 80, False, "hswish", 2),
+    (3, 200, 80, False, "hswish", 1),
+    (3, 184, 80, False, "hswish", 1),
+    (3, 184, 80, False, "hswish", 1),
+    (3, 480, 112, True, "hswish", 1),
+    (3, 672, 112, True, "hswish", 1),
+    (5, 672, 160, True, "hswish", 2),
+    (5, 960, 160, True, "hswish", 1),
+    (5, 960, 160, True, "hswish", 1),
+]
+
+
+def squeeze_width(channels):
+    """A quarter, in eights, at least nine tenths of it."""
+    width = max(8, (channels // 4 + 4) // 8 * 8)
+    return width if width >= 0.9 * (channels // 4) else width + 8
+
+
+def squeeze_excite(b, x, channels, name):
+    gate = b.node("GlobalAveragePool", [x])
+    gate = b.conv(gate, channels, squeeze_width(channels), 1, f"{name}_se1", post="relu")
+    gate = b.conv(gate, squeeze_width(channels), channels, 1, f"{name}_se2")
+    return b.node("Mul", [x, b.node("HardSigmoid", [gate], alpha=1 / 6, beta=0.5)])
+
+
+def mobilenet_v3(seed=0):
+    """The large one."""
+    b = GraphBuilder(seed)
+    x = b.conv("x", 3, 16, 3, "conv0", stride=2, post="hswish")
+    channels = 16
+    for i, (kernel, hidden, width, squeeze, post, stride) in enumerate(MOBILENET_V3, 1):
+        name, y = f"bneck{i}", x
+        if hidden != channels:
+            y = b.conv(y, channels, hidden, 1, f"{name}_expand", post=post)
+        y = b.conv(y, hidden, hidden, kernel, f"{name}_dw", stride=stride, groups=hidden, post=post)
+        if squeeze:
+            y = squeeze_excite(b, y, hidden, name)
+        y = b.conv(y, hidden, width, 1, f"{name}_project")
+        x = b.node("Add", [x, y]) if stride == 1 and channels == width else y
+        channels = width
+    x = b.conv(x, channels, 960, 1, "conv_last", post="hswish")
+    x = b.node("Flatten", [b.node("GlobalAveragePool", [x])])
+    x = b.activate(b.gemm(x, 960, 1280, "fc1"), "hswish")
+    return finish(b, b.gemm(x, 1280, CLASSES, "fc2"), "mobilenet_v3")
+
+
+# Liu 2020 (EfficientNet-Lite), lite0: kernel, expansion, channels, repeats, stride.
+EFFICIENTNET_LITE0 = [
+    (3, 1, 16, 1, 1),
+    (3, 6, 24, 2, 2),
+    (5, 6, 40, 2, 2),
+    (3, 6, 80, 3, 2),
+    (5, 6, 112, 3, 1),
+    (5, 6, 192, 4, 2),
+    (3, 6, 320, 1, 1),
+]
+
+
+def same_pads(kernel, stride):
+    """TensorFlow's padding of an even extent: the odd one goes to the bottom and right."""
+    total = kernel - stride
+    return [total // 2, total // 2, total - total // 2, total - total // 2]
+
+
+def efficientnet_lite0(seed=0):
+    b = GraphBuilder(seed)
+    x = b.conv("x", 3, 32, 3, "stem", stride=2, post="relu6", pads=same_pads(3, 2))
+    channels, block = 32, 0
+    for kernel, expansion, width, repeats, stride in EFFICIENTNET_LITE0:
+        for repeat in range(repeats):
+            block += 1
+            name, step = f"block{block}", stride if repeat == 0 else 1
+            hidden, y = channels * expansion, x
+            if expansion > 1:
+                y = b.conv(y, channels, hidden, 1, f"{name}_expand", post="relu6")
+            pads = same_pads(kernel, step)
+            y = b.conv(y, hidden, hidden, kernel, f"{name}_dw", stride=step, groups=hidden, post="relu6", pads=pads)
+            y = b.conv(y, hidden, width, 1, f"{name}_project")
+            x = b.node("Add", [x, y]) if step == 1 and channels == width else y
+            channels = width
+    x = b.conv(x, channels, 1280, 1, "head", post="relu6")
+    return finish(b, b.classifier(x, 1280, CLASSES), "efficientnet_lite0")

@@ -19,8 +19,6 @@ SOURCES = {
     "ocr_cls": "ch_ppocr_mobile_v2.0_cls_infer.onnx",
     "ocr_rec": "ch_PP-OCRv4_rec_infer.onnx",
 }
-# A representative shape of each input `x`, for single runs.
-SHAPES = {"ocr_det": (1, 3, 640, 640), "ocr_cls": (1, 3, 48, 192), "ocr_rec": (1, 3, 48, 320)}
 
 
 def source(name):

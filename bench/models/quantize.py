@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import onnx
 import onnx.version_converter
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 DOT_OPS = ("Conv", "MatMul", "Gemm")
@@ -20,7 +20,7 @@ DOT_OPS = ("Conv", "MatMul", "Gemm")
 class Form(NamedTuple):
     """Weights are s8 per channel at full +-127 in every form."""
 
-    format: QuantFormat
+    format: QuantFormat | None  # none: dynamic, activations get their scale at run time
     activation: QuantType
     ops: tuple[str, ...] | None = None  # None: every op the quantizer knows
     float_first: bool = False  # the first convolution, which sees the picture, stays float
@@ -33,6 +33,7 @@ FORMS = {
     "qdq_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8),
     "qop_u8s8": Form(QuantFormat.QOperator, QuantType.QUInt8),
     "qop_s8s8": Form(QuantFormat.QOperator, QuantType.QInt8),
+    "dynamic_u8s8": Form(None, QuantType.QUInt8),
     "dot_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS, float_first=True),
 }
 
@@ -77,18 +78,25 @@ def quantize(source, destination, samples, form):
     root_level = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer advises pre-processing on every call
     try:
-        quantize_static(
-            str(source),
-            str(destination),
-            Samples(samples),
-            quant_format=chosen.format,
-            per_channel=True,
-            reduce_range=False,
-            activation_type=chosen.activation,
-            weight_type=QuantType.QInt8,
-            op_types_to_quantize=chosen.ops and list(chosen.ops),
-            nodes_to_exclude=convolutions[:1] if chosen.float_first else [],
-        )
+        if chosen.format is None:
+            quantize_dynamic(str(source), str(destination), per_channel=True, weight_type=QuantType.QInt8)
+        else:
+            quantize_statically(source, destination, samples, chosen, convolutions)
     finally:
         logging.getLogger().setLevel(root_level)
     restore_metadata(destination, metadata)
+
+
+def quantize_statically(source, destination, samples, chosen, convolutions):
+    quantize_static(
+        str(source),
+        str(destination),
+        Samples(samples),
+        quant_format=chosen.format,
+        per_channel=True,
+        reduce_range=False,
+        activation_type=chosen.activation,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=chosen.ops and list(chosen.ops),
+        nodes_to_exclude=convolutions[:1] if chosen.float_first else [],
+    )

@@ -15,6 +15,7 @@ import pathlib
 import re
 import tempfile
 
+import compare
 import numpy as np
 import onnx
 import pools
@@ -99,15 +100,19 @@ def measure(path, args, folder):
         model, feed = build(kind, extents, args.activation, rng)
         file = pathlib.Path(folder) / "op.onnx"
         onnx.save(model, file)
-        pool = pools.Pool(file, feed, args.threads, args.pack, ("octile", "ort"))
+        pool = pools.Pool(feed)
+        for label, peer in (("octile", "octile"), ("ort", "ort_int8")):
+            pool.add(label, peer, {"int8": file}, args.threads, {"pack": args.pack})
+        if pool.failed:
+            raise SystemExit(f"{name}: {pool.failed}")
         times = pool.times(args.repeats, 5)
         yield {
             "op": name,
             "taken": (pool.nodes() or {}).get("taken"),
-            "octile": pools.summary(times["octile"]),
-            "ort": pools.summary(times["ort"]),
+            "octile": compare.summary(times["octile"]),
+            "ort": compare.summary(times["ort"]),
             "ratio": round(times["ort"][0] / times["octile"][0], 3),
-            "max_abs_diff": pools.largest_difference(pool.answers["octile"], pool.answers["ort"]),
+            "max_abs_diff": compare.largest_difference(pool.answers["octile"], pool.answers["ort"]),
         }
 
 
@@ -128,10 +133,10 @@ def main():
         times = [f"{r[p]['best_ms'] * 1e3:.1f}" for p in ("octile", "ort")]
         result.add_row(r["op"], *times, f"{r['ratio']:.2f}", f"{r['max_abs_diff']:g}")
     tables.show(result)
-    geomean = math.exp(sum(math.log(r["ratio"]) for r in rows) / len(rows))
+    geomean = compare.geometric_mean([r["ratio"] for r in rows])
     print(f"geometric mean of ort/octile over {len(rows)} ops: {geomean:.3f}")
     facts = {"activation": args.activation, "threads": args.threads, "geomean": round(geomean, 3)}
-    if path := record.write(args.record, rows, versions=pools.ort_versions(), seed=args.seed, **facts):
+    if path := record.write(args.record, rows, versions=pools.versions(), seed=args.seed, **facts):
         print(f"record: {path}")
 
 

@@ -1,7 +1,9 @@
 """The systems compared, each as a function that runs one model on one feed, and the loop in which they take turns.
 
-In:  a model file, a feed, threads.  Out: {peer: times}, {peer: answer}.
-Not here: which models (run.py, ops.py), records (record.py).
+In:  model files, a feed, threads.  Out: {label: times}, {label: answers}, {label: why it could not take part}.
+Not here: which models (run.py, ops.py), what the numbers mean (compare.py), records (record.py).
+
+A system that refuses a model is reported and the others go on.
 """
 
 import time
@@ -11,10 +13,18 @@ import onnxruntime as ort
 from octile import explain, sessions
 from octile.errors import UserError
 
-PEERS = ("octile", "ort", "openvino")
+# Label -> (system, which file it runs).
+PEERS = {
+    "octile": ("octile", "int8"),
+    "ort_int8": ("ort", "int8"),
+    "ort_fp32": ("ort", "fp32"),
+    "openvino_int8": ("openvino", "int8"),
+    "openvino_fp32": ("openvino", "fp32"),
+}
+TURN_MS = 10.0  # a turn of a small model lasts about this long, so that it runs from a warm cache as in use
 
 
-def ort_versions():
+def versions():
     found = {"onnxruntime": ort.__version__}
     try:
         import openvino
@@ -25,84 +35,92 @@ def ort_versions():
     return found
 
 
-def openvino_runner(path, threads, feed):
-    """A function running the model in OpenVINO, or None where it is not installed or refuses the model."""
+def open_octile(path, feed, threads, settings):
+    """(report of decisions, runner)"""
+    report, session = explain.open_explained(path, threads, settings)
+    return report, lambda: session.run(None, feed)
+
+
+def open_ort(path, feed, threads):
+    session = sessions.open_session(path, "cpu", threads)
+    return lambda: session.run(None, feed)
+
+
+def open_openvino(path, feed, threads, precision):
     try:
         import openvino
-    except ImportError:
-        return None
-    try:
-        core = openvino.Core()
-        compiled = core.compile_model(
-            str(path), "CPU", {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
-        )
-        request = compiled.create_infer_request()
+    except ImportError as error:
+        raise UserError("OpenVINO is not installed", "scripts/setup.sh --peers") from error
+    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
+    if precision == "fp32":
+        options["INFERENCE_PRECISION_HINT"] = "f32"  # where the CPU has bf16 the default would use it
+    compiled = openvino.Core().compile_model(str(path), "CPU", options)
+    request = compiled.create_infer_request()
 
-        def run():
-            results = request.infer(feed, share_inputs=True, share_outputs=True)
-            return [np.asarray(results[output]) for output in compiled.outputs]
+    def run():
+        results = request.infer(feed, share_inputs=True, share_outputs=True)
+        return [np.asarray(results[output]) for output in compiled.outputs]
 
-        run()
-        return run
-    except RuntimeError:
-        return None
+    return run
 
 
 class Pool:
-    """The peers of one model and feed, ready to run."""
+    """Peers ready to run the same feed."""
 
-    def __init__(self, path, feed, threads=1, pack=None, peers=PEERS):
-        self.report, self.runners = None, {}
-        if "octile" in peers:
-            self.report, session = explain.open_explained(path, threads, {"pack": pack})
-            self.runners["octile"] = lambda: session.run(None, feed)
-        if "ort" in peers:
-            cpu = sessions.open_session(path, "cpu", threads)
-            self.runners["ort"] = lambda: cpu.run(None, feed)
-        if "openvino" in peers and (runner := openvino_runner(path, threads, feed)):
-            self.runners["openvino"] = runner
-        self.answers = {name: [np.array(a) for a in run()] for name, run in self.runners.items()}
+    def __init__(self, feed):
+        self.feed, self.report = feed, None
+        self.runners, self.answers, self.failed = {}, {}, {}
+
+    def add(self, label, peer, files, threads=1, settings=None):
+        """`files` is {"int8": path, "fp32": path}; a peer whose file is missing, or that fails, is only noted."""
+        system, precision = PEERS[peer]
+        path = files.get(precision)
+        try:
+            if path is None:
+                raise UserError(f"no {precision} file of this model")
+            if system == "octile":
+                self.report, run = open_octile(path, self.feed, threads, settings)
+            elif system == "ort":
+                run = open_ort(path, self.feed, threads)
+            else:
+                run = open_openvino(path, self.feed, threads, precision)
+            self.answers[label] = [np.array(a) for a in run()]
+            self.runners[label] = run
+        except Exception as error:  # every system raises classes of its own
+            self.failed[label] = sessions.first_line(error)
 
     def times(self, repeats, seconds=20.0):
-        """{peer: sorted milliseconds}, taking turns; stops early after `seconds`."""
-        for run in self.runners.values():
-            run()
-            run()
-        times = {name: [] for name in self.runners}
+        """{label: sorted milliseconds}, taking turns; stops early after `seconds`."""
+        burst = {label: self._burst(run) for label, run in self.runners.items()}
+        times = {label: [] for label in self.runners}
         deadline = time.perf_counter() + seconds
         for i in range(repeats):
             if i >= 5 and time.perf_counter() > deadline:
                 break
-            for name, run in self.runners.items():
-                start = time.perf_counter()
-                run()
-                times[name].append((time.perf_counter() - start) * 1e3)
-        return {name: sorted(values) for name, values in times.items()}
+            for label, run in self.runners.items():
+                if burst[label] > 1:
+                    run()  # brings its own data back into the cache
+                times[label] += [timed(run) for _ in range(burst[label])]
+        return {label: sorted(values) for label, values in times.items()}
+
+    @staticmethod
+    def _burst(run):
+        run()
+        return max(1, min(10, int(TURN_MS / max(1e-3, min(timed(run), timed(run))))))
 
     def nodes(self):
-        if self.report is None:
-            return None
+        """{"taken", "total"} as the plugin reported them, or None."""
+        decisions = self.decisions()
+        return decisions and {"taken": decisions["nodes_taken"], "total": decisions["nodes_total"]}
+
+    def decisions(self):
         try:
-            decisions = self.report.read()
+            return self.report.read() if self.report else None
         except UserError:
             return None
-        return {"taken": decisions["nodes_taken"], "total": decisions["nodes_total"]}
 
 
-def largest_difference(left, right):
-    """Over all outputs, as floats; infinite where shapes differ."""
-    if [a.shape for a in left] != [b.shape for b in right]:
-        return float("inf")
-    pairs = zip(left, right, strict=True)
-    return max((float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max(initial=0)) for a, b in pairs), default=0)
-
-
-def summary(times):
-    """Fastest, median and spread (how far the median lies above the fastest, in per cent) of sorted milliseconds."""
-    best, median = times[0], times[len(times) // 2]
-    return {
-        "best_ms": round(best, 4),
-        "median_ms": round(median, 4),
-        "spread_percent": round((median / best - 1) * 100, 1),
-        "repeats": len(times),
-    }
+def timed(run):
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3

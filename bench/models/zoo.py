@@ -1,0 +1,38 @@
+"""The list of benchmark models: how each is made, in which quantized forms, which shape file describes it.
+
+In:  nothing.  Out: MODELS, in the order tables show them.
+Not here: writing files (make.py), running them (bench/peers).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import bert
+import nets
+import yolo
+
+
+class Entry(NamedTuple):
+    shapes: str  # workload/shapes/NAME.txt
+    input: tuple[int, ...]  # of `x`; the OCR models take others too
+    build: Callable | None  # seed -> float model; none: it comes out of a package (ocr.py)
+    forms: tuple[str, ...]
+    layers_in_file: int = 1  # how often the shape file repeats what the model has once
+
+
+QDQ = ("qdq_u8s8", "qdq_s8s8")
+QOPERATOR = ("qop_u8s8", "qop_s8s8")
+OCR = (*QDQ, "dot_s8s8")  # their QOperator form as the quantizer writes it is not a valid model
+
+MODELS = {
+    "resnet50": Entry("resnet_50", tuple(nets.IMAGE), nets.resnet50, QDQ + QOPERATOR),
+    "mobilenet_v1": Entry("mobilenet_v1", tuple(nets.IMAGE), nets.mobilenet_v1, QDQ + QOPERATOR),
+    "mobilenet_v2": Entry("mobilenet_v2", tuple(nets.IMAGE), nets.mobilenet_v2, QDQ + QOPERATOR),
+    "mobilenet_v3": Entry("mobilenet_v3", tuple(nets.IMAGE), nets.mobilenet_v3, QDQ + QOPERATOR),
+    "efficientnet_lite0": Entry("efficientnet_lite0", tuple(nets.IMAGE), nets.efficientnet_lite0, QDQ + QOPERATOR),
+    "yolo_v8n": Entry("yolo_v8n", tuple(yolo.IMAGE), yolo.yolo_v8n, QDQ + QOPERATOR),
+    "bert_layer": Entry("bert_base", tuple(bert.SEQUENCE), bert.bert_layer, (*QDQ, *QOPERATOR, "dynamic_u8s8"), 12),
+    "ocr_det": Entry("ppocr_det", (1, 3, 640, 640), None, OCR),
+    "ocr_cls": Entry("ppocr_cls", (1, 3, 48, 192), None, OCR),
+    "ocr_rec": Entry("ppocr_rec", (1, 3, 48, 320), None, OCR),
+}
