@@ -1,14 +1,14 @@
 """Whole models through Octile, ONNX Runtime and OpenVINO, int8 and fp32, taking turns in one process.
 
 In:  quantized model files (default: every one in build/models), --threads, --isa, --pack.
-Out: a table; with --record NAME also bench/records/DATE-NAME.json and the chart DATE-NAME.svg; with --json rows as JSON.
+Out: a table or JSON; with --record NAME also bench/records/DATE-NAME.json and the chart DATE-NAME.svg.
 Not here: single ops (ops.py), session creation and memory (session.py), building the models (bench/models/make.py).
 
-    .venv/bin/python bench/peers/run.py                                          # the whole list, one thread
+    .venv/bin/python bench/peers/run.py                         # the whole list, one thread
     .venv/bin/python bench/peers/run.py build/models/resnet50.*s8.onnx --record resnet50
-    .venv/bin/python bench/peers/run.py --isa avx2                               # OpenVINO and Octile held to AVX2
-    .venv/bin/python bench/peers/run.py --scaling 1,2                            # times at both, against the peak loop's
-    .venv/bin/python bench/peers/run.py --threads 2 --check                      # fails where ORT's int8 is faster
+    .venv/bin/python bench/peers/run.py --isa avx2              # OpenVINO and Octile held to AVX2
+    .venv/bin/python bench/peers/run.py --scaling 1,2           # times at both, against the peak loop's
+    .venv/bin/python bench/peers/run.py --threads 2 --check     # fails where ORT's int8 is faster
 
 A file is NAME.FORM.onnx; the float model is NAME.onnx beside it, the input NAME.npz, else random numbers.
 """

@@ -1,0 +1,151 @@
+"""What bench/peers makes of times and answers."""
+
+import io
+import json
+
+import bench_path  # noqa: F401
+import chart
+import compare
+import numpy as np
+import pools
+import progress
+import pytest
+import run
+import session
+
+
+def peers(**best):
+    return {label: {"best_ms": ms} for label, ms in best.items()}
+
+
+def test_a_summary_has_the_fastest_the_median_and_the_spread():
+    found = compare.summary([2.0, 2.5, 3.0, 9.0])
+    assert found == {"best_ms": 2.0, "median_ms": 3.0, "spread_percent": 50.0, "repeats": 4}
+
+
+def test_the_best_peer_is_the_fastest_other_system_int8_or_fp32():
+    times = peers(octile=1.0, ort_int8=4.0, openvino_fp32=3.0)
+    assert compare.best_peer(times) == "openvino_fp32"
+    assert compare.ratio(times, "openvino_fp32") == 3.0
+    assert compare.best_peer(peers(octile=1.0)) is None
+
+
+def test_a_ratio_without_one_of_the_two_is_none():
+    assert compare.ratio(peers(ort_int8=4.0), "ort_int8") is None
+    assert compare.ratio(peers(octile=4.0), None) is None
+
+
+def test_the_geometric_mean_of_inverses_is_one():
+    assert compare.geometric_mean([2.0, 0.5, 4.0, 0.25]) == pytest.approx(1.0)
+    assert compare.geometric_mean([]) is None
+
+
+def test_distances_to_the_float_answers():
+    want = [np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 2, 2, 2))]
+    got = [np.array([[1.0, 4.0, 3.0]]), np.zeros((1, 2, 2, 2))]
+    found = compare.answers({"ort_fp32": want, "octile": got, "ort_int8": want}, "ort_fp32")
+    assert set(found) == {"octile", "ort_int8"}
+    assert found["octile"]["max_abs_diff"] == 2.0 and found["octile"]["top1"] == 0.0
+    assert found["octile"]["cosine"] == pytest.approx(18 / np.sqrt(26 * 14), abs=1e-6)
+    assert found["ort_int8"] == {"max_abs_diff": 0.0, "cosine": 1.0, "top1": 1.0}
+
+
+def test_answers_of_another_shape_are_infinitely_far():
+    a, b = [np.zeros((1, 3))], [np.zeros((1, 4))]
+    assert compare.largest_difference(a, b) == float("inf")
+    assert compare.top1(a, b) is None and np.isnan(compare.cosine(a, b))
+
+
+def test_without_a_float_model_there_are_no_distances():
+    assert compare.answers({"octile": [np.zeros(1)]}, "ort_fp32") == {}
+
+
+def test_scaling_is_each_peers_own():
+    times = {"octile@1": {"best_ms": 8.0}, "octile@2": {"best_ms": 5.0}, "ort_int8@1": {"best_ms": 6.0}}
+    assert compare.scaling(times) == {"octile": {2: 1.6}, "ort_int8": {}}
+
+
+def test_slower_rows_are_those_beyond_the_margin():
+    rows = [{"peers": peers(octile=o, ort_int8=1.0)} for o in (0.5, 1.0, 1.02, 1.2)]
+    rows.append({"peers": peers(octile=9.0)})
+    assert [r["peers"]["octile"]["best_ms"] for r, _ in compare.slower(rows, 0.03)] == [1.2]
+
+
+def test_panels_are_counted_by_how_weights_are_packed():
+    nodes = [
+        {"kernels": [{"kernel": "a", "panels": 3}, {"kernel": "b", "panels": 1}]},
+        {"kernels": [{"kernel": "c", "panels": 4}]},
+        {},
+    ]
+    modes = {"a": "layout=k4n8 group=4", "b": "layout=k2n8w", "c": "layout=k4n8 group=4"}
+    assert compare.panels_by_mode({"nodes": nodes}, modes) == {"layout=k2n8w": 0.125, "layout=k4n8 group=4": 0.875}
+
+
+def test_names_of_files():
+    assert run.split_name("some/resnet50.qdq_u8s8.onnx") == ("resnet50", "qdq_u8s8")
+    assert run.split_name("plain.onnx") == ("plain", "-")
+
+
+def test_a_quantized_file_finds_its_float_model(tmp_path):
+    quantized = tmp_path / "net.qdq_u8s8.onnx"
+    assert run.files_of(quantized) == {"int8": quantized, "fp32": None}
+    (tmp_path / "net.onnx").touch()
+    assert run.files_of(quantized)["fp32"] == tmp_path / "net.onnx"
+    assert run.files_of(tmp_path / "net.onnx")["fp32"] is None
+
+
+def test_a_peer_that_fails_is_noted_and_the_others_run(relu_model):
+    pool = pools.Pool({"x": np.ones((2, 3, 4), np.float32)})
+    broken = relu_model.with_name("broken.onnx")
+    broken.write_bytes(b"not a model")
+    pool.add("ort_int8", "ort_int8", {"int8": broken})
+    pool.add("ort_fp32", "ort_fp32", {"int8": broken, "fp32": relu_model})
+    assert list(pool.runners) == ["ort_fp32"] and list(pool.failed) == ["ort_int8"]
+    assert np.array_equal(pool.answers["ort_fp32"][0], np.ones((2, 3, 4)))
+    assert len(pool.times(3)["ort_fp32"]) >= 3
+
+
+def test_a_peer_without_its_file_says_so():
+    pool = pools.Pool({})
+    pool.add("ort_fp32", "ort_fp32", {"int8": "x.onnx", "fp32": None})
+    assert pool.failed["ort_fp32"] == "no fp32 file of this model"
+
+
+def test_progress_estimates_from_the_average():
+    ticks, out = iter([0.0, 30.0, 90.0]), io.StringIO()
+    shown = progress.Progress(3, out, lambda: next(ticks))
+    shown.finished("a")
+    shown.finished("b")
+    assert out.getvalue().splitlines() == ["[1/3] a, 0:30 so far, 1:00 left", "[2/3] b, 1:30 so far, 0:45 left"]
+
+
+def rows():
+    times = {"octile": {"best_ms": 1.0}, "ort_int8": {"best_ms": 4.0}, "openvino_fp32": {"best_ms": 2.0}}
+    return [{"model": "net", "form": "qdq_u8s8", "peers": times, "best_peer": "openvino_fp32"}]
+
+
+def test_bars_are_speeds_relative_to_the_best_peer():
+    assert chart.relative_speeds(rows()[0]) == {"octile": 2.0, "ort_int8": 0.5, "openvino_fp32": 1.0}
+
+
+def test_the_chart_names_the_model_and_the_peers_that_ran(tmp_path):
+    text = chart.draw(rows(), tmp_path / "c.svg", "some CPU").read_text()
+    assert "ONNX Runtime int8" in text and "net" in text and "OpenVINO int8" not in text
+
+
+def test_memory_is_read_from_the_pss_line():
+    assert session.pss_kib("Rss: 99 kB\nPss:            1234 kB\nPss_Dirty: 5 kB\n") == 1234
+
+
+def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
+    def said(create, grown):
+        return {"create_ms": create, "first_run_ms": 1.0, "grown_kib": grown}
+
+    row = session.summarize(
+        {
+            "octile": [said(8, 2048), said(5, 1024), said(6, 1024)],
+            "ort": [said(10, 2048), said(12, 2048), said(11, 9999)],
+        }
+    )
+    assert row["create_ratio"] == 0.5 and row["memory_ratio"] == 0.5
+    assert json.dumps(row)
