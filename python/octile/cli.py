@@ -183,6 +183,7 @@ def run(model, shapes, files, threads, pack, target, provider, output, seed):
     octile bench model.int8.onnx
     octile bench rec.onnx --shape x=1x3x48x320 --pack rec.octpack --threads 2
     octile bench model.onnx --json
+    octile bench model.onnx --layers --plot roofline.svg
     """)
 )
 @click.argument("models", nargs=-1, required=True, metavar="MODEL.onnx...")
@@ -192,20 +193,41 @@ def run(model, shapes, files, threads, pack, target, provider, output, seed):
 @click.option("--seconds", default=10.0, show_default=True, help="Stop repeating after this long.")
 @click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and set of shapes, a line each.")
-def bench(models, shapes, files, threads, pack, target, repeats, seconds, seed, as_json):
+@click.option("--layers", is_flag=True, help="Times per layer, against ORT's and against this CPU's peaks.")
+@click.option("--plot", metavar="FILE", help="With --layers: draw the roofline there, .svg or .png.")
+def bench(models, shapes, files, threads, pack, target, repeats, seconds, seed, as_json, layers, plot):
     """Time MODELS through Octile and through ORT's CPU provider, taking turns, and compare the answers."""
     from octile import inputs, measure, sessions
 
-    records = []
+    if plot and not layers:
+        raise UserError("--plot draws layers", "add --layers")
+    records, settings = [], plugin_settings(pack, target)
     for model in models:
         declarations = sessions.open_session(model, "cpu", threads).get_inputs()
         feeds = inputs.feeds(model, declarations, shapes, files, seed)
-        for record in measure.compare(model, feeds, threads, repeats, seconds, plugin_settings(pack, target)):
+        if layers:
+            bench_layers(model, feeds, threads, repeats, seconds, settings, as_json, plot)
+            continue
+        for record in measure.compare(model, feeds, threads, repeats, seconds, settings):
             records.append(record)
             if as_json:
                 click.echo(json.dumps(record))
-    if not as_json:
+    if records and not as_json:
         tables.benched(records)
+
+
+def bench_layers(model, feeds, threads, repeats, seconds, settings, as_json, plot):
+    """One report per feed; the picture is of the last."""
+    from octile import layers, roofline
+
+    for feed in feeds:
+        report = layers.report(model, feed, threads, repeats, seconds, settings)
+        if as_json:
+            click.echo(json.dumps(report))
+        else:
+            tables.layered(report)
+        if plot:
+            roofline.draw(report, plot)
 
 
 @cli.command(

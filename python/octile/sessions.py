@@ -56,8 +56,8 @@ def devices():
     return found
 
 
-def open_session(model, provider="octile", threads=1, options=None):
-    """A session on `provider` ("octile" or "cpu"); `options` are the plugin's, as text."""
+def open_session(model, provider="octile", threads=1, options=None, profile=None):
+    """A session on `provider` ("octile" or "cpu"); `options` are the plugin's; `profile` begins ORT's files."""
     path = pathlib.Path(model)
     if not path.is_file():
         raise UserError(f"{model}: no such file", "give the path of an ONNX model")
@@ -65,6 +65,9 @@ def open_session(model, provider="octile", threads=1, options=None):
     settings.log_severity_level = 3
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
+    if profile:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = profile
     # Two sessions taking turns must not burn each other's cores between their runs.
     settings.add_session_config_entry("session.force_spinning_stop", "1")
     try:

@@ -70,6 +70,35 @@ def benched(records):
     click.echo("fastest of the repeats, the providers taking turns; answers compared before timing")
 
 
+def layered(report):
+    """Per layer times and shares; then where the rest of ORT's time goes."""
+    machine, rows = report["machine"], report["layers"]
+    result = table("layer", "op", "octile us>", "ort us>", "x ort>", "GMAC/s>", "of peak>", "bound by", "of bound>")
+    for row in rows:
+        ort = row["ort_us"]
+        result.add_row(
+            row["node"],
+            row["op"].partition(' n"')[0],
+            f"{row['us']:.1f}",
+            "-" if ort is None else f"{ort:.0f}",
+            "-" if ort is None or not row["us"] else f"{ort / row['us']:.2f}",
+            f"{row['gmac_per_s']:.1f}" if row["macs"] else "-",
+            f"{row['peak_share']:.2f}" if row["macs"] else "-",
+            row["bound"],
+            f"{row['bound_share']:.2f}",
+        )
+    show(result)
+    ours, matched = sum(r["us"] for r in rows), sum(r["ort_us"] or 0 for r in rows)
+    macs = sum(r["macs"] for r in rows)
+    share = macs / 1e3 / machine["gmac_per_s"] / ours if ours else 0
+    click.echo(f"octile {ours / 1e3:.3f} ms in {len(rows)} layers, {share:.2f} of the peak as a whole")
+    click.echo(f"ort    {matched / 1e3:.3f} ms in the nodes these stand for")
+    for op, us in report["ort_elsewhere_us"].items():
+        click.echo(f"       {us / 1e3:.3f} ms in {op} nodes elsewhere")
+    levels = ", ".join(f"{rate:.0f} GB/s within {size >> 10} KiB" for size, rate in machine["memory"])
+    click.echo(f"peaks measured now: {machine['gmac_per_s']:.1f} GMAC/s ({machine['loop']}); read {levels}")
+
+
 def explained(model, decisions, show_all):
     taken = [n for n in decisions["nodes"] if n["taken"]]
     left = [n for n in decisions["nodes"] if not n["taken"]]
