@@ -33,7 +33,11 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
 }
 
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
-    : best_(best), ops_(&tail_ops()), spec_(std::move(spec)), quant_(std::move(quant)), geometry_(dot_geometry(spec_)) {
+    : best_(best),
+      ops_(&ops_for(best)),
+      spec_(std::move(spec)),
+      quant_(std::move(quant)),
+      geometry_(dot_geometry(spec_)) {
   for (const Kernel& k : library.kernels()) {
     const std::string& f = k.entry.family;
     if (f == "dot" || f == "dotz" || (f == "depthwise" && spec_.depthwise())) table_.push_back(k);

@@ -7,8 +7,6 @@
 
 #include <algorithm>
 
-#include "runtime/exec/portable_math.h"
-
 namespace octile::runtime {
 namespace {
 
@@ -77,49 +75,6 @@ void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   });
 }
 
-uint8_t code(float v, float lo, float hi, int32_t zp) { return static_cast<uint8_t>(clamp_round(v, lo, hi, zp)); }
-
-uint8_t one(const BinaryForm& f, uint8_t a, uint8_t b) {
-  const auto da = static_cast<float>(a - f.za), db = static_cast<float>(b - f.zb);
-  uint8_t q = 0;
-  switch (f.kind) {
-    case BinaryKind::affine: {
-      const float y = static_cast<float>(b) * f.kb + f.k0;
-      q = code(static_cast<float>(a) * f.ka + y, f.lo, f.hi, f.zp);
-      break;
-    }
-    case BinaryKind::sum: q = code((da * f.ka + db * f.kb) * f.k, f.lo, f.hi, f.zp); break;
-    case BinaryKind::sum_div: q = code((da * f.ka + db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
-    case BinaryKind::product: q = code(static_cast<float>((a - f.za) * (b - f.zb)) * f.k, f.lo, f.hi, f.zp); break;
-    case BinaryKind::product_div: q = code((da * f.ka) * (db * f.kb) / f.k, f.lo, f.hi, f.zp); break;
-    case BinaryKind::pairs: q = f.pairs[a * 256 + b]; break;
-  }
-  return f.after != nullptr ? f.after[q] : q;
-}
-
-void plain_table(const uint8_t* t, const uint8_t* src, uint8_t* dst, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) dst[i] = t[src[i]];
-}
-void plain_table_rows(const uint8_t* t, Rows src, RowsOut dst, int64_t c, int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) plain_table(t, src.data + r * src.stride, dst.data + r * dst.stride, c);
-}
-void plain_binary(const BinaryForm& form, Rows a, Rows b, RowsOut dst, int64_t c, int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < c; ++i) {
-      dst.data[r * dst.stride + i] = one(form, a.data[r * a.stride + i], b.data[r * b.stride + i]);
-    }
-  }
-}
-void plain_gate(Rows a, int32_t za, const float* gain, float lo, float hi, int32_t zp, RowsOut dst, int64_t c,
-                int64_t rows) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t i = 0; i < c; ++i) {
-      const float v = static_cast<float>(a.data[r * a.stride + i] - za) * gain[i];
-      dst.data[r * dst.stride + i] = code(v, lo, hi, zp);
-    }
-  }
-}
-
 Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 
 }  // namespace
@@ -148,18 +103,6 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst) {
     }
   }
   return {};
-}
-
-const Ops& tail_ops() {
-  static const Ops ops = [] {
-    Ops o{};
-    o.table = plain_table;
-    o.table_rows = plain_table_rows;
-    o.binary = plain_binary;
-    o.gate = plain_gate;
-    return o;
-  }();
-  return ops;
 }
 
 void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst, const Crop& crop) {

@@ -22,9 +22,6 @@ struct Crop {
 // Whether these tails can be applied to dst.
 [[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst);
 
-// Plain loops, until ops_for() exists.
-[[nodiscard]] const Ops& tail_ops();
-
 // All tails in order; wants FloatMode.
 void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst, const Crop& crop);
 

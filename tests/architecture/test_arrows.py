@@ -105,6 +105,9 @@ class Files(Tree):
     def test_micro_kernels_are_counted(self):
         self.assert_caught("runtime/exec/a.cpp", "#include <immintrin.h>", "intrinsics")
 
+    def test_micro_kernels_need_their_page(self):
+        self.assert_caught("runtime/exec/ops/lanes_avx2.h", "#include <immintrin.h>", "page")
+
     def test_cpuid_is_no_micro_kernel(self):
         self.assert_clean("targets/probe/probe.cpp", '__asm__("cpuid");')
 

@@ -1,0 +1,74 @@
+// Lanes in plain compiler vectors, 16 bytes wide: what the kernels are written in, for any machine.
+// In/out: vectors.  Not here: the kernels (*.inc), intrinsics.
+//
+// Every lanes_*.h defines the same names in an unnamed namespace: kLanes floats F, as many int32 I, half as many
+// doubles D, and kBlock = 4 * kLanes codes. Nothing from another header is called, so that no function compiled for a
+// newer instruction set can end up shared with code for an older one.
+#pragma once
+
+#include <cstdint>
+
+namespace octile::runtime {
+namespace {
+
+constexpr int kLanes = 4, kBlock = 4 * kLanes;
+using F = float __attribute__((vector_size(16)));
+using I = int32_t __attribute__((vector_size(16)));
+using D = double __attribute__((vector_size(16)));
+using L = int64_t __attribute__((vector_size(16)));
+using Bytes = uint8_t __attribute__((vector_size(16)));
+
+template <class V, class T>
+inline V load(const T* p) {
+  V v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class V, class T>
+inline void store(T* p, V v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+inline F splat(float v) { return F{v, v, v, v}; }
+inline D splat(double v) { return D{v, v}; }
+
+// kLanes codes as integers.
+inline I widen(const uint8_t* p) { return I{p[0], p[1], p[2], p[3]}; }
+inline F to_float(I v) { return __builtin_convertvector(v, F); }
+// NaN goes to lo.
+inline F clamp(F v, F lo, F hi) {
+  v = v > lo ? v : lo;
+  return v < hi ? v : hi;
+}
+// Half to even, of numbers within +-2^22 of 0: adding 1.5 * 2^23 rounds them into the low mantissa bits.
+inline I round(F v) { return reinterpret_cast<I>(v + 12582912.0F) - 0x4B400000; }
+inline void store_codes(uint8_t* p, I v) {
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
+}
+// Rounded values plus zp.
+inline Bytes narrow(const F (&v)[4], int32_t zp) {
+  uint8_t bytes[kBlock];
+  for (int j = 0; j < 4; ++j) store_codes(bytes + j * kLanes, round(v[j]) + zp);
+  return load<Bytes>(bytes);
+}
+
+inline D low(F v) { return D{v[0], v[1]}; }
+inline D high(F v) { return D{v[2], v[3]}; }
+inline F join(D a, D b) {
+  return F{static_cast<float>(a[0]), static_cast<float>(a[1]), static_cast<float>(b[0]), static_cast<float>(b[1])};
+}
+
+// A table of 256 bytes, ready to be looked up.
+class Lookup {
+ public:
+  explicit Lookup(const uint8_t* t) : t_(t) {}
+  void run(const uint8_t* src, uint8_t* dst, int64_t count) const {
+    for (int64_t i = 0; i < count; ++i) dst[i] = t_[src[i]];
+  }
+
+ private:
+  const uint8_t* t_;
+};
+
+}  // namespace
+}  // namespace octile::runtime

@@ -1,0 +1,177 @@
+// Rows of floats and conversions, every variant this machine runs against the definitions, bit for bit.
+// In:  seeds.  Out: GoogleTest's verdict.
+// Not here: codes alone (ops_codes_test.cpp, ops_pools_test.cpp).
+#include <cmath>
+
+#include "tests/unit/runtime/ops_variants.h"
+#include "workload/numerics/float64.h"
+#include "workload/numerics/sums.h"
+
+namespace octile::runtime {
+namespace {
+
+using namespace test;  // NOLINT: the helpers of this folder
+
+constexpr uint64_t kSeed = 97;
+
+// Bits, except that every NaN is the same.
+std::vector<uint32_t> bits(const std::vector<float>& v) {
+  std::vector<uint32_t> b;
+  for (float f : v) b.push_back(std::isnan(f) ? 0x7FC00000U : std::bit_cast<uint32_t>(f));
+  return b;
+}
+
+std::vector<float> random_floats(Rng& rng, int64_t count) {
+  const double spread = rng.log_uniform(1e-3, 1e3);
+  std::vector<float> v(static_cast<size_t>(count));
+  for (float& f : v) f = static_cast<float>(rng.normal() * spread);
+  if (count > 0 && rng.chance(0.15)) {
+    v[static_cast<size_t>(rng.below(count))] = rng.pick({INFINITY, -INFINITY, NAN, -0.0F, 3e38F, 1e-45F});
+  }
+  return v;
+}
+
+TEST(OpsRows, Quantize) {
+  Rng rng(kSeed);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 400; ++i) {
+      const int64_t c = draw_length(rng);
+      std::vector<float> x = random_floats(rng, c);
+      const QuantizeForm to = draw_form(rng, true);
+      if (i % 2 == 0) {
+        for (float& f : x) f = (static_cast<float>(rng.code(-600, 600)) / 2.0F) * to.scale;  // ties
+      }
+      const Floats src(x);
+      const RowBytes dst(rng, c, 1, c);
+      std::vector<uint8_t> want;
+      for (float f : x) want.push_back(code(f, to));
+      v.ops->quantize(src.data(), to, dst.data(), c);
+      ASSERT_EQ(dst.bytes(), want) << v.name << " case " << i;
+      EXPECT_TRUE(dst.intact());
+    }
+  }
+}
+
+TEST(OpsRows, Dequantize) {
+  Rng rng(kSeed + 1);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 200; ++i) {
+      const int64_t c = draw_length(rng);
+      const RowBytes src(rng, c, 1, c);
+      const Floats dst(std::vector<float>(static_cast<size_t>(c)));
+      const float scale = odd_scale(rng);
+      const int32_t zp = zero_point(rng);
+      std::vector<float> want;
+      for (int64_t k = 0; k < c; ++k) want.push_back(dequantize(src.at(0, k), scale, zp));
+      v.ops->dequantize(src.data(), scale, zp, dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i;
+      EXPECT_TRUE(dst.intact());
+    }
+  }
+}
+
+std::vector<float> softmax_of(const std::vector<float>& x) {
+  double most = x[0];
+  for (double f : x) most = f > most || f != f ? f : most;
+  std::vector<float> y;
+  for (float f : x) {
+    const float d = f - static_cast<float>(most);
+    y.push_back(static_cast<float>(exp64(d)));
+  }
+  const auto sum =
+      static_cast<float>(sum_in_order(std::ssize(y), [&](int64_t i) { return y[static_cast<size_t>(i)]; }));
+  for (float& f : y) f = f / sum;
+  return y;
+}
+
+TEST(OpsRows, Softmax) {
+  Rng rng(kSeed + 2);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 500; ++i) {
+      const int64_t c = draw_length(rng) + 1;
+      const std::vector<float> x = random_floats(rng, c), want = softmax_of(x);
+      const Floats src(x), apart(x);
+      const Floats& dst = rng.chance(0.5) ? src : apart;
+      v.ops->softmax(src.data(), dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
+      EXPECT_TRUE(src.intact() && apart.intact());
+    }
+  }
+}
+
+// exp64 itself, through rows of two: the second is exp(x) over a sum that rounds to 1 or more.
+TEST(OpsRows, ExponentialsEverywhere) {
+  Rng rng(kSeed + 3);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 20'000; ++i) {
+      const std::vector<float> x{0.0F, static_cast<float>(-rng.log_uniform(1e-30, 800))};
+      std::vector<float> got(2);
+      v.ops->softmax(x.data(), got.data(), 2);
+      ASSERT_EQ(bits(got), bits(softmax_of(x))) << v.name << " exp of " << x[1];
+    }
+  }
+}
+
+TEST(OpsRows, LayerNorm) {
+  Rng rng(kSeed + 4);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 500; ++i) {
+      const int64_t c = draw_length(rng) + 1;
+      const std::vector<float> x = random_floats(rng, c), scale = random_floats(rng, c), bias = random_floats(rng, c);
+      const bool biased = rng.chance(0.7);
+      const auto epsilon = static_cast<float>(rng.pick({1e-5, 1e-12, 0.0}));
+      const auto n = static_cast<double>(c);
+      const auto at = [&](int64_t j) { return x[static_cast<size_t>(j)]; };
+      const double middle = sum_in_order(c, at) / n;
+      const double squares = sum_in_order(c, [&](int64_t j) {
+        const double d = at(j) - middle;
+        return d * d;
+      });
+      const double r = 1.0 / std::sqrt(squares / n + static_cast<double>(epsilon));
+      std::vector<float> want;
+      for (size_t j = 0; j < x.size(); ++j) {
+        auto y = static_cast<float>((x[j] - middle) * r);
+        y = y * scale[j];
+        if (biased) y = y + bias[j];
+        want.push_back(y);
+      }
+      const Floats src(x), apart(x), s(scale), b(bias);
+      const Floats& dst = rng.chance(0.5) ? src : apart;
+      v.ops->layer_norm(src.data(), s.data(), biased ? b.data() : nullptr, epsilon, dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
+      EXPECT_TRUE(src.intact() && apart.intact());
+    }
+  }
+}
+
+TEST(OpsRows, SoftmaxOfCodes) {
+  Rng rng(kSeed + 5);
+  std::vector<float> exps(65536), values(256);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 120; ++i) {
+      const float scale = plain_scale(rng);
+      const int32_t zp = zero_point(rng);
+      for (int q = 0; q < 256; ++q) values[static_cast<size_t>(q)] = dequantize(q, scale, zp);
+      make_softmax_exps(values.data(), exps.data());
+      const int64_t c = rng.chance(0.1) ? 6625 : draw_length(rng) + 1, rows = rng.range(1, 3);
+      const RowBytes src(rng, c, rows, c + rng.below(4)), apart(rng, c, rows, c + rng.below(4));
+      const RowBytes& dst = rng.chance(0.5) ? src : apart;
+      const QuantizeForm to = draw_form(rng, true);
+      std::vector<uint8_t> want = dst.bytes();
+      for (int64_t r = 0; r < rows; ++r) {
+        std::vector<float> x;
+        for (int64_t k = 0; k < c; ++k) x.push_back(values[src.at(r, k)]);
+        const std::vector<float> y = softmax_of(x);
+        for (int64_t k = 0; k < c; ++k) {
+          want[static_cast<size_t>(r * dst.out().stride + k)] = code(y[static_cast<size_t>(k)], to);
+        }
+      }
+      v.ops->softmax_codes(exps.data(), to, src.rows(), dst.out(), c, rows);
+      ASSERT_EQ(dst.bytes(), want) << v.name << " case " << i << " c " << c;
+      EXPECT_TRUE(src.intact() && apart.intact());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octile::runtime
