@@ -1,7 +1,7 @@
 """Writes float ONNX graphs node by node, with seeded random weights.
 
 In:  a seed, calls that add nodes.  Out: onnx.ModelProto, opset 17.
-Not here: any network (nets.py, yolo.py, bert.py), quantization (quantize.py).
+Not here: any network (imagenet.py, yolo.py, bert.py), quantization (quantize.py).
 
 Weights are drawn from N(0, sqrt(2 / fan-in)), so int8 per-channel quantization uses the full range and accumulators
 behave as in trained networks without any help: friendly weights would prove nothing about exactness.

@@ -1,7 +1,7 @@
 """Post-training quantization with ONNX Runtime's own quantizer, in the forms the benchmarks and the demonstration use.
 
 In:  a float ONNX file, calibration inputs, a form.  Out: a quantized ONNX file.
-Not here: building nets (nets.py), fetching the OCR models (ocr.py).
+Not here: building nets (imagenet.py), fetching the OCR models (ocr.py).
 """
 
 import logging

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import bert
-import nets
+import imagenet
 import yolo
 
 
@@ -25,11 +25,13 @@ QOPERATOR = ("qop_u8s8", "qop_s8s8")
 OCR = (*QDQ, "dot_s8s8")  # their QOperator form as the quantizer writes it is not a valid model
 
 MODELS = {
-    "resnet50": Entry("resnet_50", tuple(nets.IMAGE), nets.resnet50, QDQ + QOPERATOR),
-    "mobilenet_v1": Entry("mobilenet_v1", tuple(nets.IMAGE), nets.mobilenet_v1, QDQ + QOPERATOR),
-    "mobilenet_v2": Entry("mobilenet_v2", tuple(nets.IMAGE), nets.mobilenet_v2, QDQ + QOPERATOR),
-    "mobilenet_v3": Entry("mobilenet_v3", tuple(nets.IMAGE), nets.mobilenet_v3, QDQ + QOPERATOR),
-    "efficientnet_lite0": Entry("efficientnet_lite0", tuple(nets.IMAGE), nets.efficientnet_lite0, QDQ + QOPERATOR),
+    "resnet50": Entry("resnet_50", tuple(imagenet.IMAGE), imagenet.resnet50, QDQ + QOPERATOR),
+    "mobilenet_v1": Entry("mobilenet_v1", tuple(imagenet.IMAGE), imagenet.mobilenet_v1, QDQ + QOPERATOR),
+    "mobilenet_v2": Entry("mobilenet_v2", tuple(imagenet.IMAGE), imagenet.mobilenet_v2, QDQ + QOPERATOR),
+    "mobilenet_v3": Entry("mobilenet_v3", tuple(imagenet.IMAGE), imagenet.mobilenet_v3, QDQ + QOPERATOR),
+    "efficientnet_lite0": Entry(
+        "efficientnet_lite0", tuple(imagenet.IMAGE), imagenet.efficientnet_lite0, QDQ + QOPERATOR
+    ),
     "yolo_v8n": Entry("yolo_v8n", tuple(yolo.IMAGE), yolo.yolo_v8n, QDQ + QOPERATOR),
     "bert_layer": Entry("bert_base", tuple(bert.SEQUENCE), bert.bert_layer, (*QDQ, *QOPERATOR, "dynamic_u8s8"), 12),
     "ocr_det": Entry("ppocr_det", (1, 3, 640, 640), None, OCR),
