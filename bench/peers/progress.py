@@ -3,7 +3,6 @@
 In:  how many items there are.  Out: text.  Not here: results.
 """
 
-import contextlib
 import fcntl
 import os
 import sys
@@ -29,13 +28,31 @@ def minutes(seconds):
     return f"{int(seconds + 0.5) // 60}:{int(seconds + 0.5) % 60:02d}"
 
 
-@contextlib.contextmanager
-def alone():
-    """Holds the file lock that $OCTILE_BENCH_LOCK names, so that benchmarks of one machine take turns."""
-    path = os.environ.get("OCTILE_BENCH_LOCK")
-    if not path:
-        yield
-        return
-    with open(path, "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+class Turn:
+    """Holds the file lock that $OCTILE_BENCH_LOCK names, so that the benchmarks of one machine take turns.
+
+    with Turn() as turn: turn.over() after each item hands the lock on once it was held long enough.
+    """
+
+    HELD_SECONDS = 150
+
+    def __init__(self, clock=time.monotonic):
+        self.path, self.clock, self.file, self.since = os.environ.get("OCTILE_BENCH_LOCK"), clock, None, 0.0
+
+    def __enter__(self):
+        if self.path:
+            self.file = open(self.path, "w")  # noqa: SIM115 (held until __exit__)
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+            self.since = self.clock()
+        return self
+
+    def __exit__(self, *_):
+        if self.file:
+            self.file.close()
+            self.file = None
+
+    def over(self):
+        if self.file and self.clock() - self.since > self.HELD_SECONDS:
+            self.__exit__()
+            time.sleep(0.1)  # whoever waits gets it first
+            self.__enter__()

@@ -168,6 +168,15 @@ def check(rows, margin):
     return 1 if offenders else 0
 
 
+def measured(path, args):
+    """The row of one file, or none and a line that says why."""
+    try:
+        return [(measure_scaling if args.scaling else measure)(path, args)]
+    except UserError as error:
+        print(f"{path}: {error.message}", file=sys.stderr)
+        return []
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", help="NAME.FORM.onnx; default: all of the list in --folder")
@@ -207,13 +216,11 @@ def main():
     args = arguments()
     rows, shown = [], progress.Progress(len(args.models))
     try:
-        for path in args.models:
-            try:
-                with progress.alone():
-                    rows.append((measure_scaling if args.scaling else measure)(path, args))
-            except UserError as error:
-                print(f"{path}: {error.message}", file=sys.stderr)
-            shown.finished(pathlib.Path(path).name)
+        with progress.Turn() as turn:
+            for path in args.models:
+                rows += measured(path, args)
+                shown.finished(pathlib.Path(path).name)
+                turn.over()
     except KeyboardInterrupt:
         print("stopped; what was measured follows", file=sys.stderr)
     if args.json:

@@ -134,11 +134,11 @@ def main():
         measure_here(args.models[0], args.child, args.feed, args)
         return
     rows, shown = [], progress.Progress(len(args.models))
-    with tempfile.TemporaryDirectory(prefix="octile-session-") as folder:
+    with tempfile.TemporaryDirectory(prefix="octile-session-") as folder, progress.Turn() as turn:
         for path in args.models:
-            with progress.alone():
-                rows.append(measure(path, args, folder))
+            rows.append(measure(path, args, folder))
             shown.finished(pathlib.Path(path).name)
+            turn.over()
     if args.json:
         print(json.dumps(rows))
     else:

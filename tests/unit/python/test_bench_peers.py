@@ -1,5 +1,6 @@
 """What bench/peers makes of times and answers."""
 
+import fcntl
 import io
 import json
 
@@ -149,3 +150,25 @@ def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
     )
     assert row["create_ratio"] == 0.5 and row["memory_ratio"] == 0.5
     assert json.dumps(row)
+
+
+def test_a_turn_holds_the_lock_and_hands_it_on_when_it_is_over(tmp_path, monkeypatch):
+    path, now = tmp_path / "lock", [0.0]
+    monkeypatch.setenv("OCTILE_BENCH_LOCK", str(path))
+
+    def taken():
+        with path.open() as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    with progress.Turn(clock=lambda: now[0]) as turn:
+        first = turn.file
+        turn.over()
+        assert turn.file is first and taken()
+        now[0] = 1000.0
+        turn.over()
+        assert turn.file is not first and taken()
+    assert not taken()
