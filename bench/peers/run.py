@@ -140,6 +140,10 @@ def show(rows, peers):
     for row in rows:
         for label, reason in row["failed"].items():
             print(f"{row['model']} {row['form']}: {label} did not run: {reason}")
+    for row in rows:
+        if len(row.get("panels", {})) > 1:
+            shares = ", ".join(f"{mode} {share:.2f}" for mode, share in row["panels"].items())
+            print(f"{row['model']} {row['form']}: panels of weights by mode: {shares}")
     ratios = [row["ratio"] for row in rows if row["ratio"]]
     if ratios:
         print(f"geometric mean of the best peer's time over Octile's: {compare.geometric_mean(ratios):.3f}")
@@ -195,6 +199,7 @@ def arguments():
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     parser.add_argument("--record", help="name of the record to write")
+    parser.add_argument("--note", help="a sentence to keep in the record")
     parser.add_argument("--chart", type=pathlib.Path, help="where to draw the chart, .svg or .png")
     args = parser.parse_args()
     if args.isa:
@@ -214,7 +219,7 @@ def arguments():
 
 def main():
     args = arguments()
-    rows, shown = [], progress.Progress(len(args.models))
+    rows, shown, stopped = [], progress.Progress(len(args.models)), False
     try:
         with progress.Turn() as turn:
             for path in args.models:
@@ -222,6 +227,7 @@ def main():
                 shown.finished(pathlib.Path(path).name)
                 turn.over()
     except KeyboardInterrupt:
+        stopped = True
         print("stopped; what was measured follows", file=sys.stderr)
     if args.json:
         print(json.dumps(rows))
@@ -230,12 +236,15 @@ def main():
     else:
         show(rows, args.peers)
     facts = {"versions": pools.versions(), "seed": args.seed, "isa": args.isa or "the machine's"}
+    facts |= {"note": args.note} if args.note else {}
     if path := record.write(args.record, rows, **facts):
         print(f"record: {path.relative_to(record.ROOT)}")
         args.chart = args.chart or (None if args.scaling else path.with_suffix(".svg"))
     if args.chart and rows:
         title = f"{record.machine()['cpu']}, {args.threads} thread{'s' if args.threads > 1 else ''}"
         print(f"chart: {chart.draw(rows, args.chart, title)}")
+    if stopped:
+        return 130
     return check(rows, args.margin) if args.check and not args.scaling else 0
 
 

@@ -4,13 +4,14 @@ import fcntl
 import io
 import json
 
-import bench_path  # noqa: F401
+import bench_path
 import chart
 import compare
 import numpy as np
 import pools
 import progress
 import pytest
+import readme
 import run
 import session
 
@@ -132,6 +133,22 @@ def test_bars_are_speeds_relative_to_the_best_peer():
 def test_the_chart_names_the_model_and_the_peers_that_ran(tmp_path):
     text = chart.draw(rows(), tmp_path / "c.svg", "some CPU").read_text()
     assert "ONNX Runtime int8" in text and "net" in text and "OpenVINO int8" not in text
+
+
+def test_the_readme_s_table_is_made_from_its_record(tmp_path):
+    row = {**rows()[0], "ratio": 2.0, "threads": 1}
+    facts = {"date": "2026-01-02", "machine": {"cpu": "C", "target": "t"}, "versions": {"onnxruntime": "9"}}
+    (tmp_path / "r.json").write_text(json.dumps({**facts, "rows": [row, {**row, "form": "other"}]}))
+    text = "before\n<!-- measured r.json qdq_u8s8 -->\nold\n<!-- end -->\nafter\n"
+    made = readme.renewed(text, tmp_path)
+    assert "| net | qdq_u8s8 | 1 | 4 | - | - | **2** | 2.00 |" in made and "old" not in made and "other" not in made
+    assert "C (t), 1 thread, onnxruntime 9, 2026-01-02." in made
+    assert readme.renewed(made, tmp_path) == made
+
+
+def test_the_readme_in_the_repository_agrees_with_the_records():
+    text = (bench_path.ROOT / "README.md").read_text()
+    assert readme.renewed(text, bench_path.ROOT / "bench" / "records") == text
 
 
 def test_memory_is_read_from_the_pss_line():
