@@ -36,12 +36,6 @@ class PreparedOp {
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare(const KernelLibrary& library, Isa best,
                                                                    const OpSpec& spec, const OpQuant& quant,
                                                                    const void* wei);
-  // A ConvTranspose: `spec` as NodeKind::conv_transpose has it (workload/graph/graph.h), wei [ic, oc/g, kh, kw].
-  // choose() then takes the shaped spec with output padding taken off pb and pr, which may make them negative; the
-  // source of run() needs the halo transposed_halo() says, not the pads.
-  [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare_transposed(const KernelLibrary& library, Isa best,
-                                                                              const OpSpec& spec, const OpQuant& quant,
-                                                                              const void* wei);
   // Picks kernels for one shape; cheap, deterministic, kept by plans. `contiguous`: the tensors of every run() will
   // have no gaps between rows and images (contiguous() below), so that pixels of a 1x1 conv or rows of a dense can be
   // one long row. `pitched`: pixels of some tensor are further apart than its channels (pitched() below).
@@ -68,15 +62,6 @@ class PreparedOp {
 }
 // Pixels further apart than their channels: a slice of a wider tensor. element: bytes, 4 for int32 data.
 [[nodiscard]] inline bool pitched(const Tensor& t, int64_t element = 1) { return t.stride_x != t.c * element; }
-
-// Halo the source of a ConvTranspose needs; `shaped` as choose() takes it (extents do not matter).
-struct Halo {
-  int64_t t = 0, l = 0, b = 0, r = 0;
-};
-[[nodiscard]] Halo transposed_halo(const OpSpec& shaped);
-// Output extents of the same.
-[[nodiscard]] int64_t transposed_oh(const OpSpec& shaped);
-[[nodiscard]] int64_t transposed_ow(const OpSpec& shaped);
 
 // The whole of one op at once, for tests, the tuner's runner and benchmarks: takes tensors in the layouts of
 // workload/reference, makes halo, flips signs, runs, and writes dst in the reference layout. Any OpKind.

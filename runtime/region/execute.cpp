@@ -1,132 +1,301 @@
-// Running a plan: loads, nodes and stores in order, in one arena.
-// In:  Plan, the host's tensors, an arena.  Out: the host's outputs.
-// Not here: deciding anything.  Borders are filled after their tensor is written: conversions may spill into them.
-#include "runtime/region/plan.h"
+// Steps on codes.
+// In/out: see execute.h.  Not here: floats (execute_floats.cpp), loops over bytes (runtime/exec/ops).
+#include "runtime/region/execute.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/region/place.h"
+#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
 
 class Execution {
  public:
-  Execution(const Recipe& recipe, const Plan& plan, const std::vector<HostTensor>& inputs, void* const* outputs,
-            uint8_t* arena, const Parallel& parallel)
-      : recipe_(recipe),
-        plan_(plan),
-        inputs_(inputs),
-        outputs_(outputs),
-        arena_(arena),
-        parallel_(parallel),
-        data_(reinterpret_cast<uint8_t**>(arena)) {
-    for (size_t v = 0; v < plan.values.size(); ++v) {
-      const ValuePlan& p = plan.values[v];
-      const Graph::Value& g = recipe.graph.values[v];
-      uint8_t* memory = p.home == Home::input    ? static_cast<uint8_t*>(host_in(g))
-                        : p.home == Home::output ? static_cast<uint8_t*>(host_out(g))
-                                                 : arena + p.offset;
-      data_[v] = memory + p.origin;
-    }
-  }
+  explicit Execution(const RunContext& run) : run_(run) {}
 
-  Status run() {
-    for (const Step& step : plan_.steps) {
-      const auto i = static_cast<size_t>(step.index);
-      if (step.kind == StepKind::load) {
-        const ValuePlan& v = plan_.values[i];
-        convert({}, bound(v.host, host_in(recipe_.graph.values[i])), bound(v.view, data_[i]), recipe_.best, parallel_);
-        finish(i);
-      } else if (step.kind == StepKind::store) {
-        const ValuePlan& v = plan_.values[i];
-        convert({}, bound(v.view, data_[i]), bound(v.host, host_out(recipe_.graph.values[i])), recipe_.best, parallel_);
-      } else {
-        OCTILE_RETURN_IF_ERROR(run_node(i));
-        finish(static_cast<size_t>(recipe_.desc.nodes[i].output));
-      }
+  Status step(const Step& s) {
+    if (element_count(store(s.dst).shape) == 0) return {};
+    switch (s.kind) {
+      case StepKind::convert: convert_step(s); break;
+      case StepKind::dot: return dot(s);
+      case StepKind::table: table(s); break;
+      case StepKind::binary: binary(s); break;
+      case StepKind::max_pool:
+      case StepKind::average_pool:
+      case StepKind::resize_nearest:
+      case StepKind::resize_linear: rows_of_pixels(s); break;
+      case StepKind::global_average:
+      case StepKind::global_max: images(s); break;
+      case StepKind::move: move(s); break;
+      case StepKind::fill: fill(s); break;
+      default: run_float_step(run_, s);
     }
     return {};
   }
 
  private:
-  [[nodiscard]] void* host_in(const Graph::Value& g) const { return inputs_[static_cast<size_t>(g.input)].data; }
-  [[nodiscard]] void* host_out(const Graph::Value& g) const { return outputs_[g.output]; }
-  static View bound(View view, void* data) {
-    view.data = data;
-    return view;
+  [[nodiscard]] const Store& store(int s) const { return run_.program.stores[static_cast<size_t>(s)]; }
+  [[nodiscard]] Tensor tensor(int s) const {
+    Tensor t = store(s).tensor;
+    t.data = run_.data[s];
+    return t;
+  }
+  static uint8_t* at(const Tensor& t, int64_t n, int64_t y, int64_t x) {
+    return t.data + n * t.stride_n + y * t.stride_y + x * t.stride_x;
   }
 
-  void finish(size_t v) const {
-    const ValuePlan& p = plan_.values[v];
-    if (!p.border) return;
-    Tensor t = p.tensor;
-    t.data = data_[v];
-    fill_border(t, p.border_code);
+  void convert_step(const Step& s) const {
+    const Store &from = store(s.src[0]), &to = store(s.dst);
+    const bool image = from.order == Order::nhwc || to.order == Order::nhwc;
+    View src = view_of(from, image), dst = view_of(to, image);
+    src.data = run_.data[s.src[0]];
+    dst.data = run_.data[s.dst];
+    const FloatMode mode;
+    convert(s.convert, src, dst, run_.best, run_.parallel);
   }
 
-  Status run_node(size_t i) const {
-    const NodeDesc& node = recipe_.desc.nodes[i];
-    const NodePlan& p = plan_.nodes[i];
-    const auto src = static_cast<size_t>(node.inputs[0]), dst = static_cast<size_t>(node.output);
-    if (p.op == nullptr) {
-      void* from = p.src_from_host ? host_in(recipe_.graph.values[src]) : data_[src];
-      convert(p.convert, bound(p.src_view, from), bound(plan_.values[dst].view, data_[dst]), recipe_.best, parallel_);
-      return {};
+  // Calls f(n, y, x, count) for runs of pixels: one row each, or pieces of all pixels where no tensor has gaps and no
+  // run must stay inside its image.
+  template <class F>
+  void each_run(std::initializer_list<const Tensor*> tensors, bool by_image, const F& f) const {
+    const Tensor& t = **tensors.begin();
+    bool joined = true;
+    for (const Tensor* other : tensors) joined = joined && contiguous(*other);
+    const int64_t images = joined && !by_image ? 1 : t.n;
+    const int64_t rows = joined ? 1 : t.h;
+    const int64_t pixels = t.n * t.h * t.w / (images * rows);
+    const int64_t piece = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, t.c));
+    const int64_t pieces = (pixels + piece - 1) / piece;
+    // Short rows together, so that a task is worth its start.
+    const int64_t group = pieces > 1 ? 1 : std::max<int64_t>(1, piece / std::max<int64_t>(1, pixels));
+    const int64_t lines = images * rows * pieces;
+    spread(run_.parallel, (lines + group - 1) / group, [&](int64_t task) {
+      const FloatMode mode;
+      for (int64_t line = task * group; line < std::min(lines, (task + 1) * group); ++line) {
+        const int64_t part = line % pieces, row = line / pieces;
+        const int64_t first = part * piece;
+        f(row / rows, row % rows, first, std::min(piece, pixels - first));
+      }
+    });
+  }
+
+  void table(const Step& s) const {
+    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    const bool dense = src.stride_x == src.c && dst.stride_x == dst.c;
+    each_run({&src, &dst}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+      if (dense) {
+        run_.ops.table(s.table->data(), at(src, n, y, x), at(dst, n, y, x), count * src.c);
+      } else {
+        run_.ops.table_rows(s.table->data(), {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, src.c,
+                            count);
+      }
+    });
+  }
+
+  void binary(const Step& s) const {
+    const Tensor dst = tensor(s.dst);
+    if (s.gate) {
+      gate(s, dst);
+      return;
     }
-    const Status st = node.inputs.size() > 1 ? run_products(i) : run_one(i, tensor(src), tensor(dst), nullptr);
-    return st.ok() ? st : Status(st.code(), "node " + node_label(node) + ": " + st.message());
+    const Tensor a = tensor(s.src[0]), b = tensor(s.src[1]);
+    const bool dense = a.stride_x == a.c && b.stride_x == b.c && dst.stride_x == dst.c;
+    each_run({&dst, &a, &b}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+      const int64_t c = dense ? count * dst.c : dst.c, rows = dense ? 1 : count;
+      run_.ops.binary(s.form, {at(a, n, y, x), a.stride_x}, {at(b, n, y, x), b.stride_x}, {at(dst, n, y, x), dst.stride_x},
+                      c, rows);
+    });
   }
 
-  [[nodiscard]] Tensor tensor(size_t v) const {
-    Tensor t = plan_.values[v].tensor;
-    t.data = data_[v];
+  // One operand has a row of channels per image, or one for all.
+  void gate(const Step& s, const Tensor& dst) const {
+    const int full = s.src[s.gate_first ? 1 : 0], small = s.src[s.gate_first ? 0 : 1];
+    const Tensor a = tensor(full);
+    const uint8_t* rows = run_.data[small];
+    const bool per_image = element_count(store(small).shape) > dst.c;
+    each_run({&dst, &a}, true, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+      const Rows whole{at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
+      run_.ops.binary(s.form, s.gate_first ? one : whole, s.gate_first ? whole : one, {at(dst, n, y, x), dst.stride_x},
+                      dst.c, count);
+    });
+  }
+
+  void rows_of_pixels(const Step& s) const {
+    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    const auto taps = [&](size_t i) {
+      return s.hi[i].empty() ? ResizeTaps{s.lo[i].data(), nullptr, nullptr}
+                             : ResizeTaps{s.lo[i].data(), s.hi[i].data(), s.share[i].data()};
+    };
+    const int64_t lines = dst.n * dst.h, bytes = std::max<int64_t>(1, dst.w * dst.c);
+    const int64_t group = std::clamp<int64_t>(kOpsGrain / bytes, 1, lines), tasks = (lines + group - 1) / group;
+    spread(run_.parallel, tasks, [&](int64_t task) {
+      const FloatMode mode;
+      const int64_t begin = task * group, end = std::min(lines, begin + group);
+      switch (s.kind) {
+        case StepKind::max_pool: run_.ops.max_pool(s.pool, src, dst, begin, end); break;
+        case StepKind::average_pool: run_.ops.average_pool(s.pool, s.meaning, s.to, src, dst, begin, end); break;
+        case StepKind::resize_nearest:
+          run_.ops.resize_nearest(s.lo[0].data(), s.lo[1].data(), src, dst, begin, end);
+          break;
+        default: run_.ops.resize_linear(s.meaning, taps(0), taps(1), s.to, src, dst, begin, end);
+      }
+    });
+  }
+
+  void images(const Step& s) const {
+    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    const int64_t group = std::clamp<int64_t>(kOpsGrain / std::max<int64_t>(1, src.h * src.w) / 64 * 64, 64, 4096);
+    const int64_t parts = (src.c + group - 1) / group;
+    spread(run_.parallel, src.n * parts, [&](int64_t task) {
+      const FloatMode mode;
+      const int64_t n = task / parts, begin = task % parts * group, end = std::min(src.c, begin + group);
+      if (s.kind == StepKind::global_average) {
+        run_.ops.global_average(s.meaning, s.to, src, n, at(dst, n, 0, 0), begin, end);
+        return;
+      }
+      Tensor slice = src;
+      slice.data += begin;
+      slice.c = end - begin;
+      run_.ops.global_max(s.pool.lowest, slice, n, at(dst, n, 0, 0) + begin);
+    });
+  }
+
+  void fill(const Step& s) const {
+    const Tensor dst = tensor(s.dst);
+    const bool codes = store(s.dst).type == DType::u8;
+    for (int64_t n = 0; n < dst.n; ++n) {
+      for (int64_t y = 0; y < dst.h; ++y) {
+        uint8_t* row = at(dst, n, y, 0);
+        if (codes) {
+          for (int64_t x = 0; x < dst.w; ++x) {
+            std::memset(row + x * dst.stride_x, static_cast<int>(s.fill_word), static_cast<size_t>(dst.c));
+          }
+          continue;
+        }
+        for (int64_t i = 0; i < dst.w * dst.c; ++i) std::memcpy(row + 4 * i, &s.fill_word, 4);
+      }
+    }
+  }
+
+  // Innermost loops by size of element; the outermost axis is what threads share.
+  void move(const Step& s) const {
+    const Move& m = s.move;
+    const uint8_t* src = run_.data[s.src[0]] + m.src_start;
+    uint8_t* dst = run_.data[s.dst] + m.dst_start;
+    if (m.axes.size() < 2) {
+      move_axis(m, 0, src, dst);
+      return;
+    }
+    const Move::Axis& outer = m.axes[0];
+    int64_t inner = m.element;
+    for (size_t i = 1; i < m.axes.size(); ++i) inner *= m.axes[i].extent;
+    const int64_t group = std::max<int64_t>(1, kOpsGrain / inner), tasks = (outer.extent + group - 1) / group;
+    spread(run_.parallel, tasks, [&](int64_t task) {
+      for (int64_t i = task * group; i < std::min(outer.extent, (task + 1) * group); ++i) {
+        const int64_t from = outer.offsets.empty() ? i * outer.src : outer.offsets[static_cast<size_t>(i)];
+        move_axis(m, 1, src + from, dst + i * outer.dst);
+      }
+    });
+  }
+
+  static void move_axis(const Move& m, size_t axis, const uint8_t* src, uint8_t* dst) {
+    if (axis == m.axes.size()) {
+      std::memcpy(dst, src, static_cast<size_t>(m.element));
+      return;
+    }
+    const Move::Axis& a = m.axes[axis];
+    const bool last = axis + 1 == m.axes.size();
+    if (last && a.offsets.empty() && a.dst == m.element) {
+      if (a.src == m.element) {
+        std::memcpy(dst, src, static_cast<size_t>(a.extent * m.element));
+        return;
+      }
+      if (m.element == 1) {
+        for (int64_t i = 0; i < a.extent; ++i) dst[i] = src[i * a.src];
+        return;
+      }
+    }
+    for (int64_t i = 0; i < a.extent; ++i) {
+      const int64_t from = a.offsets.empty() ? i * a.src : a.offsets[static_cast<size_t>(i)];
+      move_axis(m, axis + 1, src + from, dst + i * a.dst);
+    }
+  }
+
+  Status dot(const Step& s) const {
+    const DotPlan& d = s.dot;
+    Tail tails[kMaxTails];
+    const size_t count = s.tails.size();
+    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    for (size_t i = 0; i < count; ++i) {
+      tails[i] = s.tails[i].tail;
+      if (s.tails[i].other < 0) continue;
+      tails[i].other = tensor(s.tails[i].other);
+      if (tails[i].kind == Tail::Kind::gate) tails[i].other = gate_rows(s.tails[i].other, dst.c);
+    }
+    const std::span<const Tail> list(tails, count);
+    if (s.src.size() < 2) return d.op->run(*d.choice, src, dst, run_.scratch, run_.parallel, nullptr, 0, list);
+    return products(s, src, dst, list);
+  }
+
+  [[nodiscard]] Tensor gate_rows(int s, int64_t c) const {
+    Tensor t;
+    t.data = run_.data[s];
+    t.n = element_count(store(s).shape) / c;
+    t.c = t.stride_x = t.stride_y = t.stride_n = c;
     return t;
   }
 
-  Status run_one(size_t i, const Tensor& src, const Tensor& dst, const void* wei) const {
-    const NodePlan& p = plan_.nodes[i];
-    return p.op->run(*p.choice, src, dst, arena_ + plan_.scratch_offset, parallel_, wei, 0);
-  }
-
   // Dense with variable weights: one product after the other.
-  Status run_products(size_t i) const {
-    const NodeDesc& node = recipe_.desc.nodes[i];
-    const NodePlan& p = plan_.nodes[i];
-    const ShapedNode& shaped = plan_.shapes.nodes[i];
-    const OpSpec& s = shaped.spec;
-    const auto wei_value = static_cast<size_t>(node.inputs[1]);
-    const Graph::Value& graph = recipe_.graph.values[wei_value];
-    const uint8_t* wei = graph.input >= 0 ? static_cast<const uint8_t*>(host_in(graph)) : data_[wei_value];
-    if (p.unflip) {
-      uint8_t* plain = arena_ + p.unflip_offset;
-      View to = plan_.values[wei_value].host;
-      convert({}, bound(plan_.values[wei_value].view, data_[wei_value]), bound(to, plain), recipe_.best, parallel_);
-      wei = plain;
-    }
-    Tensor src = tensor(static_cast<size_t>(node.inputs[0])), dst = tensor(static_cast<size_t>(node.output));
-    src.w = dst.w = s.m;
-    src.stride_y = src.stride_n = s.m * src.stride_x;
-    dst.stride_y = dst.stride_n = s.m * dst.stride_x;
-    for (const Product& product : shaped.products) {
-      Tensor a = src, d = dst;
+  Status products(const Step& s, Tensor src, Tensor dst, std::span<const Tail> tails) const {
+    const OpSpec& spec = s.dot.spec;
+    src.w = dst.w = spec.m;
+    src.stride_y = src.stride_n = spec.m * src.stride_x;
+    dst.stride_y = dst.stride_n = spec.m * dst.stride_x;
+    const uint8_t* wei = run_.data[s.src[1]];
+    for (const DotPlan::Product& product : s.dot.products) {
+      Tensor a = src, to = dst;
       a.data += product.src * src.stride_n;
-      d.data += product.dst * dst.stride_n;
-      OCTILE_RETURN_IF_ERROR(run_one(i, a, d, wei + product.wei * s.k * s.n));
+      to.data += product.dst * dst.stride_n;
+      OCTILE_RETURN_IF_ERROR(s.dot.op->run(*s.dot.choice, a, to, run_.scratch, run_.parallel,
+                                           wei + product.wei * spec.k * spec.n, 0, tails));
     }
     return {};
   }
 
-  const Recipe& recipe_;
-  const Plan& plan_;
-  const std::vector<HostTensor>& inputs_;
-  void* const* outputs_;
-  uint8_t* arena_;
-  const Parallel& parallel_;
-  uint8_t** data_;  // per value, at the start of the arena
+  const RunContext& run_;
 };
+
+uint8_t* memory_of(const Store& s, const std::vector<HostTensor>& inputs, void* const* outputs, uint8_t* arena) {
+  switch (s.home) {
+    case Home::input: return static_cast<uint8_t*>(inputs[static_cast<size_t>(s.slot)].data);
+    case Home::output: return static_cast<uint8_t*>(outputs[s.slot]);
+    case Home::constant: return const_cast<uint8_t*>(s.constant);  // nothing writes it
+    case Home::arena: return arena + s.offset;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
-Status execute(const Recipe& recipe, const Plan& plan, const std::vector<HostTensor>& inputs, void* const* outputs,
+Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs, void* const* outputs,
                uint8_t* arena, const Parallel& parallel) {
-  return Execution(recipe, plan, inputs, outputs, arena, parallel).run();
+  auto** data = reinterpret_cast<uint8_t**>(arena);
+  for (size_t s = 0; s < program.stores.size(); ++s) {
+    const Store& root = program.stores[static_cast<size_t>(root_of(program, static_cast<int>(s)))];
+    data[s] = memory_of(root, inputs, outputs, arena) + program.stores[s].origin;
+  }
+  const RunContext run{program, ops_for(best), best, parallel, data, arena + program.scratch_offset};
+  Execution execution(run);
+  for (const Step& step : program.steps) {
+    OCTILE_RETURN_IF_ERROR(execution.step(step));
+    if (step.border < 0) continue;
+    Tensor t = program.stores[static_cast<size_t>(step.border)].tensor;
+    t.data = data[step.border];
+    fill_border(t, program.stores[static_cast<size_t>(step.border)].border_code);
+  }
+  return {};
 }
 
 }  // namespace octile::runtime

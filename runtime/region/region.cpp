@@ -8,7 +8,11 @@
 
 #include "runtime/region/arena.h"
 #include "runtime/region/op_cache.h"
-#include "runtime/region/plan.h"
+#include "runtime/region/check.h"
+#include "runtime/region/execute.h"
+#include "runtime/region/fuse.h"
+#include "runtime/region/lower.h"
+#include "runtime/region/place.h"
 
 namespace octile::runtime {
 namespace {
@@ -33,21 +37,21 @@ auto guarded(F f) -> decltype(f()) {
 class PlanCache {
  public:
   // The plan whose input shapes are equal to those of `inputs`, or null.
-  std::shared_ptr<const Plan> find(const std::vector<HostTensor>& inputs) const {
+  std::shared_ptr<const Program> find(const std::vector<HostTensor>& inputs) const {
     const std::lock_guard lock(mutex_);
     for (Entry& e : entries_) {
-      const bool same = std::equal(e.plan->inputs.begin(), e.plan->inputs.end(), inputs.begin(), inputs.end(),
+      const bool same = std::equal(e.program->inputs.begin(), e.program->inputs.end(), inputs.begin(), inputs.end(),
                                    [](const Shape& shape, const HostTensor& t) { return shape == t.shape; });
       if (!same) continue;
       e.used = ++clock_;
-      return e.plan;
+      return e.program;
     }
     return nullptr;
   }
-  void add(std::shared_ptr<const Plan> plan) const {
+  void add(std::shared_ptr<const Program> plan) const {
     const std::lock_guard lock(mutex_);
     for (const Entry& e : entries_) {
-      if (e.plan->inputs == plan->inputs) return;  // another thread was quicker
+      if (e.program->inputs == plan->inputs) return;  // another thread was quicker
     }
     if (entries_.size() >= kMaxPlans) {
       entries_.erase(std::min_element(entries_.begin(), entries_.end(),
@@ -58,7 +62,7 @@ class PlanCache {
 
  private:
   struct Entry {
-    std::shared_ptr<const Plan> plan;
+    std::shared_ptr<const Program> program;
     uint64_t used = 0;
   };
   mutable std::mutex mutex_;
@@ -66,22 +70,33 @@ class PlanCache {
   mutable uint64_t clock_ = 0;
 };
 
+// What a step is called in explain.
+std::string_view name_of(StepKind kind) {
+  static constexpr std::string_view kNames[]{
+      "convert",        "dot",           "table",        "table_f32",     "binary",       "max_pool",
+      "average_pool",   "global_average", "global_max",  "mean_rows",     "resize_nearest", "resize_linear",
+      "move",           "fill",          "softmax_codes", "softmax_rows", "layer_norm_rows", "float_unary",
+      "float_binary",   "float_cast",    "float_members", "float_linear"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
 class RegionImpl final : public Region {
  public:
   Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads) {
     if (library == nullptr) return {Code::invalid_argument, "region " + desc.name + " without a kernel library"};
-    OCTILE_ASSIGN_OR_RETURN(recipe_.graph, analyse(desc));
+    OCTILE_RETURN_IF_ERROR(check(desc));
     recipe_.library = std::move(library);
     recipe_.best = best;
     recipe_.threads = std::max(threads, 1);
-    for (NodeDesc& node : desc.nodes) {
-      recipe_.ops.emplace_back();
-      if (!is_dot(node) || node.spec.wei_var) continue;
-      auto op = shared_op(*recipe_.library, best, shapeless(node), node.quant, node.wei.data(), node.wei.size());
-      if (!op.ok()) return {op.status().code(), "node " + node_label(node) + ": " + op.status().message()};
-      recipe_.ops.back() = std::move(*op);
-      node.wei = {};
+    recipe_.orders = choose_orders(desc);
+    recipe_.consumers.resize(desc.values.size());
+    recipe_.outputs.assign(desc.values.size(), 0);
+    for (size_t i = 0; i < desc.nodes.size(); ++i) {
+      for (int v : desc.nodes[i].inputs) recipe_.consumers[static_cast<size_t>(v)].push_back(static_cast<int>(i));
+      names_.push_back(desc.nodes[i].name);
     }
+    for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
+    for (NodeDesc& node : desc.nodes) OCTILE_RETURN_IF_ERROR(prepare_op(node));
     recipe_.desc = std::move(desc);
     pool_ = ArenaPool::shared();
     return {};
@@ -97,65 +112,97 @@ class RegionImpl final : public Region {
   }
 
  private:
-  Result<std::shared_ptr<const Plan>> plan_for(const std::vector<HostTensor>& inputs) const {
-    if (std::shared_ptr<const Plan> plan = plans_.find(inputs); plan != nullptr) return plan;
+  // Packs constant weights, once for all shapes.
+  Status prepare_op(NodeDesc& node) {
+    recipe_.ops.emplace_back();
+    OpSpec spec;
+    OpQuant quant;
+    std::vector<uint8_t> wei;
+    if (node.kind == NodeKind::conv_transpose) {
+      Phases phases = phases_of(node);
+      spec = phases.spec;
+      spec.ih = spec.kh;
+      spec.iw = spec.kw;
+      quant = std::move(phases.quant);
+      wei = std::move(phases.wei);
+    } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
+               (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
+      spec = shapeless(node);
+      quant = node.quant;
+      wei = std::move(node.wei);
+    } else {
+      return {};
+    }
+    auto op = shared_op(*recipe_.library, recipe_.best, spec, quant, wei.data(), wei.size());
+    if (!op.ok()) return {op.status().code(), "node \"" + node.name + "\": " + op.status().message()};
+    recipe_.ops.back() = std::move(*op);
+    node.wei = {};
+    return {};
+  }
+
+  Result<std::shared_ptr<const Program>> plan_for(const std::vector<HostTensor>& inputs) const {
+    if (std::shared_ptr<const Program> plan = plans_.find(inputs); plan != nullptr) return plan;
     std::vector<Shape> shapes;
     for (const HostTensor& t : inputs) shapes.push_back(t.shape);
-    OCTILE_ASSIGN_OR_RETURN(std::shared_ptr<const Plan> plan, build_plan(recipe_, std::move(shapes)));
-    plans_.add(plan);
-    return plan;
+    OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<Program> program, lower(recipe_, shapes));
+    fuse(*program, names_);
+    OCTILE_RETURN_IF_ERROR(place(recipe_, *program));
+    plans_.add(program);
+    return std::shared_ptr<const Program>(program);
   }
 
   Status run_guarded(const std::vector<HostTensor>& inputs, const OutputAllocator& outputs,
                      const Parallel& parallel) const {
-    Result<std::shared_ptr<const Plan>> found = plan_for(inputs);
+    Result<std::shared_ptr<const Program>> found = plan_for(inputs);
     if (!found.ok()) return found.status();
-    const Plan& plan = **found;
-    if (!plan.shapes.empty) {
-      for (const HostTensor& t : inputs) {
-        if (t.data == nullptr) return {Code::invalid_argument, "region " + recipe_.desc.name + ": input without data"};
+    const Program& program = **found;
+    for (const HostTensor& t : inputs) {
+      if (t.data == nullptr && element_count(t.shape) > 0) {
+        return {Code::invalid_argument, "region " + recipe_.desc.name + ": input without data"};
       }
     }
-    // Pointers of the outputs stand behind the plan's arena.
+    // Pointers of the outputs stand behind the program's arena.
     const size_t count = recipe_.desc.outputs.size();
-    const ArenaPool::Block block = pool_->take(plan.arena_bytes + count * sizeof(void*));
+    const ArenaPool::Block block = pool_->take(program.arena_bytes + count * sizeof(void*));
     if (block.data() == nullptr) {
-      return {Code::internal, "region " + recipe_.desc.name + ": no memory for " + std::to_string(plan.arena_bytes) +
+      return {Code::internal, "region " + recipe_.desc.name + ": no memory for " + std::to_string(program.arena_bytes) +
                                   " bytes of tensors"};
     }
-    auto** storage = reinterpret_cast<void**>(block.data() + plan.arena_bytes);
+    auto** storage = reinterpret_cast<void**>(block.data() + program.arena_bytes);
     for (size_t i = 0; i < count; ++i) {
-      const auto v = static_cast<size_t>(recipe_.desc.outputs[i]);
-      const Shape& shape = plan.shapes.values[v];
-      storage[i] = outputs.allocate(outputs.context, i, shape);
-      if (storage[i] == nullptr && element_count(shape) > 0) {
+      storage[i] = outputs.allocate(outputs.context, i, program.outputs[i]);
+      if (storage[i] == nullptr && element_count(program.outputs[i]) > 0) {
+        const auto v = static_cast<size_t>(recipe_.desc.outputs[i]);
         return {Code::internal,
                 "region " + recipe_.desc.name + ": the host gave no storage for output " + recipe_.desc.values[v].name};
       }
     }
-    if (plan.shapes.empty) return {};
-    return execute(recipe_, plan, inputs, storage, block.data(), parallel);
+    return execute(program, recipe_.best, inputs, storage, block.data(), parallel);
   }
 
   Result<std::vector<NodeDecision>> explain_guarded(const std::vector<Shape>& shapes) const {
     std::vector<HostTensor> inputs;
     for (const Shape& s : shapes) inputs.push_back({nullptr, s});
-    OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const Plan> plan, plan_for(inputs));
+    OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const Program> program, plan_for(inputs));
     std::vector<NodeDecision> out;
-    if (plan->shapes.empty) return out;
     for (size_t i = 0; i < recipe_.desc.nodes.size(); ++i) {
-      const NodePlan& node = plan->nodes[i];
-      const ShapedNode& shaped = plan->shapes.nodes[i];
-      OpSpec spec = shaped.spec;
-      spec.count *= static_cast<int64_t>(shaped.products.size());
-      NodeDecision d{recipe_.desc.nodes[i].name, to_line(spec), {}};
-      if (node.op != nullptr) {
-        d.kernels = node.op->explain(*node.choice);
-      } else {
-        const std::string isa(target(convert_isa(recipe_.best)).name);
-        d.kernels.push_back({"region:" + std::string(to_string(spec.kind)), isa, "conversion pass of the region", 0});
+      out.push_back({recipe_.desc.nodes[i].name, program->ops[i], {}});
+    }
+    const std::string isa(target(convert_isa(recipe_.best)).name);
+    for (const Step& step : program->steps) {
+      if (step.node < 0) continue;
+      NodeDecision& d = out[static_cast<size_t>(step.node)];
+      if (step.kind == StepKind::dot && step.dot.choice != nullptr) {
+        const std::vector<Decision> kernels = step.dot.op->explain(*step.dot.choice);
+        d.kernels.insert(d.kernels.end(), kernels.begin(), kernels.end());
+      } else if (step.kind != StepKind::dot) {
+        d.kernels.push_back({"region:" + std::string(name_of(step.kind)), isa, "pass of the region", 0});
       }
-      out.push_back(std::move(d));
+    }
+    for (size_t i = 0; i < out.size(); ++i) {
+      if (!out[i].kernels.empty()) continue;
+      const std::string& how = program->how[i];
+      out[i].kernels.push_back({"region:none", isa, how.empty() ? "no pass of its own" : how, 0});
     }
     return out;
   }
@@ -163,6 +210,7 @@ class RegionImpl final : public Region {
   Recipe recipe_;
   std::shared_ptr<ArenaPool> pool_;
   PlanCache plans_;
+  std::vector<std::string> names_;  // of nodes
 };
 
 }  // namespace

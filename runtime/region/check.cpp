@@ -1,0 +1,86 @@
+// Weights, quantization numbers and attributes of single nodes; the graph by workload/graph.
+// In/out: see check.h.  Not here: shapes.
+#include "runtime/region/check.h"
+
+#include "runtime/region/lower.h"
+#include "runtime/region/supported.h"
+
+namespace octile::runtime {
+namespace {
+
+Status bad(const NodeDesc& node, const std::string& what) {
+  return {Code::invalid_argument, "node \"" + node.name + "\": " + what};
+}
+
+Status check_spec(const NodeDesc& node) {
+  const OpSpec& s = node.spec;
+  const bool image = s.kind == OpKind::conv2d, weighted = image || s.kind == OpKind::dense;
+  const bool variable = s.kind == OpKind::dense && s.wei_var;
+  const OpSpec plain = shapeless(node);
+  if (Status st = validate(plain); !st.ok()) return bad(node, st.message());
+  if (!variable || s.n > 0) {
+    if (Status st = validate(plain, node.quant); !st.ok()) return bad(node, st.message());
+  }
+  const int64_t wei_bytes = weighted && !variable ? plain.wei_elements() : 0;
+  if (static_cast<int64_t>(node.wei.size()) != wei_bytes) {
+    return bad(node,
+               "has " + std::to_string(node.wei.size()) + " bytes of weights, its op " + std::to_string(wei_bytes));
+  }
+  if (!weighted && s.bias) return bad(node, "a conversion with a bias is not supported");
+  if (!image) return {};
+  if (node.spatial_rank != 1 && node.spatial_rank != 2) return bad(node, "has neither 1 nor 2 spatial axes");
+  if (node.spatial_rank == 1 && (s.kh != 1 || s.pt != 0 || s.pb != 0)) {
+    return bad(node, "is 1-D but pads or filters rows");
+  }
+  return {};
+}
+
+Status check_transposed(const NodeDesc& node) {
+  const OpSpec& s = node.spec;
+  if (s.g < 1 || s.ic < 1 || s.oc < 1 || s.ic % s.g != 0 || s.oc % s.g != 0) {
+    return bad(node, "groups do not divide its channels");
+  }
+  if (s.kh < 1 || s.kw < 1 || s.sh < 1 || s.sw < 1 || s.dh < 1 || s.dw < 1) return bad(node, "has a window that is none");
+  constexpr int64_t kMost = int64_t{1} << 31;
+  if (s.kh > 1024 || s.kw > 1024 || s.sh > 64 || s.sw > 64 || s.ic > kMost || s.oc > kMost) {
+    return bad(node, "is too large");
+  }
+  if (static_cast<int64_t>(node.wei.size()) != s.ic * (s.oc / s.g) * s.kh * s.kw) {
+    return bad(node, "has " + std::to_string(node.wei.size()) + " bytes of weights");
+  }
+  OpSpec plain = s;
+  plain.ih = s.dh * (s.kh - 1) + 1;
+  plain.iw = s.dw * (s.kw - 1) + 1;
+  plain.pt = plain.pl = plain.pb = plain.pr = 0;
+  plain.sh = plain.sw = 1;
+  if (Status st = validate(plain); !st.ok()) return bad(node, st.message());
+  if (Status st = validate(plain, node.quant); !st.ok()) return bad(node, st.message());
+  return {};
+}
+
+}  // namespace
+
+Status check_node(const NodeDesc& node) {
+  const auto& pad = node.auto_pad;
+  if (pad != "NOTSET" && pad != "VALID" && pad != "SAME_UPPER" && pad != "SAME_LOWER") {
+    return bad(node, "unknown auto_pad " + pad);
+  }
+  if (node.kind == NodeKind::spec) return check_spec(node);
+  if (node.kind == NodeKind::conv_transpose) return check_transposed(node);
+  if (is_unary(node.kind)) {
+    Result<Unary> f = unary_of(node);
+    return f.ok() ? Status() : f.status();
+  }
+  return {};
+}
+
+Status check(const RegionDesc& desc) {
+  OCTILE_RETURN_IF_ERROR(validate(desc));
+  for (const NodeDesc& node : desc.nodes) {
+    OCTILE_RETURN_IF_ERROR(check_node(node));
+    OCTILE_RETURN_IF_ERROR(supported(node, desc.values));
+  }
+  return {};
+}
+
+}  // namespace octile::runtime

@@ -1,0 +1,34 @@
+// Execution: the steps of a placed program, in order, in one arena.
+// In:  Program, the host's tensors, an arena.  Out: the host's outputs.
+// Not here: deciding anything.  Nothing is allocated.
+#pragma once
+
+#include "runtime/region/program.h"
+
+namespace octile::runtime {
+
+// What a run works on. Pointers to stores stand at the start of the arena.
+struct RunContext {
+  const Program& program;
+  const Ops& ops;
+  Isa best = Isa::portable;
+  const Parallel& parallel;
+  uint8_t* const* data;  // per store: element 0
+  uint8_t* scratch = nullptr;
+};
+
+// `arena` has program.arena_bytes bytes; `outputs` the host's storage per output.
+[[nodiscard]] Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs,
+                             void* const* outputs, uint8_t* arena, const Parallel& parallel);
+// Steps on rows of floats and on single floats (execute_floats.cpp).
+void run_float_step(const RunContext& run, const Step& step);
+
+// Runs f(index) for count indices on the host's threads.
+template <class F>
+void spread(const Parallel& parallel, int64_t count, const F& f) {
+  parallel(
+      static_cast<size_t>(count), [](void* arg, size_t i) { (*static_cast<const F*>(arg))(static_cast<int64_t>(i)); },
+      const_cast<F*>(&f));
+}
+
+}  // namespace octile::runtime

@@ -1,0 +1,176 @@
+// Steps on rows of floats, and on floats one by one. Floats lie flat.
+// In/out: see execute.h.  Not here: codes.  The arithmetic is that of workload/numerics, element by element.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/region/execute.h"
+#include "runtime/region/lower.h"
+#include "workload/numerics/float_mode.h"
+#include "workload/numerics/sums.h"
+
+namespace octile::runtime {
+namespace {
+
+class Floats {
+ public:
+  Floats(const RunContext& run, const Step& step)
+      : run_(run), s_(step), count_(element_count(store(step.dst).shape)) {}
+
+  void run() const {
+    switch (s_.kind) {
+      case StepKind::table_f32:
+        pieces([&](int64_t i, int64_t n) { run_.ops.table_f32(s_.values->data(), bytes(0) + i, out() + i, n); });
+        break;
+      case StepKind::mean_rows:
+        rows([&](int64_t first, int64_t n) {
+          run_.ops.mean_rows(s_.meaning, s_.to, {bytes(0) + first * s_.row, s_.row}, out_bytes() + first, s_.row, n);
+        }, count_);
+        break;
+      case StepKind::softmax_codes:
+        rows([&](int64_t first, int64_t n) {
+          const int64_t at = first * s_.row;
+          run_.ops.softmax_codes(s_.values->data(), s_.to, {bytes(0) + at, s_.row}, {out_bytes() + at, s_.row}, s_.row, n);
+        }, count_ / s_.row);
+        break;
+      case StepKind::softmax_rows:
+        rows([&](int64_t first, int64_t n) {
+          for (int64_t r = first; r < first + n; ++r) run_.ops.softmax(in(0) + r * s_.row, out() + r * s_.row, s_.row);
+        }, count_ / s_.row);
+        break;
+      case StepKind::layer_norm_rows:
+        rows([&](int64_t first, int64_t n) {
+          for (int64_t r = first; r < first + n; ++r) {
+            run_.ops.layer_norm(in(0) + r * s_.row, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon,
+                                out() + r * s_.row, s_.row);
+          }
+        }, count_ / s_.row);
+        break;
+      case StepKind::float_unary:
+        pieces([&](int64_t i, int64_t n) {
+          for (int64_t k = i; k < i + n; ++k) out()[k] = s_.unary(in(0)[k]);
+        });
+        break;
+      case StepKind::float_cast: cast(); break;
+      case StepKind::float_binary: binary_step(); break;
+      case StepKind::float_members: members(); break;
+      case StepKind::float_linear: linear(); break;
+      default: break;
+    }
+  }
+
+ private:
+  [[nodiscard]] const Store& store(int s) const { return run_.program.stores[static_cast<size_t>(s)]; }
+  [[nodiscard]] const uint8_t* bytes(size_t i) const { return run_.data[s_.src[i]]; }
+  [[nodiscard]] const float* in(size_t i) const { return reinterpret_cast<const float*>(run_.data[s_.src[i]]); }
+  [[nodiscard]] float* out() const { return reinterpret_cast<float*>(run_.data[s_.dst]); }
+  [[nodiscard]] uint8_t* out_bytes() const { return run_.data[s_.dst]; }
+
+  template <class F>
+  void pieces(const F& f) const {
+    constexpr int64_t kPiece = kOpsGrain / 4;
+    spread(run_.parallel, (count_ + kPiece - 1) / kPiece, [&](int64_t task) {
+      const FloatMode mode;
+      f(task * kPiece, std::min(kPiece, count_ - task * kPiece));
+    });
+  }
+  template <class F>
+  void rows(const F& f, int64_t total) const {
+    const int64_t group = std::max<int64_t>(1, kOpsGrain / 4 / std::max<int64_t>(1, s_.row));
+    spread(run_.parallel, (total + group - 1) / group, [&](int64_t task) {
+      const FloatMode mode;
+      f(task * group, std::min(group, total - task * group));
+    });
+  }
+
+  void cast() const {
+    const auto* ints = reinterpret_cast<const int32_t*>(bytes(0));
+    pieces([&](int64_t i, int64_t n) {
+      for (int64_t k = i; k < i + n; ++k) out()[k] = static_cast<float>(ints[k]);
+    });
+  }
+
+  void binary_step() const {
+    const Shape& dims = store(s_.dst).shape;
+    const Shape &a = store(s_.src[0]).shape, &b = store(s_.src[1]).shape;
+    if (a == dims && b == dims) {
+      pieces([&](int64_t i, int64_t n) {
+        for (int64_t k = i; k < i + n; ++k) out()[k] = binary(s_.float_kind, in(0)[k], in(1)[k]);
+      });
+      return;
+    }
+    const FloatMode mode;
+    walk(dims, a, b);
+  }
+
+  // Row-major over dims, with both operands' offsets, extents of 1 repeated.
+  void walk(const Shape& dims, const Shape& a, const Shape& b) const {
+    int64_t step_a[kMaxRank]{}, step_b[kMaxRank]{}, at[kMaxRank]{};
+    const size_t rank = dims.size();
+    const auto set = [rank](const Shape& s, int64_t* step) {
+      int64_t stride = 1;
+      for (size_t i = s.size(); i-- > 0;) {
+        step[rank - s.size() + i] = s[i] == 1 ? 0 : stride;
+        stride *= s[i];
+      }
+    };
+    set(a, step_a);
+    set(b, step_b);
+    int64_t i = 0, j = 0;
+    for (int64_t k = 0; k < count_; ++k) {
+      out()[k] = binary(s_.float_kind, in(0)[i], in(1)[j]);
+      for (size_t axis = rank; axis-- > 0;) {
+        i += step_a[axis];
+        j += step_b[axis];
+        if (++at[axis] < dims[axis]) break;
+        i -= step_a[axis] * dims[axis];
+        j -= step_b[axis] * dims[axis];
+        at[axis] = 0;
+      }
+    }
+  }
+
+  void members() const {
+    const bool most = s_.float_kind == NodeKind::max_pool || s_.float_kind == NodeKind::global_max_pool;
+    pieces([&](int64_t first, int64_t n) {
+      for (int64_t i = first; i < first + n; ++i) {
+        const auto k = static_cast<size_t>(i);
+        const int64_t* list = s_.members.data() + s_.starts[k];
+        const int64_t size = s_.starts[k + 1] - s_.starts[k];
+        if (most) {
+          float best = in(0)[list[0]];
+          for (int64_t m = 1; m < size; ++m) {
+            const float v = in(0)[list[m]];
+            if (v > best || v != v) best = v;
+          }
+          out()[i] = best;
+        } else {
+          const double sum = sum_in_order(size, [&](int64_t m) { return in(0)[list[m]]; });
+          out()[i] = static_cast<float>(sum / static_cast<double>(s_.counts[k]));
+        }
+      }
+    });
+  }
+
+  void linear() const {
+    const int64_t before = s_.counts[0], after = s_.counts[1], inner = s_.row;
+    const FloatMode mode;
+    for (int64_t k = 0; k < count_; ++k) {
+      const int64_t x = k / inner % after, outer = k / inner / after, rest = k % inner;
+      const auto i = static_cast<size_t>(x);
+      const float f = s_.share[0][i], lo = in(0)[(outer * before + s_.lo[0][i]) * inner + rest];
+      const float hi = in(0)[(outer * before + s_.hi[0][i]) * inner + rest];
+      const float a = lo * (1.0F - f), b = hi * f;
+      out()[k] = a + b;
+    }
+  }
+
+  const RunContext& run_;
+  const Step& s_;
+  int64_t count_;
+};
+
+}  // namespace
+
+void run_float_step(const RunContext& run, const Step& step) { Floats(run, step).run(); }
+
+}  // namespace octile::runtime

@@ -1,0 +1,82 @@
+// Functions: what codes mean, as tables over the 256 stored bytes; and functions of two codes.
+// In:  scales, zero points, float functions.  Out: tables; the cheapest exact form of a function of two.
+// Not here: tensors, which functions meet in a graph (lower.h).
+//
+// A byte b of a signed value is the code b - 128, of an unsigned one b.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/exec/ops/ops.h"
+#include "workload/numerics/requantize.h"
+#include "workload/numerics/unary.h"
+
+namespace octile::runtime {
+
+using ByteTable = std::array<uint8_t, 256>;
+
+// The float each byte stands for. `affine`: float(b - zp) * scale for every b.
+struct FloatTable {
+  std::array<float, 256> at{};
+  bool affine = false;
+  float scale = 1.0F;
+  int32_t zp = 0;
+};
+using FloatFn = std::shared_ptr<const FloatTable>;
+using ByteFn = std::shared_ptr<const ByteTable>;  // null: identity
+
+// A quantize node: clamp and zero point in codes of the type.
+struct QuantizeTo {
+  float scale = 1.0F;
+  int32_t zp = 0, lo = 0, hi = 255;
+  bool is_signed = false;
+  [[nodiscard]] uint8_t operator()(float v) const;  // the stored byte
+  [[nodiscard]] QuantizeForm form() const;
+};
+[[nodiscard]] QuantizeTo quantize_to(const OpSpec& spec, const OpQuant& quant);
+
+[[nodiscard]] FloatFn dequantize_table(DType type, float scale, int32_t zp);
+[[nodiscard]] FloatFn map_table(const FloatTable& of, const std::function<float(float)>& f);
+// The bytes of f, null where that is the identity.
+[[nodiscard]] ByteFn byte_table(const std::function<uint8_t(int)>& f);
+// g after f.
+[[nodiscard]] ByteFn compose(const ByteFn& f, const ByteFn& g);
+// Floats of g(b): of.at[map[b]].
+[[nodiscard]] FloatFn through(const ByteFn& map, const FloatFn& of);
+// 1: never falls as bytes rise, -1: never rises, 0: neither, or NaN among them.
+[[nodiscard]] int direction(const FloatTable& of);
+// The same over the bytes in this order.
+[[nodiscard]] Meaning meaning_of(const FloatTable& of);
+
+// A float function of two bytes: f(fa[a], fb[b]), then functions of one.
+struct PairFunction {
+  NodeKind kind = NodeKind::add;
+  FloatFn a, b;
+  std::vector<Unary> then;
+  [[nodiscard]] float operator()(int i, int j) const;
+};
+
+// The proven forms of a region: the same question is asked again for every new shape.
+class FormCache {
+ public:
+  struct Entry {
+    BinaryForm form;
+    std::shared_ptr<const std::vector<uint8_t>> pairs;  // 65,536 bytes; null unless form.kind is pairs
+  };
+  [[nodiscard]] Entry find(const PairFunction& f, const QuantizeTo& to) const;
+  // make_softmax_exps() of what codes mean.
+  [[nodiscard]] std::shared_ptr<const std::vector<float>> exps(const FloatTable& of) const;
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, Entry> entries_;
+  mutable std::map<std::string, std::shared_ptr<const std::vector<float>>> exps_;
+};
+
+}  // namespace octile::runtime

@@ -1,0 +1,277 @@
+// Rewrites on the list of steps, each sound by itself: a store has one writer, so a step whose result has one reader can
+// do that reader's work.
+// In/out: see fuse.h.  Not here: arithmetic.
+#include "runtime/region/fuse.h"
+
+#include <algorithm>
+
+#include "runtime/region/functions.h"
+
+namespace octile::runtime {
+namespace {
+
+class Fuser {
+ public:
+  Fuser(Program& program, const std::vector<std::string>& names) : p_(program), names_(names) {}
+
+  void run() {
+    drop_dead();
+    for (bool changed = true; changed;) {
+      changed = false;
+      count();
+      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
+        changed = fuse_table(i) || fuse_binary(i);
+      }
+    }
+    count();
+    for (size_t i = 0; i < p_.steps.size();) {
+      const bool gone = write_output_directly(i) || share_memory(i);
+      if (gone) {
+        p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(i));
+        count();
+      } else {
+        ++i;
+      }
+    }
+  }
+
+ private:
+  Store& store(int s) { return p_.stores[static_cast<size_t>(s)]; }
+  [[nodiscard]] int root(int s) const {
+    while (p_.stores[static_cast<size_t>(s)].alias >= 0) s = p_.stores[static_cast<size_t>(s)].alias;
+    return s;
+  }
+  template <class F>
+  void each_source(const Step& step, const F& f) const {
+    for (int s : step.src) f(s);
+    for (const StepTail& t : step.tails) {
+      if (t.other >= 0) f(t.other);
+    }
+  }
+
+  void count() {
+    readers_.assign(p_.stores.size(), {});
+    writers_.assign(p_.stores.size(), {});
+    aliased_.assign(p_.stores.size(), false);
+    for (size_t i = 0; i < p_.steps.size(); ++i) {
+      each_source(p_.steps[i], [&](int s) { readers_[static_cast<size_t>(s)].push_back(i); });
+      writers_[static_cast<size_t>(p_.steps[i].dst)].push_back(i);
+    }
+    for (size_t s = 0; s < p_.stores.size(); ++s) {
+      const bool read = !readers_[s].empty() || !writers_[s].empty();
+      if (p_.stores[s].alias >= 0 && read) aliased_[static_cast<size_t>(p_.stores[s].alias)] = true;
+    }
+  }
+
+  // Steps whose results nobody reads.
+  void drop_dead() {
+    for (bool changed = true; changed;) {
+      changed = false;
+      std::vector<bool> read(p_.stores.size(), false);
+      for (const Step& step : p_.steps) each_source(step, [&](int s) { read[static_cast<size_t>(root(s))] = true; });
+      const auto dead = [&](const Step& step) {
+        const auto to = static_cast<size_t>(root(step.dst));
+        return !read[to] && p_.stores[to].home != Home::output;
+      };
+      changed = std::erase_if(p_.steps, dead) > 0;
+    }
+  }
+
+  // The only writer of a store that has one reader and no other name; -1: not so.
+  [[nodiscard]] int sole_writer(int s) const {
+    const auto at = static_cast<size_t>(s);
+    const Store& store = p_.stores[at];
+    if (store.home != Home::arena || store.alias >= 0 || aliased_[at] || store.bordered()) return -1;
+    if (readers_[at].size() != 1 || writers_[at].size() != 1) return -1;
+    return static_cast<int>(writers_[at][0]);
+  }
+
+  [[nodiscard]] bool alike(int a, int b) const {
+    const Store &x = p_.stores[static_cast<size_t>(a)], &y = p_.stores[static_cast<size_t>(b)];
+    return x.shape == y.shape && x.order == y.order;
+  }
+
+  void erase(size_t step) { p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(step)); }
+  void say(int node, const Step& into) {
+    if (node < 0) return;
+    const std::string name = into.node >= 0 ? "'" + names_[static_cast<size_t>(into.node)] + "'" : "a conversion";
+    p_.how[static_cast<size_t>(node)] = "tail of " + name;
+  }
+
+  bool fuse_table(size_t i) {
+    const Step& table = p_.steps[i];
+    if (table.kind != StepKind::table || !alike(table.src[0], table.dst)) return false;
+    const int writer = sole_writer(table.src[0]);
+    if (writer < 0) return false;
+    Step& before = p_.steps[static_cast<size_t>(writer)];
+    if (before.kind == StepKind::dot && before.dot.spec.dst != DType::s32 && before.tails.size() < kMaxTails) {
+      StepTail tail;
+      tail.tail.kind = Tail::Kind::table;
+      tail.table = table.table;
+      tail.node = table.node;
+      before.tails.push_back(std::move(tail));
+    } else if (before.kind == StepKind::binary || before.kind == StepKind::table) {
+      before.table = compose(before.table, table.table);
+      if (before.table == nullptr && before.kind == StepKind::table) before.table = identity();
+    } else {
+      return false;
+    }
+    before.dst = table.dst;
+    say(table.node, before);
+    erase(i);
+    return true;
+  }
+
+  static ByteFn identity() {
+    auto out = std::make_shared<ByteTable>();
+    for (size_t b = 0; b < out->size(); ++b) (*out)[b] = static_cast<uint8_t>(b);
+    return out;
+  }
+
+  // A sum or product becomes the tail of the convolution that makes one of its operands. It then runs where the
+  // sum stood: only the sum reads what the convolution makes.
+  bool fuse_binary(size_t i) {
+    const Step& sum = p_.steps[i];
+    if (sum.kind != StepKind::binary || sum.src[0] == sum.src[1]) return false;
+    int best = -1, operand = 0;
+    for (int k = 0; k < 2; ++k) {
+      if (sum.gate && (k == 0) == sum.gate_first) continue;  // the gate itself is too small
+      const int s = sum.src[static_cast<size_t>(k)];
+      const int writer = sole_writer(s);
+      if (writer < 0 || !alike(s, sum.dst)) continue;
+      const Step& dot = p_.steps[static_cast<size_t>(writer)];
+      if (dot.kind != StepKind::dot || dot.dot.spec.dst == DType::s32 || dot.dot.products.size() != 1) continue;
+      if (dot.tails.size() == kMaxTails) continue;
+      if (writer > best) {
+        best = writer;
+        operand = k;
+      }
+    }
+    if (best < 0) return false;
+    Step dot = std::move(p_.steps[static_cast<size_t>(best)]);
+    StepTail tail;
+    tail.tail.kind = sum.gate ? Tail::Kind::gate : Tail::Kind::binary;
+    tail.tail.form = sum.form;
+    tail.tail.other_first = operand == 1;
+    tail.table = sum.table;
+    tail.pairs = sum.pairs;
+    tail.other = sum.src[static_cast<size_t>(1 - operand)];
+    tail.node = sum.node;
+    dot.tails.push_back(std::move(tail));
+    dot.dst = sum.dst;
+    say(sum.node, dot);
+    p_.steps[i] = std::move(dot);
+    erase(static_cast<size_t>(best));
+    return true;
+  }
+
+  // A last copy to the host, byte for byte: its source is the host's memory then.
+  bool write_output_directly(size_t i) {
+    const Step& copy = p_.steps[i];
+    if (copy.kind != StepKind::convert || !copy.convert.copy) return false;
+    Store& to = store(copy.dst);
+    Store& from = store(copy.src[0]);
+    const auto at = static_cast<size_t>(copy.src[0]);
+    if (to.home != Home::output || to.raw_signed || from.raw_signed || from.type != to.type) return false;
+    if (from.home != Home::arena || from.alias >= 0 || aliased_[at] || from.bordered()) return false;
+    if (readers_[at].size() != 1 || from.shape != to.shape) return false;
+    if (from.order == Order::nhwc && !same_bytes(from.shape)) return false;
+    from.home = Home::output;
+    from.slot = to.slot;
+    return true;
+  }
+
+  // Does a window show all of its store but a range of channels?
+  [[nodiscard]] bool channel_slice(const Window& w, int64_t& first) const {
+    const Store& s = p_.stores[static_cast<size_t>(w.store)];
+    if (s.alias >= 0 || s.raw_signed || s.home != Home::arena || w.shape.size() != s.shape.size() || s.shape.empty()) {
+      return false;
+    }
+    const size_t channel = s.order == Order::nhwc ? 1 : s.shape.size() - 1;
+    for (size_t k = 0; k < w.axes.size(); ++k) {
+      const bool plain = w.shape[k] == 1 || (w.axes[k].of == static_cast<int>(k) && w.axes[k].step == 1);
+      if (!plain || (k != channel && w.shape[k] != s.shape[k])) return false;
+      if (k != channel && w.start[k] != 0) return false;
+    }
+    first = w.start[channel];
+    return true;
+  }
+
+  // Can every step that touches this store live with pixels further apart than their channels?
+  [[nodiscard]] bool takes_pitch(int s) const {
+    const auto fits = [&](const Step& step, bool reads) {
+      switch (step.kind) {
+        case StepKind::dot: {
+          const OpSpec& spec = step.dot.spec;
+          const bool tail = std::any_of(step.tails.begin(), step.tails.end(), [&](const StepTail& t) { return t.other == s; });
+          if (step.dot.products.size() != 1 || spec.wei_var) return false;
+          if (!reads || tail) return spec.dst != DType::s32;
+          return spec.kind == OpKind::dense || spec.depthwise() || spec.kw == 1 || spec.g > 1 || spec.dw > 1;
+        }
+        case StepKind::table:
+        case StepKind::binary:
+        case StepKind::max_pool:
+        case StepKind::average_pool:
+        case StepKind::global_average:
+        case StepKind::global_max:
+        case StepKind::resize_nearest:
+        case StepKind::resize_linear:
+        case StepKind::move: return true;
+        default: return false;
+      }
+    };
+    const auto at = static_cast<size_t>(s);
+    return std::all_of(readers_[at].begin(), readers_[at].end(), [&](size_t i) { return fits(p_.steps[i], true); }) &&
+           std::all_of(writers_[at].begin(), writers_[at].end(), [&](size_t i) { return fits(p_.steps[i], false); });
+  }
+
+  // A copy into a range of channels (concat), or out of one (split): both names share the memory instead.
+  bool share_memory(size_t i) {
+    const Step& copy = p_.steps[i];
+    if (copy.kind != StepKind::move || !copy.move.at.empty()) return false;
+    const Move& m = copy.move;
+    const bool into = is_whole(m.from), outof = is_whole(m.to);
+    int64_t first = 0;
+    int part = -1, all = -1;
+    if (into && channel_slice(m.to, first)) {
+      part = m.from.store;
+      all = m.to.store;
+    } else if (outof && channel_slice(m.from, first)) {
+      part = m.to.store;
+      all = m.from.store;
+    }
+    if (part < 0 || part == all) return false;
+    Store& p = store(part);
+    const Store& a = store(all);
+    const auto at = static_cast<size_t>(part);
+    if (p.home != Home::arena || p.alias >= 0 || aliased_[at] || p.bordered() || p.pinned || p.order != a.order ||
+        p.type != DType::u8 || a.type != DType::u8 || p.shape.size() != a.shape.size()) {
+      return false;
+    }
+    if (!takes_pitch(part)) return false;
+    p.alias = all;
+    p.first_channel = first;
+    p.slice = true;
+    return true;
+  }
+
+  [[nodiscard]] bool is_whole(const Window& w) const {
+    const Store& s = p_.stores[static_cast<size_t>(w.store)];
+    if (w.shape != s.shape) return false;
+    for (size_t k = 0; k < w.axes.size(); ++k) {
+      if (w.shape[k] != 1 && (w.axes[k].of != static_cast<int>(k) || w.axes[k].step != 1)) return false;
+    }
+    return std::all_of(w.start.begin(), w.start.end(), [](int64_t x) { return x == 0; });
+  }
+
+  Program& p_;
+  const std::vector<std::string>& names_;
+  std::vector<std::vector<size_t>> readers_, writers_;  // per store: steps
+  std::vector<bool> aliased_;
+};
+
+}  // namespace
+
+void fuse(Program& program, const std::vector<std::string>& names) { Fuser(program, names).run(); }
+
+}  // namespace octile::runtime

@@ -1,0 +1,269 @@
+// The walk over the nodes, and the values at the border of the region.
+// In/out: see lower.h.  Not here: what single kinds of nodes become (lower_*.cpp).
+#include "runtime/region/lower.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace octile::runtime {
+namespace {
+
+bool is_movement(NodeKind kind) {
+  return (kind >= NodeKind::concat && kind <= NodeKind::transpose) || kind == NodeKind::space_to_depth ||
+         kind == NodeKind::depth_to_space || kind == NodeKind::identity;
+}
+
+// Axes are the same in both: an order carries over.
+bool carries_order(const NodeDesc& node) {
+  if (node.kind == NodeKind::spec) return node.spec.kind != OpKind::conv2d && node.spec.kind != OpKind::dense;
+  return is_unary(node.kind) || is_binary(node.kind) || node.kind == NodeKind::concat ||
+         node.kind == NodeKind::slice || node.kind == NodeKind::pad || node.kind == NodeKind::cast;
+}
+
+bool wants_image(const NodeDesc& node) {
+  switch (node.kind) {
+    case NodeKind::spec: return node.spec.kind == OpKind::conv2d;
+    case NodeKind::conv_transpose:
+    case NodeKind::max_pool:
+    case NodeKind::average_pool:
+    case NodeKind::global_average_pool:
+    case NodeKind::global_max_pool:
+    case NodeKind::resize:
+    case NodeKind::space_to_depth:
+    case NodeKind::depth_to_space: return true;
+    default: return false;
+  }
+}
+
+}  // namespace
+
+std::vector<Order> choose_orders(const RegionDesc& desc) {
+  std::vector<Order> orders(desc.values.size(), Order::flat);
+  const auto set = [&](int v, bool& changed) {
+    Order& order = orders[static_cast<size_t>(v)];
+    changed = changed || order != Order::nhwc;
+    order = Order::nhwc;
+  };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const NodeDesc& node : desc.nodes) {
+      const auto is_image = [&](int v) { return orders[static_cast<size_t>(v)] == Order::nhwc; };
+      bool image = wants_image(node);
+      if (carries_order(node)) {
+        image = is_image(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_image);
+      }
+      if (!image) continue;
+      set(node.output, changed);
+      for (int v : node.inputs) set(v, changed);
+    }
+  }
+  return orders;
+}
+
+OpSpec shapeless(const NodeDesc& node) {
+  OpSpec s = node.spec;
+  s.mb = s.m = 1;
+  if (s.kind == OpKind::conv2d) {
+    s.ih = std::max<int64_t>(1, s.dh * (s.kh - 1) + 1);
+    s.iw = std::max<int64_t>(1, s.dw * (s.kw - 1) + 1);
+    if (node.auto_pad != "NOTSET") s.pt = s.pl = s.pb = s.pr = 0;
+  } else if (s.kind == OpKind::dense && s.wei_var) {
+    s.k = std::max<int64_t>(1, s.k);
+    s.n = std::max<int64_t>(1, s.n);
+  } else if (s.kind != OpKind::dense && !s.mult_per_c) {
+    s.c = 1;
+  }
+  return s;
+}
+
+Lowering::Lowering(const Recipe& recipe, Program& program)
+    : recipe_(recipe),
+      program_(program),
+      shapes_(recipe.desc.values.size()),
+      values_(recipe.desc.values.size()),
+      done_(recipe.desc.nodes.size(), false) {
+  program_.how.resize(recipe.desc.nodes.size());
+  program_.ops.resize(recipe.desc.nodes.size());
+}
+
+Status Lowering::infer(const std::vector<Shape>& inputs) {
+  const RegionDesc& desc = recipe_.desc;
+  if (inputs.size() != desc.inputs.size()) {
+    return {Code::invalid_argument, "region " + desc.name + " has " + std::to_string(desc.inputs.size()) +
+                                        " inputs, got " + std::to_string(inputs.size())};
+  }
+  for (size_t v = 0; v < desc.values.size(); ++v) {
+    if (desc.values[v].constant) shapes_[v] = desc.values[v].dims;
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto v = static_cast<size_t>(desc.inputs[i]);
+    if (std::any_of(inputs[i].begin(), inputs[i].end(), [](int64_t e) { return e < 0 || e > INT32_MAX; })) {
+      return {Code::invalid_argument, "input " + desc.values[v].name + ": bad shape " + print(inputs[i])};
+    }
+    shapes_[v] = inputs[i];
+  }
+  for (const NodeDesc& n : desc.nodes) {
+    std::vector<Shape> operands;
+    for (int v : n.inputs) operands.push_back(shapes_[static_cast<size_t>(v)]);
+    OCTILE_ASSIGN_OR_RETURN(const Shape made_shape, infer_shape(n, operands));
+    if (made_shape.size() > kMaxRank) return in_node(n, {Code::unsupported, "more than 16 axes"});
+    shapes_[static_cast<size_t>(n.output)] = made_shape;
+    std::string& op = program_.ops[static_cast<size_t>(&n - desc.nodes.data())];
+    op = n.kind == NodeKind::spec ? std::string(to_string(n.spec.kind)) : std::string(to_string(n.kind));
+    for (const Shape& operand : operands) op += " " + print(operand);
+    op += " -> " + print(made_shape);
+  }
+  return {};
+}
+
+void Lowering::start_constant(size_t v) {
+  const ValueDesc& value = recipe_.desc.values[v];
+  const int s = add_store(value.dims, Order::flat, value.type);
+  store(s).home = Home::constant;
+  store(s).pinned = true;
+  store(s).constant = value.data.data();
+  if (size_of(value.type) == 1) {
+    if (value.type == DType::s8) {
+      std::vector<uint8_t>& flipped = program_.constants.emplace_back(value.data);
+      for (uint8_t& b : flipped) b ^= 0x80;
+      store(s).constant = flipped.data();
+    }
+    set_codes(v, add_codes(s, value.type == DType::s8));
+    return;
+  }
+  set_plain(v, s);
+  if (value.type == DType::f32 && value.data.size() == sizeof(float)) {
+    float only = 0;
+    std::memcpy(&only, value.data.data(), sizeof only);
+    values_[v].scalar = only;
+    // A function that is the same for every byte, of a constant byte: then it is an operand like any other.
+    std::vector<uint8_t>& zero = program_.constants.emplace_back(1, uint8_t{0});
+    const int code = add_store(value.dims, Order::flat, DType::u8);
+    store(code).home = Home::constant;
+    store(code).pinned = true;
+    store(code).constant = zero.data();
+    values_[v].kind = Value::Kind::function;
+    values_[v].codes = add_codes(code, false);
+    auto same = std::make_shared<FloatTable>();
+    same->at.fill(only);
+    values_[v].function = std::move(same);
+  }
+}
+
+void Lowering::start_values() {
+  const RegionDesc& desc = recipe_.desc;
+  for (size_t v = 0; v < desc.values.size(); ++v) {
+    if (desc.values[v].constant) start_constant(v);
+  }
+  for (size_t i = 0; i < desc.inputs.size(); ++i) {
+    const auto v = static_cast<size_t>(desc.inputs[i]);
+    const DType type = desc.values[v].type;
+    const int s = add_store(shapes_[v], Order::flat, type);
+    store(s).home = Home::input;
+    store(s).slot = static_cast<int>(i);
+    store(s).pinned = true;
+    store(s).raw_signed = type == DType::s8;
+    if (size_of(type) == 1) {
+      set_codes(v, add_codes(s, type == DType::s8));
+    } else {
+      set_plain(v, s);
+    }
+  }
+}
+
+Status Lowering::lower_spec(int index) {
+  switch (node(index).spec.kind) {
+    case OpKind::conv2d: return lower_conv(index);
+    case OpKind::dense: return lower_dense(index);
+    case OpKind::quantize: return lower_quantize(index);
+    case OpKind::dequantize: return lower_dequantize(index);
+    case OpKind::requantize: return lower_requantize(index);
+  }
+  return {};
+}
+
+Status Lowering::lower_node(int index) {
+  const NodeDesc& n = node(index);
+  if (n.kind == NodeKind::spec) return lower_spec(index);
+  if (is_movement(n.kind)) return lower_movement(index);
+  if (is_unary(n.kind)) return lower_unary(index);
+  if (is_binary(n.kind)) return lower_binary(index);
+  switch (n.kind) {
+    case NodeKind::conv_transpose: return lower_transposed(index);
+    case NodeKind::max_pool:
+    case NodeKind::global_max_pool: return lower_max_pool(index);
+    case NodeKind::average_pool:
+    case NodeKind::global_average_pool:
+    case NodeKind::reduce_mean: return lower_average(index);
+    case NodeKind::softmax: return lower_softmax(index);
+    case NodeKind::layer_norm: return lower_layer_norm(index);
+    case NodeKind::resize: return lower_resize(index);
+    case NodeKind::cast: lower_cast(index); return {};
+    default: return in_node(n, {Code::unsupported, "no way to run this kind"});
+  }
+}
+
+// Every output is written by a step of its own; fusion takes away those that only copy.
+void Lowering::write_outputs() {
+  const RegionDesc& desc = recipe_.desc;
+  at_ = -1;
+  for (size_t i = 0; i < desc.outputs.size(); ++i) {
+    const auto v = static_cast<size_t>(desc.outputs[i]);
+    const DType type = desc.values[v].type;
+    const int dst = add_store(shapes_[v], Order::flat, type);
+    store(dst).home = Home::output;
+    store(dst).slot = static_cast<int>(i);
+    store(dst).pinned = true;
+    store(dst).raw_signed = type == DType::s8;
+    Value value = values_[v];
+    if (value.kind == Value::Kind::function && value.function->affine && !value.floats) {
+      const Window window = made(value.codes);
+      const Order order = store(window.store).order;
+      const int src = whole(window, order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5
+                                        ? Order::nhwc
+                                        : Order::flat);
+      Step& step = add_step(StepKind::convert, {src}, dst);
+      step.convert.kind = OpKind::dequantize;
+      step.convert.copy = false;
+      step.convert.dst = DType::f32;
+      step.convert.scale = value.function->scale;
+      step.convert.src_zp = value.function->zp;
+      continue;
+    }
+    int src = -1;
+    if (size_of(type) == 1) {
+      const Window window = made(value.codes);
+      const bool image = store(window.store).order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5;
+      src = store(window.store).raw_signed ? window.store : whole(window, image ? Order::nhwc : Order::flat);
+    } else if (type == DType::s32) {
+      const bool image = store(value.plain.store).order == Order::nhwc;
+      src = whole(value.plain, image && value.plain.shape.size() > 2 ? Order::nhwc : Order::flat);
+    } else {
+      src = floats_store(v);
+    }
+    (void)add_step(StepKind::convert, {src}, dst);
+  }
+}
+
+Status Lowering::run(const std::vector<Shape>& inputs) {
+  OCTILE_RETURN_IF_ERROR(infer(inputs));
+  program_.inputs = inputs;
+  for (int v : recipe_.desc.outputs) program_.outputs.push_back(shapes_[static_cast<size_t>(v)]);
+  // Pointers into the list of constants must stay.
+  program_.constants.reserve(2 * recipe_.desc.values.size() + 1);
+  start_values();
+  for (size_t i = 0; i < recipe_.desc.nodes.size(); ++i) {
+    at_ = static_cast<int>(i);
+    if (!done_[i]) OCTILE_RETURN_IF_ERROR(lower_node(at_));
+  }
+  write_outputs();
+  return {};
+}
+
+Result<std::shared_ptr<Program>> lower(const Recipe& recipe, const std::vector<Shape>& inputs) {
+  auto program = std::make_shared<Program>();
+  OCTILE_RETURN_IF_ERROR(Lowering(recipe, *program).run(inputs));
+  return program;
+}
+
+}  // namespace octile::runtime

@@ -1,0 +1,179 @@
+// Softmax, layer normalization, resize.
+// In/out: see lower.h.  Not here: pools.
+#include <algorithm>
+
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+namespace {
+
+// The axis as the last one, and back.
+Window to_end(Window w, size_t axis) {
+  const auto at = static_cast<int64_t>(axis);
+  std::rotate(w.shape.begin() + at, w.shape.begin() + at + 1, w.shape.end());
+  std::rotate(w.axes.begin() + at, w.axes.begin() + at + 1, w.axes.end());
+  return w;
+}
+Window from_end(Window w, size_t axis) {
+  const auto at = static_cast<int64_t>(axis);
+  std::rotate(w.shape.begin() + at, w.shape.end() - 1, w.shape.end());
+  std::rotate(w.axes.begin() + at, w.axes.end() - 1, w.axes.end());
+  return w;
+}
+
+}  // namespace
+
+Status Lowering::lower_softmax(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, int_or(n, 0, -1), shape(src).size()));
+  const Value from = values_[src];
+  const int quantize = sole_quantize(dst);
+  const bool codes_in = from.kind == Value::Kind::function;
+  if (codes_in && quantize >= 0 && direction(*from.function) > 0) {
+    const NodeDesc& q = node(quantize);
+    const QuantizeTo to = quantize_to(q.spec, q.quant);
+    const int rows = whole(to_end(made(from.codes), axis), Order::flat);
+    const int made_store = add_store(store(rows).shape, Order::flat, DType::u8);
+    Step& step = add_step(StepKind::softmax_codes, {rows}, made_store);
+    step.values = recipe_.forms.exps(*from.function);
+    step.to = to.form();
+    step.row = shape(src)[axis];
+    quantized_along(quantize, add_codes(from_end(window_of(made_store), axis), to.is_signed));
+    return {};
+  }
+  int rows = -1;
+  if (codes_in && !from.floats) {
+    const int bytes = whole(to_end(made(from.codes), axis), Order::flat);
+    rows = add_store(store(bytes).shape, Order::flat, DType::f32);
+    Step& step = add_step(StepKind::table_f32, {bytes}, rows);
+    step.values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
+  } else {
+    const int floats = floats_store(src);
+    Window window = window_of(floats);
+    rows = whole(to_end(window, axis), Order::flat);
+  }
+  const int made_store = add_store(store(rows).shape, Order::flat, DType::f32);
+  Step& step = add_step(StepKind::softmax_rows, {rows}, made_store);
+  step.row = shape(src)[axis];
+  values_[dst].kind = Value::Kind::plain;
+  values_[dst].plain = from_end(window_of(made_store), axis);
+  return {};
+}
+
+Status Lowering::lower_layer_norm(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  const Shape dims = shape(src);
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, int_or(n, 0, -1), dims.size()));
+  const Shape row(dims.begin() + static_cast<int64_t>(axis), dims.end());
+  std::vector<int> sources{floats_store(src)};
+  for (size_t i = 1; i < n.inputs.size(); ++i) {
+    // As long as a row, extents of 1 repeated.
+    const Window have = window_of(floats_store(in(index, i)));
+    Window wide = have;
+    wide.shape = row;
+    wide.axes.clear();
+    const size_t missing = row.size() - std::min(row.size(), have.shape.size());
+    const size_t extra = have.shape.size() - (row.size() - missing);
+    for (size_t k = 0; k < row.size(); ++k) {
+      const bool repeat = k < missing || have.shape[extra + k - missing] != row[k];
+      wide.axes.push_back(repeat ? Window::Axis{} : have.axes[extra + k - missing]);
+    }
+    sources.push_back(whole(wide, Order::flat));
+  }
+  const int made_store = add_store(dims, Order::flat, DType::f32);
+  Step& step = add_step(StepKind::layer_norm_rows, std::move(sources), made_store);
+  step.row = element_count(row);
+  step.epsilon = n.floats.empty() ? 1e-5F : n.floats[0];
+  set_plain(dst, made_store);
+  return {};
+}
+
+// One axis after the other, last first, floats lying flat.
+void Lowering::lower_float_linear(int index, const Resize& resize) {
+  const size_t dst = out(index);
+  int floats = floats_store(in(index, 0));
+  Shape dims = shape(in(index, 0));
+  for (size_t i = resize.axes.size(); i-- > 0;) {
+    const ResizeAxis& axis = resize.axes[i];
+    if (!axis.changes()) continue;
+    dims[i] = axis.out;
+    const int next = add_store(dims, Order::flat, DType::f32);
+    Step& step = add_step(StepKind::float_linear, {floats}, next);
+    step.lo = {axis.lo};
+    step.hi = {axis.hi};
+    step.share = {axis.f};
+    step.row = element_count(Shape(dims.begin() + static_cast<int64_t>(i) + 1, dims.end()));
+    step.counts = {axis.in, axis.out};
+    floats = next;
+  }
+  set_plain(dst, floats);
+}
+
+Status Lowering::lower_resize(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  const Shape dims = shape(src);
+  OCTILE_ASSIGN_OR_RETURN(const Resize resize, resize_of(n, dims));
+  bool spatial = dims.size() == 3 || dims.size() == 4;
+  for (size_t i = 0; i < 2 && i < resize.axes.size(); ++i) spatial = spatial && !resize.axes[i].changes();
+  const Value from = values_[src];
+  const bool coded = from.kind == Value::Kind::codes || from.kind == Value::Kind::function;
+  const int quantize = sole_quantize(dst);
+  // Rows, then columns, as the ops want them; a row of one for 1-D images.
+  const auto set_axes = [&](Step& step) {
+    const ResizeAxis one{1, 1, 1.0F, {0}, {0}, {0.0F}};
+    const ResizeAxis& y = dims.size() == 4 ? resize.axes[2] : one;
+    for (const ResizeAxis* axis : {&y, &resize.axes.back()}) {
+      const bool still = resize.linear && !axis->changes();
+      step.lo.push_back(axis->lo);
+      step.hi.push_back(still ? std::vector<int64_t>() : axis->hi);
+      step.share.push_back(still ? std::vector<float>() : axis->f);
+    }
+  };
+  if (!resize.linear) {
+    if (!coded) {  // floats, s32
+      const Window floats = from.kind == Value::Kind::plain ? from.plain : window_of(floats_store(src));
+      std::vector<std::vector<int64_t>> at;
+      for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
+      values_[dst].kind = Value::Kind::plain;
+      values_[dst].plain = picked(floats, shape(dst), std::move(at), Order::flat);
+      return {};
+    }
+    Value to = from;
+    to.floats.reset();
+    if (spatial) {
+      const int pixels = codes_store(from.codes, Order::nhwc);
+      const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
+      set_axes(add_step(StepKind::resize_nearest, {pixels}, made_store));
+      to.codes = add_codes(made_store, codes(from.codes).is_signed);
+    } else {
+      std::vector<std::vector<int64_t>> at;
+      for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
+      const Window window = picked(made(from.codes), shape(dst), std::move(at), order_for(dst, dims.size()));
+      to.codes = add_codes(window, codes(from.codes).is_signed);
+    }
+    values_[dst] = std::move(to);
+    return {};
+  }
+  if (from.kind != Value::Kind::function || quantize < 0 || !spatial) {
+    lower_float_linear(index, resize);
+    return {};
+  }
+  const NodeDesc& q = node(quantize);
+  const QuantizeTo to = quantize_to(q.spec, q.quant);
+  const int pixels = codes_store(from.codes, Order::nhwc);
+  const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
+  Step& step = add_step(StepKind::resize_linear, {pixels}, made_store);
+  set_axes(step);
+  const auto values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
+  step.values = values;
+  step.meaning = meaning_of(*from.function);
+  if (step.meaning.values != nullptr) step.meaning.values = values->data();
+  step.to = to.form();
+  quantized_along(quantize, add_codes(made_store, to.is_signed));
+  return {};
+}
+
+}  // namespace octile::runtime

@@ -1,0 +1,238 @@
+// Stores and windows: numpy's views, with axes named instead of strides, because halos are known last.
+// In/out: see lower.h.  Not here: which node reads what.
+#include <algorithm>
+
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+
+bool same_window(const Window& a, const Window& b) {
+  if (a.store != b.store || a.shape != b.shape || a.start != b.start) return false;
+  for (size_t i = 0; i < a.axes.size(); ++i) {
+    const bool one = a.shape[i] == 1;
+    if (!one && (a.axes[i].of != b.axes[i].of || a.axes[i].step != b.axes[i].step)) return false;
+  }
+  return true;
+}
+
+bool same_bytes(const Shape& shape) {
+  return shape.size() < 3 || shape[1] == 1 || element_count(shape) == shape[0] * shape[1];
+}
+
+Extents extents_of(const Shape& shape, Order order) {
+  if (order == Order::nhwc) return {shape[0], shape.size() == 4 ? shape[2] : 1, shape.back(), shape[1]};
+  const int64_t c = shape.empty() ? 1 : shape.back();
+  return {1, 1, c == 0 ? 0 : element_count(shape) / c, c};
+}
+
+int Lowering::add_store(Shape shape, Order order, DType type) {
+  Store& s = program_.stores.emplace_back();
+  s.shape = std::move(shape);
+  s.order = order;
+  s.type = type == DType::s8 ? DType::u8 : type;
+  return static_cast<int>(program_.stores.size()) - 1;
+}
+
+Step& Lowering::add_step(StepKind kind, std::vector<int> src, int dst) {
+  Step& step = program_.steps.emplace_back();
+  step.kind = kind;
+  step.node = at_;
+  step.src = std::move(src);
+  step.dst = dst;
+  return step;
+}
+
+Window Lowering::window_of(int s) const {
+  Window w;
+  w.store = s;
+  w.shape = store(s).shape;
+  for (size_t i = 0; i < w.shape.size(); ++i) w.axes.push_back({static_cast<int>(i), 1});
+  w.start.assign(w.shape.size(), 0);
+  return w;
+}
+
+Order Lowering::order_for(size_t value, size_t rank) const {
+  return rank == 3 || rank == 4 ? recipe_.orders[value] : Order::flat;
+}
+
+std::vector<int64_t> Lowering::strides_of(const Store& s) const {
+  std::vector<int64_t> strides(s.shape.size(), 1);
+  if (s.order == Order::flat) {
+    for (size_t i = s.shape.size(); i-- > 1;) strides[i - 1] = strides[i] * s.shape[i];
+    return strides;
+  }
+  const Extents e = extents_of(s.shape, s.order);
+  strides[0] = e.h * e.w * e.c;
+  strides[1] = 1;
+  if (s.shape.size() == 4) strides[2] = e.w * e.c;
+  strides.back() = e.c;
+  return strides;
+}
+
+// Do the window's elements lie, one after the other, as a whole store of its shape in this order would have them?
+bool Lowering::lies_like(const Window& window, Order order) const {
+  const Store& s = store(window.store);
+  if (element_count(window.shape) != element_count(s.shape)) return false;
+  Store want;
+  want.shape = window.shape;
+  want.order = order;
+  const std::vector<int64_t> have = strides_of(s), wanted = strides_of(want);
+  for (size_t i = 0; i < window.shape.size(); ++i) {
+    if (window.shape[i] == 1) continue;
+    const Window::Axis& axis = window.axes[i];
+    if (axis.of < 0 || axis.step * have[static_cast<size_t>(axis.of)] != wanted[i]) return false;
+  }
+  return true;
+}
+
+int Lowering::whole(const Window& window, Order order, bool may_border) {
+  const Store& s = store(window.store);
+  if (s.order == order && s.shape == window.shape && same_window(window, window_of(window.store)) && !s.raw_signed &&
+      !(may_border && (s.home != Home::arena || s.pinned || s.alias >= 0))) {
+    return window.store;
+  }
+  for (const Copy& copy : copies_) {
+    if (copy.order == order && same_window(copy.window, window) &&
+        !(may_border && (store(copy.store).pinned || store(copy.store).alias >= 0))) {
+      return copy.store;
+    }
+  }
+  // Another reading of the same bytes, where nobody has put a halo around them.
+  const bool plain = s.home != Home::arena || !s.bordered();
+  if (!may_border && plain && !s.raw_signed && lies_like(window, order)) {
+    const int of = s.alias >= 0 ? s.alias : window.store;
+    const DType type = s.type;
+    store(of).pinned = true;
+    const int made = add_store(window.shape, order, type);
+    store(made).alias = of;
+    store(made).pinned = true;
+    copies_.push_back({window, order, made});
+    return made;
+  }
+  const int made = copied(window, order);
+  copies_.push_back({window, order, made});
+  return made;
+}
+
+int Lowering::copied(const Window& window, Order order) {
+  const Store from = store(window.store);
+  const int made = add_store(window.shape, order, from.type);
+  if (from.raw_signed || (same_window(window, window_of(window.store)) && (window.shape.size() == 3 || window.shape.size() == 4))) {
+    // Raw codes are windows on whole stores only: see start_values.
+    const bool is_whole = same_window(window, window_of(window.store));
+    int source = window.store, target = made;
+    if (!is_whole) {
+      target = add_store(from.shape, from.order, from.type);
+      (void)add_step(StepKind::convert, {source}, target);
+      Window again = window;
+      again.store = target;
+      (void)copy_into(again, window_of(made));
+      return made;
+    }
+    (void)add_step(StepKind::convert, {source}, target);
+    return made;
+  }
+  (void)copy_into(window, window_of(made));
+  return made;
+}
+
+Step& Lowering::copy_into(const Window& from, const Window& to) {
+  Step& step = add_step(StepKind::move, {from.store}, to.store);
+  step.move.from = from;
+  step.move.to = to;
+  return step;
+}
+
+const Window& Lowering::made(int c) {
+  Codes& code = codes(c);
+  if (code.map == nullptr) return code.root;
+  if (!code.made) {
+    const Window root = code.root;
+    const Order order = store(root.store).order == Order::nhwc && (root.shape.size() == 3 || root.shape.size() == 4)
+                            ? Order::nhwc
+                            : Order::flat;
+    const int src = whole(root, order);
+    const int dst = add_store(root.shape, order, DType::u8);
+    Step& step = add_step(StepKind::table, {src}, dst);
+    step.table = codes(c).map;
+    codes(c).made = window_of(dst);
+  }
+  return *codes(c).made;
+}
+
+int Lowering::codes_store(int c, Order order, bool may_border) {
+  const Window window = made(c);
+  return whole(window, order, may_border);
+}
+
+int Lowering::add_codes(Window window, bool is_signed) {
+  Codes c;
+  c.root = std::move(window);
+  c.is_signed = is_signed;
+  codes_.push_back(std::move(c));
+  return static_cast<int>(codes_.size()) - 1;
+}
+
+int Lowering::add_codes(int s, bool is_signed) { return add_codes(window_of(s), is_signed); }
+
+void Lowering::set_codes(size_t value, int c) {
+  values_[value].kind = Value::Kind::codes;
+  values_[value].codes = c;
+}
+
+void Lowering::set_plain(size_t value, int s) {
+  values_[value].kind = Value::Kind::plain;
+  values_[value].plain = window_of(s);
+}
+
+int Lowering::floats_store(size_t v) {
+  Value& value = values_[v];
+  if (value.kind == Value::Kind::plain) return whole(value.plain, Order::flat);
+  if (value.floats) return value.floats->store;
+  const Shape dims = shape(v);
+  int dst = -1;
+  if (value.kind == Value::Kind::function) {
+    const int src = codes_store(value.codes, Order::flat);
+    dst = add_store(dims, Order::flat, DType::f32);
+    Step& step = add_step(StepKind::table_f32, {src}, dst);
+    const FloatFn f = values_[v].function;
+    step.values = std::make_shared<const std::vector<float>>(f->at.begin(), f->at.end());
+  } else {
+    const Pair pair = *value.pair;
+    // The operands as floats by themselves, then the operation, then the functions of one.
+    std::vector<int> operands;
+    for (const auto& [c, f] : {std::pair{pair.a, pair.function.a}, std::pair{pair.b, pair.function.b}}) {
+      const int src = codes_store(c, Order::flat);
+      const int wide = add_store(store(src).shape, Order::flat, DType::f32);
+      Step& step = add_step(StepKind::table_f32, {src}, wide);
+      step.values = std::make_shared<const std::vector<float>>(f->at.begin(), f->at.end());
+      operands.push_back(wide);
+    }
+    dst = add_store(dims, Order::flat, DType::f32);
+    Step& step = add_step(StepKind::float_binary, operands, dst);
+    step.float_kind = pair.function.kind;
+    for (const Unary& f : pair.function.then) {
+      const int next = add_store(dims, Order::flat, DType::f32);
+      add_step(StepKind::float_unary, {dst}, next).unary = f;
+      dst = next;
+    }
+  }
+  values_[v].floats = window_of(dst);
+  return dst;
+}
+
+int Lowering::raw_store(int c) {
+  const int flat = codes_store(c, Order::flat);
+  if (!codes(c).is_signed) return flat;
+  const int raw = add_store(store(flat).shape, Order::flat, DType::u8);
+  store(raw).raw_signed = true;
+  store(raw).pinned = true;
+  (void)add_step(StepKind::convert, {flat}, raw);
+  return raw;
+}
+
+Status Lowering::in_node(const NodeDesc& node, const Status& status) {
+  return {status.code(), "node \"" + node.name + "\": " + status.message()};
+}
+
+}  // namespace octile::runtime

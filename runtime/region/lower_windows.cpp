@@ -1,0 +1,207 @@
+// Pools and means.
+// In/out: see lower.h.  Not here: resizes, softmax and normalizations (lower_rows.cpp).
+#include <algorithm>
+
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+namespace {
+
+PoolForm form_of(const std::vector<WindowAxis>& axes, bool count_pads) {
+  const WindowAxis rows = axes.size() == 2 ? axes[0] : WindowAxis(), columns = axes.back();
+  PoolForm f;
+  f.kh = rows.kernel, f.sh = rows.stride, f.dh = rows.dilation, f.ph = rows.begin, f.ph_end = rows.end;
+  f.kw = columns.kernel, f.sw = columns.stride, f.dw = columns.dilation, f.pw = columns.begin, f.pw_end = columns.end;
+  f.count_pads = count_pads;
+  return f;
+}
+
+// Positions of one axis inside the input, per output position; and how many lie inside input and pads.
+struct Taps {
+  std::vector<int64_t> inside;
+  int64_t padded = 0;
+};
+Taps taps_of(const WindowAxis& axis, int64_t pixel) {
+  Taps t;
+  for (int64_t k = 0; k < axis.kernel; ++k) {
+    const int64_t x = pixel * axis.stride + k * axis.dilation - axis.begin;
+    if (x < axis.in + axis.end) ++t.padded;
+    if (x >= 0 && x < axis.in) t.inside.push_back(x);
+  }
+  return t;
+}
+
+bool meets_nothing(const std::vector<WindowAxis>& axes) {
+  return std::any_of(axes.begin(), axes.end(), [](const WindowAxis& axis) {
+    for (int64_t pixel = 0; pixel < axis.out; ++pixel) {
+      if (taps_of(axis, pixel).inside.empty()) return true;
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+void Lowering::quantized_along(int quantize, int made_codes) {
+  set_codes(static_cast<size_t>(node(quantize).output), made_codes);
+  done_[static_cast<size_t>(quantize)] = true;
+  say(quantize, "part of the operation before it");
+}
+
+Status Lowering::lower_max_pool(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  const bool global = n.kind == NodeKind::global_max_pool;
+  std::vector<WindowAxis> axes;
+  if (!global) {
+    OCTILE_ASSIGN_OR_RETURN(axes, window_axes(n, shape(src)));
+    if (meets_nothing(axes)) return in_node(n, {Code::invalid_argument, "a window lies outside its input"});
+  }
+  const Value from = values_[src];
+  const bool function = from.kind == Value::Kind::function;
+  const int way = function ? direction(*from.function) : 1;
+  const bool image = shape(src).size() == 3 || shape(src).size() == 4;
+  if ((from.kind != Value::Kind::codes && !function) || way == 0 || !image) {
+    if (global) return lower_float_mean(index);
+    return lower_float_window(index);
+  }
+  const int pixels = codes_store(from.codes, Order::nhwc);
+  const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
+  Step& step = add_step(global ? StepKind::global_max : StepKind::max_pool, {pixels}, made_store);
+  if (!global) step.pool = form_of(axes, false);
+  step.pool.lowest = way < 0;
+  Value to = from;
+  to.codes = add_codes(made_store, codes(from.codes).is_signed);
+  to.floats.reset();
+  values_[dst] = std::move(to);
+  return {};
+}
+
+Status Lowering::lower_average(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  const Shape dims = shape(src);
+  const Value from = values_[src];
+  const int quantize = sole_quantize(dst);
+  const bool pool = n.kind == NodeKind::average_pool;
+  std::vector<WindowAxis> axes;
+  if (pool) {
+    OCTILE_ASSIGN_OR_RETURN(axes, window_axes(n, dims));
+    if (meets_nothing(axes)) return in_node(n, {Code::invalid_argument, "a window lies outside its input"});
+  }
+  // A mean over all pixels, or over rows of what lies flat.
+  std::vector<bool> gone(dims.size(), n.kind == NodeKind::global_average_pool || n.ints.size() < 2);
+  if (n.kind == NodeKind::global_average_pool) gone[0] = gone[1] = false;
+  for (size_t i = 1; n.kind == NodeKind::reduce_mean && i < n.ints.size(); ++i) {
+    OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, n.ints[i], dims.size()));
+    gone[axis] = true;
+  }
+  const bool image = dims.size() == 3 || dims.size() == 4;
+  bool pixels = image && !pool && !gone[0] && !gone[1], rows = !pool && !dims.empty() && gone.back();
+  for (size_t i = 0; i < dims.size(); ++i) {
+    pixels = pixels && (i < 2 || gone[i]);
+    rows = rows && (gone[i] == (i + 1 == dims.size()));
+  }
+  const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
+  if (!known || !((pool && image) || pixels || rows)) {
+    return pool ? lower_float_window(index) : lower_float_mean(index);
+  }
+  const NodeDesc& q = node(quantize);
+  const QuantizeTo to = quantize_to(q.spec, q.quant);
+  const Order order = rows && !pixels ? Order::flat : Order::nhwc;
+  const int bytes = codes_store(from.codes, order);
+  Shape made_shape = shape(dst);
+  if (pixels) made_shape = dims.size() == 4 ? Shape{dims[0], dims[1], 1, 1} : Shape{dims[0], dims[1], 1};
+  const int made_store = add_store(made_shape, pool || pixels ? Order::nhwc : Order::flat, DType::u8);
+  const StepKind kind = pool ? StepKind::average_pool : pixels ? StepKind::global_average : StepKind::mean_rows;
+  Step& step = add_step(kind, {bytes}, made_store);
+  if (pool) step.pool = form_of(axes, int_or(n, 4 * axes.size() + 1, 0) != 0);
+  const auto values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
+  step.values = values;
+  step.meaning = meaning_of(*from.function);
+  if (step.meaning.values != nullptr) step.meaning.values = values->data();
+  step.to = to.form();
+  step.row = dims.empty() ? 1 : dims.back();
+  Window window = window_of(made_store);
+  if (made_shape != shape(dst)) window = reshaped(window, shape(dst));
+  quantized_along(quantize, add_codes(window, to.is_signed));
+  return {};
+}
+
+Status Lowering::lower_float_window(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  if (recipe_.desc.values[src].type != DType::f32) {
+    return in_node(n, {Code::unsupported, "pools of this type and rank"});
+  }
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<WindowAxis> axes, window_axes(n, shape(src)));
+  const WindowAxis rows = axes.size() == 2 ? axes[0] : WindowAxis(), columns = axes.back();
+  const bool count_pads = n.kind == NodeKind::average_pool && int_or(n, 4 * axes.size() + 1, 0) != 0;
+  const int floats = floats_store(src);
+  const int made_store = add_store(shape(dst), Order::flat, DType::f32);
+  Step& step = add_step(StepKind::float_members, {floats}, made_store);
+  step.float_kind = n.kind;
+  const int64_t planes = shape(src)[0] * shape(src)[1];
+  for (int64_t plane = 0; plane < planes; ++plane) {
+    for (int64_t y = 0; y < rows.out; ++y) {
+      const Taps ty = taps_of(rows, y);
+      for (int64_t x = 0; x < columns.out; ++x) {
+        const Taps tx = taps_of(columns, x);
+        step.starts.push_back(std::ssize(step.members));
+        for (int64_t i : ty.inside) {
+          for (int64_t j : tx.inside) step.members.push_back((plane * rows.in + i) * columns.in + j);
+        }
+        const int64_t seen = std::ssize(ty.inside) * std::ssize(tx.inside);
+        step.counts.push_back(count_pads ? ty.padded * tx.padded : seen);
+      }
+    }
+  }
+  step.starts.push_back(std::ssize(step.members));
+  set_plain(dst, made_store);
+  return {};
+}
+
+// Means over any axes, and the largest of an image.
+Status Lowering::lower_float_mean(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  if (recipe_.desc.values[src].type != DType::f32) {
+    return in_node(n, {Code::unsupported, "pools of this type and rank"});
+  }
+  const Shape dims = shape(src);
+  std::vector<bool> gone(dims.size(), n.kind != NodeKind::reduce_mean || n.ints.size() < 2);
+  if (n.kind != NodeKind::reduce_mean) gone[0] = gone[1] = false;
+  for (size_t i = 1; n.kind == NodeKind::reduce_mean && i < n.ints.size(); ++i) {
+    OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, n.ints[i], dims.size()));
+    gone[axis] = true;
+  }
+  std::vector<int64_t> step_of(dims.size(), 0);
+  int64_t results = 1;
+  for (size_t i = dims.size(); i-- > 0;) {
+    if (gone[i]) continue;
+    step_of[i] = results;
+    results *= dims[i];
+  }
+  std::vector<std::vector<int64_t>> members(static_cast<size_t>(results));
+  Shape at(dims.size(), 0);
+  for (int64_t e = 0; e < element_count(dims); ++e) {
+    int64_t to = 0;
+    for (size_t i = 0; i < dims.size(); ++i) to += at[i] * step_of[i];
+    members[static_cast<size_t>(to)].push_back(e);
+    for (size_t i = dims.size(); i-- > 0 && ++at[i] == dims[i];) at[i] = 0;
+  }
+  const int floats = floats_store(src);
+  const int made_store = add_store(shape(dst), Order::flat, DType::f32);
+  Step& step = add_step(StepKind::float_members, {floats}, made_store);
+  step.float_kind = n.kind;
+  for (const std::vector<int64_t>& m : members) {
+    step.starts.push_back(std::ssize(step.members));
+    step.members.insert(step.members.end(), m.begin(), m.end());
+    step.counts.push_back(std::ssize(m));
+  }
+  step.starts.push_back(std::ssize(step.members));
+  set_plain(dst, made_store);
+  return {};
+}
+
+}  // namespace octile::runtime

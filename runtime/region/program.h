@@ -1,0 +1,187 @@
+// Program: a region at one set of input shapes as stored tensors and the steps that write them.
+// In:  nothing.  Out: plain data that lowering makes, fusion shortens, placement gives addresses, execution walks.
+// Not here: how a graph becomes one (lower.h), memory (place.cpp), running (execute.cpp).
+//
+// Codes lie as u8; those of signed values with the top bit flipped and the zero point moved by 128. A store is written
+// by one step; concat and pad write theirs in several.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/exec/ops/ops.h"
+#include "runtime/exec/prepared_op.h"
+#include "runtime/region/convert.h"
+#include "runtime/region/region.h"
+#include "workload/graph/infer.h"
+#include "workload/numerics/unary.h"
+
+namespace octile::runtime {
+
+// nhwc: the host's NCHW (or NCW) value lies channels innermost. flat: row-major as in the host, any rank.
+enum class Order : uint8_t { flat, nhwc };
+
+// Where a store's bytes are during a run.
+enum class Home : uint8_t {
+  arena,
+  input,     // the host's memory, read
+  output,    // the host's memory, written
+  constant,  // the program's own
+};
+
+struct Store {
+  Shape shape;  // axes as the host has them
+  Order order = Order::flat;
+  DType type = DType::u8;  // u8: codes; s32; f32
+  bool raw_signed = false;  // the bytes are s8 codes as the host has them: nothing but a conversion may touch them
+  Home home = Home::arena;
+  int slot = -1;                        // of input or output
+  const uint8_t* constant = nullptr;    // home constant
+  int alias = -1;                       // memory of this store: its bytes in another shape or order,
+  bool slice = false;                   // or, of the same pixels, channels from first_channel on
+  int64_t first_channel = 0;
+  bool pinned = false;                  // its bytes are read as they lie: no halo
+  int pad_t = 0, pad_l = 0, pad_b = 0, pad_r = 0;
+  uint8_t border_code = 0;
+  // Set by placement.
+  Tensor tensor;      // codes; data is null
+  size_t origin = 0;  // bytes from the start of its memory to element 0
+  size_t bytes = 0, offset = 0;
+
+  [[nodiscard]] bool bordered() const { return pad_t + pad_l + pad_b + pad_r > 0; }
+};
+
+// A view of a store: axis i of the window walks store axis `of` (-1: an axis of extent 1) from start[of] by step. Several
+// axes may walk one store axis. Axes are named, not strides: halos are known last.
+struct Window {
+  struct Axis {
+    int of = -1;
+    int64_t step = 1;
+  };
+  int store = -1;
+  Shape shape;
+  std::vector<Axis> axes;
+  std::vector<int64_t> start;  // per store axis
+};
+
+// Do both show the same elements?
+[[nodiscard]] bool same_window(const Window& a, const Window& b);
+
+// A copy between windows of one shape. Where at[i] is not empty, axis i of the source is walked through these positions
+// (times the axis' step).
+struct Move {
+  Window from, to;
+  std::vector<std::vector<int64_t>> at;
+  // Set by placement, in bytes.
+  struct Axis {
+    int64_t extent = 1, src = 0, dst = 0;
+    std::vector<int64_t> offsets;  // instead of src
+  };
+  std::vector<Axis> axes;  // outermost first; unit axes left out, neighbours joined
+  int64_t src_start = 0, dst_start = 0;
+  int64_t element = 1;
+};
+
+// A matrix product or convolution in this program.
+struct DotPlan {
+  std::shared_ptr<const PreparedOp> op;
+  std::shared_ptr<const Choice> choice;
+  OpSpec spec;  // shaped
+  // Dense with batched variable weights: where each product reads and writes, counted in matrices. Else one.
+  struct Product {
+    int64_t src = 0, wei = 0, dst = 0;
+  };
+  std::vector<Product> products{{}};
+};
+
+enum class StepKind : uint8_t {
+  convert,         // layout, sign, quantize, dequantize, requantize
+  dot,             // src[0] by weights (src[1]: variable ones, raw)
+  table,           // codes to codes
+  table_f32,       // codes to floats
+  binary,          // two tensors of codes of one shape; the second may have one row per image or one for all (gate)
+  max_pool,
+  average_pool,
+  global_average,
+  global_max,
+  mean_rows,
+  resize_nearest,
+  resize_linear,
+  move,
+  fill,
+  softmax_codes,
+  softmax_rows,  // floats in, floats out
+  layer_norm_rows,
+  // Floats, element by element: right, but slow.
+  float_unary,
+  float_binary,
+  float_cast,     // s32 or codes to the numbers themselves
+  float_members,  // means and maxima over listed elements: pools, means
+  float_linear,   // resize
+};
+
+inline constexpr size_t kMaxTails = 8;
+
+struct StepTail {
+  Tail tail;       // other.data is set in the run
+  int other = -1;  // store, -1: none
+  int node = -1;
+  std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
+  std::shared_ptr<const std::vector<uint8_t>> pairs;
+};
+
+struct Step {
+  StepKind kind = StepKind::convert;
+  int node = -1;  // of the region, for explain
+  std::vector<int> src;
+  int dst = -1;
+
+  ConvertOp convert;
+  DotPlan dot;
+  std::vector<StepTail> tails;
+  std::shared_ptr<const std::array<uint8_t, 256>> table;  // table, and `after` of binary
+  std::shared_ptr<const std::vector<float>> values;       // table_f32 and meanings: 256; softmax_codes: 65,536 exps
+  BinaryForm form;
+  std::shared_ptr<const std::vector<uint8_t>> pairs;
+  bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
+  bool gate_first = false;
+  int border = -1;  // store whose halo is filled afterwards
+  PoolForm pool;
+  Meaning meaning;
+  QuantizeForm to;
+  std::vector<std::vector<int64_t>> lo, hi;  // resize: y then x
+  std::vector<std::vector<float>> share;
+  Move move;
+  uint32_t fill_word = 0;  // fill: a code, or the bits of a number
+  int64_t row = 1;  // elements of a row of softmax, layer_norm, mean
+  float epsilon = 0;
+  Unary unary;
+  NodeKind float_kind = NodeKind::identity;
+  // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
+  // float_linear: counts holds the extents before and after.
+  std::vector<int64_t> members, starts, counts;
+};
+
+struct Program {
+  std::vector<Shape> inputs;
+  std::vector<Shape> outputs;
+  std::vector<Store> stores;
+  std::vector<Step> steps;
+  std::vector<std::vector<uint8_t>> constants;  // bytes of constant stores
+  std::vector<std::string> how;                 // per node: what became of it
+  std::vector<std::string> ops;                 // per node: its op at these shapes
+  size_t pointers = 0;                          // bytes at the start of the arena for the pointers of a run
+  size_t scratch_offset = 0, arena_bytes = 0;
+};
+
+// Extents of a store as an image or as rows: n, h, w, c.
+struct Extents {
+  int64_t n = 1, h = 1, w = 1, c = 1;
+};
+[[nodiscard]] Extents extents_of(const Shape& shape, Order order);
+// NCHW and NHWC are the same bytes: one pixel per image, or one channel.
+[[nodiscard]] bool same_bytes(const Shape& shape);
+
+}  // namespace octile::runtime
