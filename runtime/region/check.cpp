@@ -40,7 +40,8 @@ Status check_transposed(const NodeDesc& node) {
   if (s.g < 1 || s.ic < 1 || s.oc < 1 || s.ic % s.g != 0 || s.oc % s.g != 0) {
     return bad(node, "groups do not divide its channels");
   }
-  if (s.kh < 1 || s.kw < 1 || s.sh < 1 || s.sw < 1 || s.dh < 1 || s.dw < 1) return bad(node, "has a window that is none");
+  if (s.kh < 1 || s.kw < 1 || s.sh < 1 || s.sw < 1 || s.dh < 1 || s.dw < 1)
+    return bad(node, "has a window that is none");
   constexpr int64_t kMost = int64_t{1} << 31;
   if (s.kh > 1024 || s.kw > 1024 || s.sh > 64 || s.sw > 64 || s.ic > kMost || s.oc > kMost) {
     return bad(node, "is too large");

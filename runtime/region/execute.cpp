@@ -104,8 +104,8 @@ class Execution {
     const bool dense = a.stride_x == a.c && b.stride_x == b.c && dst.stride_x == dst.c;
     each_run({&dst, &a, &b}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
       const int64_t c = dense ? count * dst.c : dst.c, rows = dense ? 1 : count;
-      run_.ops.binary(s.form, {at(a, n, y, x), a.stride_x}, {at(b, n, y, x), b.stride_x}, {at(dst, n, y, x), dst.stride_x},
-                      c, rows);
+      run_.ops.binary(s.form, {at(a, n, y, x), a.stride_x}, {at(b, n, y, x), b.stride_x},
+                      {at(dst, n, y, x), dst.stride_x}, c, rows);
     });
   }
 
@@ -155,10 +155,7 @@ class Execution {
         run_.ops.global_average(s.meaning, s.to, src, n, at(dst, n, 0, 0), begin, end);
         return;
       }
-      Tensor slice = src;
-      slice.data += begin;
-      slice.c = end - begin;
-      run_.ops.global_max(s.pool.lowest, slice, n, at(dst, n, 0, 0) + begin);
+      run_.ops.global_max(s.pool.lowest, src, n, at(dst, n, 0, 0), begin, end);
     });
   }
 

@@ -13,8 +13,7 @@ namespace {
 
 class Floats {
  public:
-  Floats(const RunContext& run, const Step& step)
-      : run_(run), s_(step), count_(element_count(store(step.dst).shape)) {}
+  Floats(const RunContext& run, const Step& step) : run_(run), s_(step), count_(element_count(store(step.dst).shape)) {}
 
   void run() const {
     switch (s_.kind) {
@@ -22,28 +21,39 @@ class Floats {
         pieces([&](int64_t i, int64_t n) { run_.ops.table_f32(s_.values->data(), bytes(0) + i, out() + i, n); });
         break;
       case StepKind::mean_rows:
-        rows([&](int64_t first, int64_t n) {
-          run_.ops.mean_rows(s_.meaning, s_.to, {bytes(0) + first * s_.row, s_.row}, out_bytes() + first, s_.row, n);
-        }, count_);
+        rows(
+            [&](int64_t first, int64_t n) {
+              run_.ops.mean_rows(s_.meaning, s_.to, {bytes(0) + first * s_.row, s_.row}, out_bytes() + first, s_.row,
+                                 n);
+            },
+            count_);
         break;
       case StepKind::softmax_codes:
-        rows([&](int64_t first, int64_t n) {
-          const int64_t at = first * s_.row;
-          run_.ops.softmax_codes(s_.values->data(), s_.to, {bytes(0) + at, s_.row}, {out_bytes() + at, s_.row}, s_.row, n);
-        }, count_ / s_.row);
+        rows(
+            [&](int64_t first, int64_t n) {
+              const int64_t at = first * s_.row;
+              run_.ops.softmax_codes(s_.values->data(), s_.to, {bytes(0) + at, s_.row}, {out_bytes() + at, s_.row},
+                                     s_.row, n);
+            },
+            count_ / s_.row);
         break;
       case StepKind::softmax_rows:
-        rows([&](int64_t first, int64_t n) {
-          for (int64_t r = first; r < first + n; ++r) run_.ops.softmax(in(0) + r * s_.row, out() + r * s_.row, s_.row);
-        }, count_ / s_.row);
+        rows(
+            [&](int64_t first, int64_t n) {
+              for (int64_t r = first; r < first + n; ++r)
+                run_.ops.softmax(in(0) + r * s_.row, out() + r * s_.row, s_.row);
+            },
+            count_ / s_.row);
         break;
       case StepKind::layer_norm_rows:
-        rows([&](int64_t first, int64_t n) {
-          for (int64_t r = first; r < first + n; ++r) {
-            run_.ops.layer_norm(in(0) + r * s_.row, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon,
-                                out() + r * s_.row, s_.row);
-          }
-        }, count_ / s_.row);
+        rows(
+            [&](int64_t first, int64_t n) {
+              for (int64_t r = first; r < first + n; ++r) {
+                run_.ops.layer_norm(in(0) + r * s_.row, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon,
+                                    out() + r * s_.row, s_.row);
+              }
+            },
+            count_ / s_.row);
         break;
       case StepKind::float_unary:
         pieces([&](int64_t i, int64_t n) {

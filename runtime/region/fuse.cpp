@@ -1,6 +1,5 @@
-// Rewrites on the list of steps, each sound by itself: a store has one writer, so a step whose result has one reader can
-// do that reader's work.
-// In/out: see fuse.h.  Not here: arithmetic.
+// Rewrites on the list of steps, each sound by itself: a store has one writer, so a step whose result has one reader
+// can do that reader's work. In/out: see fuse.h.  Not here: arithmetic.
 #include "runtime/region/fuse.h"
 
 #include <algorithm>
@@ -203,7 +202,8 @@ class Fuser {
       switch (step.kind) {
         case StepKind::dot: {
           const OpSpec& spec = step.dot.spec;
-          const bool tail = std::any_of(step.tails.begin(), step.tails.end(), [&](const StepTail& t) { return t.other == s; });
+          const bool tail =
+              std::any_of(step.tails.begin(), step.tails.end(), [&](const StepTail& t) { return t.other == s; });
           if (step.dot.products.size() != 1 || spec.wei_var) return false;
           if (!reads || tail) return spec.dst != DType::s32;
           return spec.kind == OpKind::dense || spec.depthwise() || spec.kw == 1 || spec.g > 1 || spec.dw > 1;

@@ -16,8 +16,8 @@ bool is_movement(NodeKind kind) {
 // Axes are the same in both: an order carries over.
 bool carries_order(const NodeDesc& node) {
   if (node.kind == NodeKind::spec) return node.spec.kind != OpKind::conv2d && node.spec.kind != OpKind::dense;
-  return is_unary(node.kind) || is_binary(node.kind) || node.kind == NodeKind::concat ||
-         node.kind == NodeKind::slice || node.kind == NodeKind::pad || node.kind == NodeKind::cast;
+  return is_unary(node.kind) || is_binary(node.kind) || node.kind == NodeKind::concat || node.kind == NodeKind::slice ||
+         node.kind == NodeKind::pad || node.kind == NodeKind::cast;
 }
 
 bool wants_image(const NodeDesc& node) {
@@ -33,6 +33,20 @@ bool wants_image(const NodeDesc& node) {
     case NodeKind::depth_to_space: return true;
     default: return false;
   }
+}
+
+// A conversion as an op, other nodes by kind and shapes; convolutions and matrices say theirs when they are lowered.
+std::string op_line(const NodeDesc& node, const std::vector<Shape>& operands, const Shape& dims) {
+  if (node.kind == NodeKind::spec) {
+    OpSpec s = node.spec;
+    s.mb = 1;
+    if (!s.mult_per_c) s.c = dims.empty() ? 1 : dims.size() > 2 ? dims[1] : dims.back();
+    s.m = s.c > 0 ? element_count(dims) / s.c : 0;
+    return to_line(s);
+  }
+  std::string line(to_string(node.kind));
+  for (const Shape& operand : operands) line += " " + print(operand);
+  return line + " -> " + print(dims);
 }
 
 }  // namespace
@@ -108,10 +122,7 @@ Status Lowering::infer(const std::vector<Shape>& inputs) {
     OCTILE_ASSIGN_OR_RETURN(const Shape made_shape, infer_shape(n, operands));
     if (made_shape.size() > kMaxRank) return in_node(n, {Code::unsupported, "more than 16 axes"});
     shapes_[static_cast<size_t>(n.output)] = made_shape;
-    std::string& op = program_.ops[static_cast<size_t>(&n - desc.nodes.data())];
-    op = n.kind == NodeKind::spec ? std::string(to_string(n.spec.kind)) : std::string(to_string(n.kind));
-    for (const Shape& operand : operands) op += " " + print(operand);
-    op += " -> " + print(made_shape);
+    program_.ops[static_cast<size_t>(&n - desc.nodes.data())] = op_line(n, operands, made_shape);
   }
   return {};
 }
@@ -219,9 +230,9 @@ void Lowering::write_outputs() {
     if (value.kind == Value::Kind::function && value.function->affine && !value.floats) {
       const Window window = made(value.codes);
       const Order order = store(window.store).order;
-      const int src = whole(window, order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5
-                                        ? Order::nhwc
-                                        : Order::flat);
+      const int src =
+          whole(window,
+                order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5 ? Order::nhwc : Order::flat);
       Step& step = add_step(StepKind::convert, {src}, dst);
       step.convert.kind = OpKind::dequantize;
       step.convert.copy = false;

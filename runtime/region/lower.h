@@ -24,10 +24,10 @@ struct Recipe {
   std::shared_ptr<const KernelLibrary> library;  // first: outlives the ops
   Isa best = Isa::portable;
   int threads = 1;
-  RegionDesc desc;                         // constant weights of convolutions dropped, they live packed in ops
-  std::vector<Order> orders;               // per value: how it likes to lie where it is four-dimensional
+  RegionDesc desc;                          // constant weights of convolutions dropped, they live packed in ops
+  std::vector<Order> orders;                // per value: how it likes to lie where it is four-dimensional
   std::vector<std::vector<int>> consumers;  // per value: nodes, ascending; twice where read twice
-  std::vector<int> outputs;                // per value: how often it is an output
+  std::vector<int> outputs;                 // per value: how often it is an output
   std::vector<std::shared_ptr<const PreparedOp>> ops;  // per node; null: no kernels, or variable weights
   FormCache forms;
 };
@@ -69,12 +69,12 @@ struct Pair {
 struct Value {
   enum class Kind : uint8_t { none, codes, function, pair, plain };
   Kind kind = Kind::none;
-  int codes = -1;               // codes, function
-  FloatFn function;             // function: of the codes as stored once they are made
+  int codes = -1;    // codes, function
+  FloatFn function;  // function: of the codes as stored once they are made
   std::shared_ptr<Pair> pair;
-  Window plain;                 // f32 or s32, stored
-  std::optional<float> scalar;  // its only element, where that is known
-  std::optional<Window> floats; // function and pair: once stored as floats
+  Window plain;                  // f32 or s32, stored
+  std::optional<float> scalar;   // its only element, where that is known
+  std::optional<Window> floats;  // function and pair: once stored as floats
 };
 
 class Lowering {
@@ -104,10 +104,10 @@ class Lowering {
   Step& copy_into(const Window& from, const Window& to);
   // Will some reader of this code value want its bytes, rather than a function of them?
   [[nodiscard]] bool needs_bytes(size_t value) const;
-  const Window& made(int codes);                        // codes stored as such
+  const Window& made(int codes);  // codes stored as such
   int codes_store(int codes, Order order, bool may_border = false);
-  int floats_store(size_t value);                       // flat
-  int raw_store(int codes);                             // flat, signed codes as the host has them
+  int floats_store(size_t value);  // flat
+  int raw_store(int codes);        // flat, signed codes as the host has them
   int add_codes(int store, bool is_signed);
   int add_codes(Window window, bool is_signed);
   void set_codes(size_t value, int codes);

@@ -110,7 +110,8 @@ Status Lowering::lower_dense(int index) {
   s.k = wei[wei.size() - 2];
   s.n = wei.back();
   if (s.wei_var && s.wei_per_oc && n.spec.n != s.n) {
-    return in_node(n, {Code::invalid_argument, "has values for " + std::to_string(n.spec.n) + " columns, got " + print(wei)});
+    return in_node(
+        n, {Code::invalid_argument, "has values for " + std::to_string(n.spec.n) + " columns, got " + print(wei)});
   }
   const bool batched = element_count(wei) != s.k * s.n;
   s.m = batched ? a[a.size() - 2] : element_count(Shape(a.begin(), a.end() - 1));

@@ -150,8 +150,8 @@ Window Lowering::blocked(const NodeDesc& n, const Window& from, const Shape& dim
                               {deep.axes[0], deep.axes[2], split(deep, 1, y_step), deep.axes[3], split(deep, 1, x_step),
                                split(deep, 1, c_step)},
                               extents);
-  const Window wide_six = six(wide, {wide.axes[0], split(wide, 2, b), wide.axes[2], split(wide, 3, b), wide.axes[3], wide.axes[1]},
-                              extents);
+  const Window wide_six = six(
+      wide, {wide.axes[0], split(wide, 2, b), wide.axes[2], split(wide, 3, b), wide.axes[3], wide.axes[1]}, extents);
   (void)copy_into(to_depth ? wide_six : deep_six, to_depth ? deep_six : wide_six);
   return target;
 }
@@ -307,9 +307,8 @@ Status Lowering::lower_movement(int index) {
   const Window floats = from.kind == Value::Kind::plain ? from.plain : window_of(floats_store(src));
   uint32_t word = 0;
   if (n.kind == NodeKind::pad && !n.floats.empty()) {
-    word = recipe_.desc.values[dst].type == DType::s32
-               ? static_cast<uint32_t>(static_cast<int32_t>(n.floats[0]))
-               : std::bit_cast<uint32_t>(n.floats[0]);
+    word = recipe_.desc.values[dst].type == DType::s32 ? static_cast<uint32_t>(static_cast<int32_t>(n.floats[0]))
+                                                       : std::bit_cast<uint32_t>(n.floats[0]);
   }
   OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, floats, shape(dst), word, Order::flat));
   values_[dst].kind = Value::Kind::plain;

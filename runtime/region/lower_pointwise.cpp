@@ -126,8 +126,7 @@ Status Lowering::lower_quantize(int index) {
   const size_t dst = out(index);
   if (done_[static_cast<size_t>(index)]) return {};
   const QuantizeTo to = quantize_to(n.spec, n.quant);
-  OCTILE_ASSIGN_OR_RETURN(const int made_codes,
-                          quantize_value(in(index, 0), to, order_for(dst, shape(dst).size())));
+  OCTILE_ASSIGN_OR_RETURN(const int made_codes, quantize_value(in(index, 0), to, order_for(dst, shape(dst).size())));
   set_codes(dst, made_codes);
   if (codes(made_codes).map != nullptr) {
     say(index, "table");
@@ -181,8 +180,8 @@ Status Lowering::lower_requantize(int index) {
     made_codes.root = of.root;
     made_codes.is_signed = is_signed;
     made_codes.map = compose(of.map, byte_table([&](int b) {
-                               const int32_t v = requantize_f32_rne(b - offset - q.src_zp, mult, q.dst_zp, q.clamp_lo,
-                                                                    q.clamp_hi);
+                               const int32_t v =
+                                   requantize_f32_rne(b - offset - q.src_zp, mult, q.dst_zp, q.clamp_lo, q.clamp_hi);
                                return static_cast<uint8_t>(v + (is_signed ? 128 : 0));
                              }));
     codes_.push_back(std::move(made_codes));

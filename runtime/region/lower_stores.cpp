@@ -117,7 +117,8 @@ int Lowering::whole(const Window& window, Order order, bool may_border) {
 int Lowering::copied(const Window& window, Order order) {
   const Store from = store(window.store);
   const int made = add_store(window.shape, order, from.type);
-  if (from.raw_signed || (same_window(window, window_of(window.store)) && (window.shape.size() == 3 || window.shape.size() == 4))) {
+  if (from.raw_signed ||
+      (same_window(window, window_of(window.store)) && (window.shape.size() == 3 || window.shape.size() == 4))) {
     // Raw codes are windows on whole stores only: see start_values.
     const bool is_whole = same_window(window, window_of(window.store));
     int source = window.store, target = made;

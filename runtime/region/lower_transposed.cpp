@@ -12,9 +12,7 @@
 namespace octile::runtime {
 namespace {
 
-int64_t taps_of(int64_t kernel, int64_t dilation, int64_t stride) {
-  return (dilation * (kernel - 1)) / stride + 1;
-}
+int64_t taps_of(int64_t kernel, int64_t dilation, int64_t stride) { return (dilation * (kernel - 1)) / stride + 1; }
 
 // Tap t of the given filter at position stride * j + r, or -1.
 int64_t tap_at(int64_t position, int64_t kernel, int64_t dilation) {
@@ -147,17 +145,28 @@ Status Lowering::lower_transposed(int index) {
   const int64_t phases = given.sh * given.sw, oc = given.oc;
   const int64_t c_step = phase_major ? 1 : phases, p_step = phase_major ? oc : 1;
   const auto up = [&](int64_t extent, int64_t stride) { return extent * stride; };
-  const Shape full = two ? Shape{s.mb, oc, up(y.count, given.sh), up(x.count, given.sw)}
-                         : Shape{s.mb, oc, up(x.count, given.sw)};
+  const Shape full =
+      two ? Shape{s.mb, oc, up(y.count, given.sh), up(x.count, given.sw)} : Shape{s.mb, oc, up(x.count, given.sw)};
   const int wide = add_store(full, Order::nhwc, s.dst);
   Shape extents{s.mb, two ? y.count : 1, given.sh, x.count, given.sw, oc};
   const int w_axis = two ? 3 : 2;
-  const Window from{deep, extents,
-                    {{0, 1}, two ? Window::Axis{2, 1} : Window::Axis{}, {1, p_step * given.sw}, {w_axis, 1}, {1, p_step}, {1, c_step}},
+  const Window from{deep,
+                    extents,
+                    {{0, 1},
+                     two ? Window::Axis{2, 1} : Window::Axis{},
+                     {1, p_step * given.sw},
+                     {w_axis, 1},
+                     {1, p_step},
+                     {1, c_step}},
                     Shape(deep_shape.size(), 0)};
-  const Window to{wide, extents,
-                  {{0, 1}, two ? Window::Axis{2, given.sh} : Window::Axis{}, two ? Window::Axis{2, 1} : Window::Axis{},
-                   {w_axis, given.sw}, {w_axis, 1}, {1, 1}},
+  const Window to{wide,
+                  extents,
+                  {{0, 1},
+                   two ? Window::Axis{2, given.sh} : Window::Axis{},
+                   two ? Window::Axis{2, 1} : Window::Axis{},
+                   {w_axis, given.sw},
+                   {w_axis, 1},
+                   {1, 1}},
                   Shape(full.size(), 0)};
   (void)copy_into(from, to);
   Window result = window_of(wide);

@@ -203,7 +203,8 @@ class Placement {
 }  // namespace
 
 int root_of(const Program& program, int store) {
-  while (program.stores[static_cast<size_t>(store)].alias >= 0) store = program.stores[static_cast<size_t>(store)].alias;
+  while (program.stores[static_cast<size_t>(store)].alias >= 0)
+    store = program.stores[static_cast<size_t>(store)].alias;
   return store;
 }
 

@@ -34,15 +34,15 @@ enum class Home : uint8_t {
 struct Store {
   Shape shape;  // axes as the host has them
   Order order = Order::flat;
-  DType type = DType::u8;  // u8: codes; s32; f32
+  DType type = DType::u8;   // u8: codes; s32; f32
   bool raw_signed = false;  // the bytes are s8 codes as the host has them: nothing but a conversion may touch them
   Home home = Home::arena;
-  int slot = -1;                        // of input or output
-  const uint8_t* constant = nullptr;    // home constant
-  int alias = -1;                       // memory of this store: its bytes in another shape or order,
-  bool slice = false;                   // or, of the same pixels, channels from first_channel on
+  int slot = -1;                      // of input or output
+  const uint8_t* constant = nullptr;  // home constant
+  int alias = -1;                     // memory of this store: its bytes in another shape or order,
+  bool slice = false;                 // or, of the same pixels, channels from first_channel on
   int64_t first_channel = 0;
-  bool pinned = false;                  // its bytes are read as they lie: no halo
+  bool pinned = false;  // its bytes are read as they lie: no halo
   int pad_t = 0, pad_l = 0, pad_b = 0, pad_r = 0;
   uint8_t border_code = 0;
   // Set by placement.
@@ -53,8 +53,8 @@ struct Store {
   [[nodiscard]] bool bordered() const { return pad_t + pad_l + pad_b + pad_r > 0; }
 };
 
-// A view of a store: axis i of the window walks store axis `of` (-1: an axis of extent 1) from start[of] by step. Several
-// axes may walk one store axis. Axes are named, not strides: halos are known last.
+// A view of a store: axis i of the window walks store axis `of` (-1: an axis of extent 1) from start[of] by step.
+// Several axes may walk one store axis. Axes are named, not strides: halos are known last.
 struct Window {
   struct Axis {
     int of = -1;
@@ -97,11 +97,11 @@ struct DotPlan {
 };
 
 enum class StepKind : uint8_t {
-  convert,         // layout, sign, quantize, dequantize, requantize
-  dot,             // src[0] by weights (src[1]: variable ones, raw)
-  table,           // codes to codes
-  table_f32,       // codes to floats
-  binary,          // two tensors of codes of one shape; the second may have one row per image or one for all (gate)
+  convert,    // layout, sign, quantize, dequantize, requantize
+  dot,        // src[0] by weights (src[1]: variable ones, raw)
+  table,      // codes to codes
+  table_f32,  // codes to floats
+  binary,     // two tensors of codes of one shape; the second may have one row per image or one for all (gate)
   max_pool,
   average_pool,
   global_average,
@@ -155,7 +155,7 @@ struct Step {
   std::vector<std::vector<float>> share;
   Move move;
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
-  int64_t row = 1;  // elements of a row of softmax, layer_norm, mean
+  int64_t row = 1;         // elements of a row of softmax, layer_norm, mean
   float epsilon = 0;
   Unary unary;
   NodeKind float_kind = NodeKind::identity;

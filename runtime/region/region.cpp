@@ -7,11 +7,11 @@
 #include <new>
 
 #include "runtime/region/arena.h"
-#include "runtime/region/op_cache.h"
 #include "runtime/region/check.h"
 #include "runtime/region/execute.h"
 #include "runtime/region/fuse.h"
 #include "runtime/region/lower.h"
+#include "runtime/region/op_cache.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -72,11 +72,28 @@ class PlanCache {
 
 // What a step is called in explain.
 std::string_view name_of(StepKind kind) {
-  static constexpr std::string_view kNames[]{
-      "convert",        "dot",           "table",        "table_f32",     "binary",       "max_pool",
-      "average_pool",   "global_average", "global_max",  "mean_rows",     "resize_nearest", "resize_linear",
-      "move",           "fill",          "softmax_codes", "softmax_rows", "layer_norm_rows", "float_unary",
-      "float_binary",   "float_cast",    "float_members", "float_linear"};
+  static constexpr std::string_view kNames[]{"convert",
+                                             "dot",
+                                             "table",
+                                             "table_f32",
+                                             "binary",
+                                             "max_pool",
+                                             "average_pool",
+                                             "global_average",
+                                             "global_max",
+                                             "mean_rows",
+                                             "resize_nearest",
+                                             "resize_linear",
+                                             "move",
+                                             "fill",
+                                             "softmax_codes",
+                                             "softmax_rows",
+                                             "layer_norm_rows",
+                                             "float_unary",
+                                             "float_binary",
+                                             "float_cast",
+                                             "float_members",
+                                             "float_linear"};
   return kNames[static_cast<size_t>(kind)];
 }
 

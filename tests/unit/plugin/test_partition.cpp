@@ -10,7 +10,7 @@
 #include "graph_kit.h"
 #include "plugin/partition/groups.h"
 #include "plugin/partition/partition.h"
-#include "runtime/region/graph.h"
+#include "runtime/region/check.h"
 
 namespace octile::plugin::test {
 namespace {
@@ -195,8 +195,8 @@ TEST(Partition, RandomGraphsGiveConvexGroupsThatCompile) {
       EXPECT_EQ(again->units.size(), p.groups[g].units.size());
       const auto desc = build_region(part, *again, inputs, outputs);
       ASSERT_TRUE(desc.ok()) << desc.status().to_string();
-      const auto analysed = runtime::analyse(*desc);
-      EXPECT_TRUE(analysed.ok()) << analysed.status().to_string();
+      const Status checked = runtime::check(*desc);
+      EXPECT_TRUE(checked.ok()) << checked.to_string();
     }
   }
 }

@@ -89,9 +89,9 @@ void refused(const Region& region, Kit& kit, const std::vector<Shape>& shapes, c
 TEST(RegionRuns, WrongShapesNameTheNode) {
   Kit kit = net(45);
   const auto region = make(kit.desc);
-  refused(*region, kit, {{1, 7, 5, 5}}, "\"n1\": wants 6 channels, got [1,7,5,5]");
-  refused(*region, kit, {{1, 6, 5}}, "\"n1\": wants rank 4");
-  refused(*region, kit, {{1, 6}}, "\"n0\": wants an image");
+  refused(*region, kit, {{1, 7, 5, 5}}, "\"n1\" (spec): wants 6 channels, got [1,7,5,5]");
+  refused(*region, kit, {{1, 6, 5}}, "\"n1\" (spec): wants 2 spatial axes");
+  refused(*region, kit, {{1, 6}}, "\"n1\" (spec): wants 2 spatial axes");
   refused(*region, kit, {{1, 6, -5, 5}}, "bad shape");
   refused(*region, kit, {{1, 6, 1 << 30, 1 << 30}}, "too large");
   refused(*region, kit, {}, "inputs");
@@ -99,16 +99,16 @@ TEST(RegionRuns, WrongShapesNameTheNode) {
   const int x = valid.input(DType::u8);
   valid.output(valid.conv(x, filter(2, 2, 5), DType::u8, 0));
   const auto small = make(valid.desc);
-  refused(*small, valid, {{1, 2, 4, 9}}, "\"n0\": its output would have no pixels");
-  refused(*small, valid, {{1, 2, 9, 0}}, "\"n0\": its output would have no pixels");
+  refused(*small, valid, {{1, 2, 4, 9}}, "\"n0\" (spec): its output would have no pixels");
+  refused(*small, valid, {{1, 2, 9, 0}}, "\"n0\" (spec): wants pixels");
   check(valid, *small, {{1, 2, 5, 9}});
   Kit matrix(47);
   const int a = matrix.input(DType::u8), b = matrix.input(DType::u8);
   matrix.output(matrix.matmul(a, b, 4, 4, DType::u8, 0));
   const auto product = make(matrix.desc);
-  refused(*product, matrix, {{3, 4}, {5, 4}}, "\"n0\": wants rows of 5, got [3,4]");
-  refused(*product, matrix, {{2, 3, 4}, {3, 4, 4}}, "\"n0\": cannot broadcast");
-  refused(*product, matrix, {{2, 3, 4}, {4}}, "\"n0\": wants weights of rank 2");
+  refused(*product, matrix, {{3, 4}, {5, 4}}, "\"n0\" (spec): wants rows of 5, got [3,4]");
+  refused(*product, matrix, {{2, 3, 4}, {3, 4, 4}}, "\"n0\" (spec): cannot broadcast");
+  refused(*product, matrix, {{2, 3, 4}, {4}}, "\"n0\" (spec): wants matrices");
 }
 
 TEST(RegionRuns, NoMemoryIsAStatus) {
