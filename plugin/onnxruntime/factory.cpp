@@ -63,14 +63,15 @@ Status Factory::make_ep(const OrtSessionOptions* options, const OrtLogger* logge
   const Log log(host_, logger);
   OCTILE_ASSIGN_OR_RETURN(const Entries entries, read_entries(host_, options));
   Options read = read_options(entries);
-  for (const std::string& w : read.warnings) log.warning(w);
   Kernels kernels = kernels_.open(read);
-  for (const std::string& w : kernels.warnings) log.warning(w);
+  std::vector<std::string> warnings = read.warnings;
+  warnings.insert(warnings.end(), kernels.warnings.begin(), kernels.warnings.end());
+  for (const std::string& w : warnings) log.warning(w);
   std::shared_ptr<Reports> reports;
   if (!read.explain.empty() || !read.log_workloads.empty()) {
-    reports = std::make_shared<Reports>(
-        read.explain, read.log_workloads,
-        SessionFacts{host_version_, std::string(target(read.best).name), read.threads, kernels.opened});
+    reports = std::make_shared<Reports>(read.explain, read.log_workloads,
+                                        SessionFacts{host_version_, std::string(target(read.best).name), read.threads,
+                                                     kernels.opened, std::move(warnings)});
   }
   out = new Ep(host_, log, std::move(read), std::move(kernels), std::move(reports));
   return {};

@@ -84,6 +84,7 @@ struct Reports::State {
                                        {"target", facts.target},
                                        {"threads", facts.threads},
                                        {"packs", facts.packs},
+                                       {"warnings", facts.warnings},
                                        {"nodes_taken", taken},
                                        {"nodes_total", total},
                                        {"nodes", std::move(nodes)}});

@@ -17,7 +17,7 @@ namespace octile::ort {
 struct SessionFacts {
   std::string host_version, target;
   int threads = 1;
-  std::vector<std::string> packs;
+  std::vector<std::string> packs, warnings;
 };
 
 class Reports {

@@ -165,9 +165,13 @@ def inspect(pack, as_json):
 @click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
 def run(model, shapes, files, threads, pack, target, provider, output, seed):
     """Run MODEL once per set of inputs (random ones unless --input) and describe the outputs."""
+    from octile import explain as explaining
     from octile import inputs, sessions
 
-    session = sessions.open_session(model, provider, threads, plugin_settings(pack, target))
+    if provider == "octile":
+        _, session = explaining.open_explained(model, threads, plugin_settings(pack, target))
+    else:
+        session = sessions.open_session(model, provider, threads)
     if not files:
         click.echo(f"random inputs, seed {seed}", err=True)
     feeds = inputs.feeds(model, session.get_inputs(), shapes, files, seed)
@@ -259,7 +263,7 @@ def explain(model, shapes, files, threads, pack, target, show_all, as_json):
 
 
 @cli.command(epilog=examples("octile doctor\noctile doctor --json"))
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--json", "as_json", is_flag=True, help="Everything found, as JSON.")
 def doctor(as_json):
     """Say what this machine is, which targets it can run, and whether everything installed fits together."""
     from octile import doctor as doctoring

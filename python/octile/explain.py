@@ -28,9 +28,11 @@ class Report:
 
 
 def open_explained(model, threads=1, options=None):
-    """(Report, session) of a model on the Octile provider."""
+    """(Report, session) of a model on the Octile provider; a pack or target it cannot use is an error here."""
     report = Report(model)
     session = sessions.open_session(model, "octile", threads, {**(options or {}), "explain": report.path})
+    if warnings := report.read()["warnings"]:
+        raise UserError("; ".join(warnings))
     return report, session
 
 

@@ -146,6 +146,14 @@ def test_explain(open_session, target, tmp_path):
     assert conv["kernels"][0]["kernel"] and conv["kernels"][0]["target"] and conv["kernels"][0]["reason"]
 
 
+def test_explain_says_what_is_not_used(open_session, tmp_path):
+    path, bad = tmp_path / "explain.json", tmp_path / "bad.octpack"
+    bad.write_bytes(b"this is not a pack")
+    open_session(small_net().model().SerializeToString(), {"target": "pdp11", "pack": bad, "explain": path})
+    target, pack = json.loads(path.read_text())["warnings"]
+    assert "unknown target 'pdp11'" in target and f"pack {bad} is not used" in pack
+
+
 def test_explain_knows_static_shapes_before_the_first_run(decisions):
     net = Net(2)
     net.output(net.conv(net.code_input([1, 3, 8, 8], "uint8"), 3, 8))
