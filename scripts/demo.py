@@ -1,6 +1,7 @@
 """The demonstration after the build: quantize the OCR models, tune, pack, read a picture through both providers.
 
-In:  --budget, --threads.  Out: build/demo (models, log, pack, picture), the texts and a table; 1 if texts differ.
+In:  --budget, --threads.  Out: build/demo (models, log, pack, picture), the texts, a table; 1 if Octile's text is not
+     the CPU provider's (the float models', where the CPU lacks VNNI and that provider saturates).
 Not here: setting up and building (demo.sh), the models and the pipeline (bench/models).
 """
 
@@ -117,22 +118,28 @@ def show(rows, reading):
 
 def judge(reading, models_float, picture, vnni):
     """Prints the texts and says whether they are the same; exit status."""
-    texts = {name: [text for text, _ in lines] for name, (lines, _) in reading.items()}
     for name, label in (("octile", "OctileExecutionProvider"), ("cpu", "CPUExecutionProvider")):
-        print(f"\nread through {label}:")
-        for text, score in reading[name][0]:
-            print(f"  {score:.3f}  {text}")
+        print_lines(f"read through {label}:", reading[name][0])
     scores = [abs(a[1] - b[1]) for a, b in zip(reading["octile"][0], reading["cpu"][0], strict=False)]
     print(f"\nlargest difference of scores: {max(scores, default=0):.2g}")
-    if vnni:
-        same = bool(texts["octile"]) and texts["octile"] == texts["cpu"]
-        print("the texts are " + ("the same" if same else "DIFFERENT"))
-        return 0 if same else 1
-    print("this CPU has no VNNI, where ONNX Runtime's own int8 saturates; the float models read:")
-    wanted, _ = read(ocr.pipeline({n: ocr.cpu_session(p) for n, p in models_float.items()}), picture)
-    for text, score in wanted:
+    print(f"Octile's text and the CPU provider's are {sameness(reading['octile'][0], reading['cpu'][0])}")
+    wanted = reading["cpu"][0]
+    if not vnni:
+        wanted, _ = read(ocr.pipeline({n: ocr.cpu_session(p) for n, p in models_float.items()}), picture)
+        print_lines("this CPU has no VNNI, where ONNX Runtime's own int8 saturates; the float models read:", wanted)
+        print(f"\nOctile's text and the float models' are {sameness(reading['octile'][0], wanted)}")
+    return 0 if sameness(reading["octile"][0], wanted) == "the same" else 1
+
+
+def print_lines(title, lines):
+    print(f"\n{title}")
+    for text, score in lines:
         print(f"  {score:.3f}  {text}")
-    return 0
+
+
+def sameness(lines, wanted):
+    same = bool(lines) and [text for text, _ in lines] == [text for text, _ in wanted]
+    return "the same" if same else "DIFFERENT"
 
 
 def main():
