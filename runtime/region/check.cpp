@@ -2,6 +2,8 @@
 // In/out: see check.h.  Not here: shapes.
 #include "runtime/region/check.h"
 
+#include <iterator>
+
 #include "runtime/region/lower.h"
 #include "runtime/region/supported.h"
 
@@ -67,6 +69,16 @@ Status check_node(const NodeDesc& node) {
     return bad(node, "unknown auto_pad " + pad);
   }
   if (node.kind == NodeKind::spec) return check_spec(node);
+  if (node.kind == NodeKind::dynamic) {
+    const OpSpec& s = node.spec;
+    if ((s.kind != OpKind::conv2d && s.kind != OpKind::dense) || s.bias || node.quant.src_zp != 0) {
+      return bad(node, "is no product without bias and zero point");
+    }
+    if (!node.floats.empty() && node.floats.size() != 1 && std::ssize(node.floats) != s.channels()) {
+      return bad(node, "has " + std::to_string(node.floats.size()) + " values to add");
+    }
+    return check_spec(node);
+  }
   if (node.kind == NodeKind::conv_transpose) return check_transposed(node);
   if (is_unary(node.kind)) {
     Result<Unary> f = unary_of(node);

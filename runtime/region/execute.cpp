@@ -30,6 +30,9 @@ class Execution {
       case StepKind::global_max: images(s); break;
       case StepKind::move: move(s); break;
       case StepKind::fill: fill(s); break;
+      case StepKind::dynamic_range:
+      case StepKind::dynamic_quantize:
+      case StepKind::dynamic_scale: run_dynamic_step(run_, s); break;
       default: run_float_step(run_, s);
     }
     return {};
@@ -290,7 +293,11 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
     if (step.border < 0) continue;
     Tensor t = program.stores[static_cast<size_t>(step.border)].tensor;
     t.data = data[step.border];
-    fill_border(t, program.stores[static_cast<size_t>(step.border)].border_code);
+    // What was quantized on the spot pads with the zero point found on the spot.
+    const bool dynamic = step.kind == StepKind::dynamic_quantize;
+    const auto found =
+        dynamic ? static_cast<uint8_t>(reinterpret_cast<const float*>(data[step.src[1]])[1]) : uint8_t{0};
+    fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code);
   }
   return {};
 }

@@ -22,6 +22,8 @@ struct RunContext {
                              void* const* outputs, uint8_t* arena, const Parallel& parallel);
 // Steps on rows of floats and on single floats (execute_floats.cpp).
 void run_float_step(const RunContext& run, const Step& step);
+// Quantization on the spot (execute_dynamic.cpp).
+void run_dynamic_step(const RunContext& run, const Step& step);
 
 // Runs f(index) for count indices on the host's threads.
 template <class F>

@@ -201,6 +201,7 @@ Status Lowering::lower_node(int index) {
   if (is_binary(n.kind)) return lower_binary(index);
   switch (n.kind) {
     case NodeKind::conv_transpose: return lower_transposed(index);
+    case NodeKind::dynamic: return lower_dynamic(index);
     case NodeKind::max_pool:
     case NodeKind::global_max_pool: return lower_max_pool(index);
     case NodeKind::average_pool:

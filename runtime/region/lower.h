@@ -29,6 +29,7 @@ struct Recipe {
   std::vector<std::vector<int>> consumers;  // per value: nodes, ascending; twice where read twice
   std::vector<int> outputs;                 // per value: how often it is an output
   std::vector<std::shared_ptr<const PreparedOp>> ops;  // per node; null: no kernels, or variable weights
+  std::vector<std::vector<int64_t>> sums;              // per node: of a dynamic one's weights, per output channel
   FormCache forms;
 };
 
@@ -45,6 +46,8 @@ struct Phases {
   bool phase_major = true;  // channels: phase, then channel; else channel, then phase
 };
 [[nodiscard]] Phases phases_of(const NodeDesc& node);
+// Sums of the weights of each output channel, zero points taken off (lower_dynamic.cpp).
+[[nodiscard]] std::vector<int64_t> column_sums(const NodeDesc& node);
 
 [[nodiscard]] Result<std::shared_ptr<Program>> lower(const Recipe& recipe, const std::vector<Shape>& inputs);
 
@@ -162,6 +165,7 @@ class Lowering {
   [[nodiscard]] Status lower_conv(int index);
   [[nodiscard]] Status lower_dense(int index);
   [[nodiscard]] Status lower_transposed(int index);
+  [[nodiscard]] Status lower_dynamic(int index);
   struct Pads {
     int64_t t = 0, l = 0, b = 0, r = 0;
   };
@@ -192,6 +196,11 @@ class Lowering {
     int store;
   };
   std::vector<Copy> copies_;  // made for readers that want another order
+  struct Quantized {
+    int floats, parameters, codes;
+    bool image;
+  };
+  std::vector<Quantized> quantized_;  // on the spot, shared by all who read the same floats
 };
 
 }  // namespace octile::runtime

@@ -120,6 +120,10 @@ enum class StepKind : uint8_t {
   float_cast,     // s32 or codes to the numbers themselves
   float_members,  // means and maxima over listed elements: pools, means
   float_linear,   // resize
+  // Products of what is quantized on the spot. Their parameters are a store of two floats: scale, zero point.
+  dynamic_range,     // floats to parameters
+  dynamic_quantize,  // floats, parameters to codes
+  dynamic_scale,     // int32 by parameters to floats
 };
 
 inline constexpr size_t kMaxTails = 8;
@@ -161,7 +165,9 @@ struct Step {
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.
+  // dynamic_scale: per channel, counts holds the sums of its weights, addends what is added (or is empty).
   std::vector<int64_t> members, starts, counts;
+  std::vector<float> factors, addends;
 };
 
 struct Program {

@@ -1,5 +1,5 @@
 // Region: preparation once, a bounded cache of plans, and the boundary no exception crosses.
-// In/out: see region.h.  Not here: what a plan holds (plan.h), how it runs (execute.cpp).
+// In/out: see region.h.  Not here: what a plan holds (program.h), how it runs (execute.cpp).
 #include "runtime/region/region.h"
 
 #include <algorithm>
@@ -93,7 +93,10 @@ std::string_view name_of(StepKind kind) {
                                              "float_binary",
                                              "float_cast",
                                              "float_members",
-                                             "float_linear"};
+                                             "float_linear",
+                                             "dynamic_range",
+                                             "dynamic_quantize",
+                                             "dynamic_scale"};
   return kNames[static_cast<size_t>(kind)];
 }
 
@@ -132,6 +135,7 @@ class RegionImpl final : public Region {
   // Packs constant weights, once for all shapes.
   Status prepare_op(NodeDesc& node) {
     recipe_.ops.emplace_back();
+    recipe_.sums.emplace_back();
     OpSpec spec;
     OpQuant quant;
     std::vector<uint8_t> wei;
@@ -142,6 +146,11 @@ class RegionImpl final : public Region {
       spec.iw = spec.kw;
       quant = std::move(phases.quant);
       wei = std::move(phases.wei);
+    } else if (node.kind == NodeKind::dynamic) {
+      spec = shapeless(node);
+      quant = node.quant;
+      recipe_.sums.back() = column_sums(node);
+      wei = std::move(node.wei);
     } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
                (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
       spec = shapeless(node);

@@ -23,6 +23,7 @@ Status supported(const NodeDesc& node, const std::vector<ValueDesc>& values) {
         return no(node, "its source is a constant");
       }
       return {};
+    case NodeKind::dynamic:
     case NodeKind::conv_transpose:
       return constant(values, node.inputs[0]) ? no(node, "its source is a constant") : Status();
     case NodeKind::max_pool:

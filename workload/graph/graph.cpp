@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, kNodeKinds> kNames{"spec",
                                                           "conv_transpose",
+                                                          "dynamic",
                                                           "relu",
                                                           "leaky_relu",
                                                           "clip",
@@ -99,6 +100,10 @@ Status check_types(const GraphDesc& graph, const NodeDesc& node) {
   if (node.kind == NodeKind::spec || node.kind == NodeKind::conv_transpose) return check_spec_types(graph, node);
   const DType out = graph.values[static_cast<size_t>(node.output)].type;
   const DType in = graph.values[static_cast<size_t>(node.inputs[0])].type;
+  if (node.kind == NodeKind::dynamic &&
+      (node.spec.src != DType::u8 || node.spec.dst != DType::s32 || node.spec.wei_var)) {
+    return bad(node, "wants a product of u8 by constants to s32");
+  }
   if (node.kind == NodeKind::cast) {
     return out == DType::f32 && in != DType::f32 ? Status() : bad(node, "casts integers to float32 only");
   }

@@ -50,6 +50,14 @@ enum class NodeKind : uint8_t {
   // ConvTranspose. spec (kind conv2d) holds this node's own ic and oc and the attributes as ONNX has them; wei is
   // [ic, oc/g, kh, kw]; accumulates and requantizes like conv2d. ints: output_padding h, w [0, 0]; of a 1-D node w.
   conv_transpose,
+  // A product of what was quantized on the spot: DynamicQuantizeLinear, MatMulInteger or ConvInteger, Cast, Mul, Add.
+  // Float32 in and out. lo = min(0, least x), hi = max(0, greatest x), scale = (hi - lo) / 255 (1 where both are 0),
+  // zp = rne(clamp(0 - lo / scale, 0, 255)), codes as a quantize to u8 makes them. acc is the spec's (src u8:zp, dst
+  // s32,
+  // no bias); y = float(acc) * (scale * wei_scale[c]), each operation rounded; where floats is not empty (one per
+  // output
+  // channel, or one) y + floats[c].
+  dynamic,
 
   // One operand, element by element. floats: parameters in ONNX's order of attributes.
   relu,          // max(x, 0); -0 gives +0

@@ -82,7 +82,8 @@ Status spread(const NodeDesc& node, int64_t output_padding, WindowAxis& axis) {
 Result<Shape> infer_image(const NodeDesc& node, const Shape& src) {
   OCTILE_ASSIGN_OR_RETURN(const std::vector<WindowAxis> axes, window_axes(node, src));
   Shape out(src.begin(), src.end() - static_cast<int64_t>(axes.size()));
-  const bool conv = node.kind == NodeKind::spec || node.kind == NodeKind::conv_transpose;
+  const bool conv =
+      node.kind == NodeKind::spec || node.kind == NodeKind::conv_transpose || node.kind == NodeKind::dynamic;
   if (conv && (out.size() != 2 || out[1] != node.spec.ic)) {
     return bad(node, "wants " + std::to_string(node.spec.ic) + " channels, got " + print(src));
   }
@@ -282,7 +283,7 @@ Result<Shape> infer_movement(const NodeDesc& node, const std::vector<Shape>& inp
 }
 
 Result<Shape> infer(const NodeDesc& node, const std::vector<Shape>& inputs) {
-  if (node.kind == NodeKind::spec) {
+  if (node.kind == NodeKind::spec || node.kind == NodeKind::dynamic) {
     if (node.spec.kind == OpKind::conv2d) return infer_image(node, inputs[0]);
     return node.spec.kind == OpKind::dense ? infer_dense(node, inputs) : Result<Shape>(inputs[0]);
   }
@@ -347,7 +348,8 @@ Result<std::vector<WindowAxis>> window_axes(const NodeDesc& node, const Shape& s
     return bad(node, "wants " + std::to_string(node.spatial_rank) + " spatial axes, got " + print(src));
   }
   const bool transposed = node.kind == NodeKind::conv_transpose;
-  const bool round_up = node.kind != NodeKind::spec && !transposed && int_or(node, 4 * rank, 0) != 0;
+  const bool pool = node.kind == NodeKind::max_pool || node.kind == NodeKind::average_pool;
+  const bool round_up = pool && int_or(node, 4 * rank, 0) != 0;
   std::vector<WindowAxis> axes;
   for (size_t i = 0; i < rank; ++i) {
     OCTILE_ASSIGN_OR_RETURN(WindowAxis axis, given_axis(node, i, rank));

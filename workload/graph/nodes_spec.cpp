@@ -158,4 +158,39 @@ Result<HostArray> run_spec(const NodeDesc& node, const Operands& in, HostArray o
   return run_conversion(node, *in[0], std::move(out));
 }
 
+Result<HostArray> run_dynamic(const NodeDesc& node, const Operands& in, HostArray out) {
+  const HostArray& src = *in[0];
+  const int64_t channels = node.spec.channels();
+  if (!node.floats.empty() && node.floats.size() != 1 && std::ssize(node.floats) != channels) {
+    return bad(node, "has " + std::to_string(node.floats.size()) + " values to add");
+  }
+  float lo = 0.0F, hi = 0.0F;
+  for (int64_t i = 0; i < src.count(); ++i) {
+    lo = std::min(lo, src.as<float>()[i]);
+    hi = std::max(hi, src.as<float>()[i]);
+  }
+  const float scale = lo == hi ? 1.0F : (hi - lo) / 255.0F;
+  const int32_t zp = quantize_onnx_rne(0.0F - lo / scale, 1.0F, 0, 0, 255);
+  HostArray codes(DType::u8, src.dims);
+  for (int64_t i = 0; i < src.count(); ++i) {
+    codes.bytes[static_cast<size_t>(i)] =
+        static_cast<uint8_t>(quantize_onnx_rne(src.as<float>()[i], scale, zp, 0, 255));
+  }
+  NodeDesc product = node;
+  product.kind = NodeKind::spec;
+  product.quant.src_zp = zp;
+  product.spec.src_zp = true;
+  OCTILE_ASSIGN_OR_RETURN(const HostArray acc, run_spec(product, {&codes}, HostArray(DType::s32, out.dims)));
+  const bool conv = node.spec.kind == OpKind::conv2d;
+  const int64_t inner = conv ? element_count(Shape(out.dims.begin() + 2, out.dims.end())) : int64_t{1};
+  for (int64_t i = 0; i < out.count(); ++i) {
+    const int64_t c = i / inner % channels;
+    const float factor = scale * per_channel(node.quant.wei_scale, c);
+    float y = static_cast<float>(acc.as<int32_t>()[i]) * factor;
+    if (!node.floats.empty()) y = y + per_channel(node.floats, c);
+    out.as<float>()[i] = y;
+  }
+  return out;
+}
+
 }  // namespace octile::interpreter

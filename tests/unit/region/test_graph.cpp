@@ -117,5 +117,42 @@ TEST(Graph, TwoZeroPointsOfOneValue) {
   equals_oracle(kit, {{1, 4, 6, 6}});
 }
 
+// A product of floats quantized on the spot; three readers of one tensor, one with zero points of weights.
+TEST(Graph, DynamicProducts) {
+  Kit kit(4);
+  const int x = kit.input(DType::f32);
+  for (int i = 0; i < 3; ++i) {
+    const int y = kit.dense(x, 9, 5 + i, DType::s32, 0);
+    NodeDesc& n = kit.desc.nodes.back();
+    n.kind = NodeKind::dynamic;
+    n.spec.src = DType::u8;
+    n.quant = OpQuant();
+    n.quant.wei_scale = {0.037F};
+    if (i == 1) {
+      n.spec.wei_zp = true;
+      n.quant.wei_zp = {-3};
+    }
+    if (i == 2) n.floats = {0.5F, -1.25F, 3, 4, 5, 6, 1e-3F};
+    kit.desc.values[static_cast<size_t>(y)].type = DType::f32;
+    kit.output(y);
+  }
+  equals_oracle(kit, {{2, 3, 9}});
+}
+
+TEST(Graph, DynamicConvolutionPadsWithTheZeroPointItFinds) {
+  Kit kit(5);
+  const int x = kit.input(DType::f32);
+  const int y = kit.conv(x, filter(3, 6, 3, 1), DType::s32, 0);
+  NodeDesc& n = kit.desc.nodes.back();
+  n.kind = NodeKind::dynamic;
+  n.spec.src = DType::u8;
+  n.quant.src_scale = 1.0F;
+  n.quant.src_zp = 0;
+  n.floats = {1, 2, 3, 4, 5, 6};
+  kit.desc.values[static_cast<size_t>(y)].type = DType::f32;
+  kit.output(y);
+  equals_oracle(kit, {{2, 3, 5, 7}});
+}
+
 }  // namespace
 }  // namespace octile::runtime::test

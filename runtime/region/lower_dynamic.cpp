@@ -1,0 +1,81 @@
+// Products of what is quantized on the spot: floats to codes, the product with no zero point, back to floats.
+// In/out: see lower.h.  Not here: the definition (NodeKind::dynamic).
+//
+// The zero point is known only in the run, so weights are packed for zero, and zp times the sum of a channel's weights
+// is taken off afterwards: sum (a - zp) w = sum a w - zp sum w, modulo 2^32 on both sides. Padding holds zp, so this is
+// right at the borders too.
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+
+std::vector<int64_t> column_sums(const NodeDesc& n) {
+  const OpSpec& s = n.spec;
+  const bool conv = s.kind == OpKind::conv2d;
+  const int64_t channels = s.channels(), depth = conv ? s.ic / s.g * s.kh * s.kw : s.k;
+  std::vector<int64_t> sums(static_cast<size_t>(channels), 0);
+  for (int64_t c = 0; c < channels; ++c) {
+    const int32_t zp = n.quant.wei_zp[n.quant.wei_zp.size() == 1 ? 0 : static_cast<size_t>(c)];
+    for (int64_t k = 0; k < depth; ++k) {
+      const uint8_t byte = n.wei[static_cast<size_t>(conv ? c * depth + k : k * channels + c)];
+      sums[static_cast<size_t>(c)] += (s.wei == DType::s8 ? int32_t{static_cast<int8_t>(byte)} : int32_t{byte}) - zp;
+    }
+  }
+  return sums;
+}
+
+Status Lowering::lower_dynamic(int index) {
+  const NodeDesc& n = node(index);
+  const Shape src_shape = shape(in(index, 0)), dims = shape(out(index));
+  const bool image = n.spec.kind == OpKind::conv2d;
+  const int floats = floats_store(in(index, 0));
+  const Quantized* known = nullptr;
+  for (const Quantized& q : quantized_) {
+    if (q.floats == floats && q.image == image && !image) known = &q;
+  }
+  Quantized q{floats, -1, -1, image};
+  if (known != nullptr) {
+    q = *known;
+  } else {
+    q.parameters = add_store({2}, Order::flat, DType::f32);
+    (void)add_step(StepKind::dynamic_range, {floats}, q.parameters);
+    q.codes = add_store(src_shape, image ? Order::nhwc : Order::flat, DType::u8);
+    Step& step = add_step(StepKind::dynamic_quantize, {floats, q.parameters}, q.codes);
+    step.convert.kind = OpKind::quantize;
+    step.convert.copy = false;
+    step.convert.src = DType::f32;
+    quantized_.push_back(q);
+  }
+  OpSpec s = n.spec;
+  if (image) {
+    OCTILE_ASSIGN_OR_RETURN(const std::vector<WindowAxis> axes, window_axes(n, src_shape));
+    const WindowAxis rows = axes.size() == 2 ? axes[0] : WindowAxis(), columns = axes.back();
+    s.mb = src_shape[0];
+    s.ih = rows.in, s.pt = rows.begin, s.pb = rows.end;
+    s.iw = columns.in, s.pl = columns.begin, s.pr = columns.end;
+    Store& from = store(q.codes);
+    from.pad_t = static_cast<int>(s.pt), from.pad_b = static_cast<int>(s.pb);
+    from.pad_l = static_cast<int>(s.pl), from.pad_r = static_cast<int>(s.pr);
+  } else {
+    s.mb = 1;
+    s.m = element_count(Shape(src_shape.begin(), src_shape.end() - 1));
+  }
+  const int acc = add_store(dims, image ? Order::nhwc : Order::flat, DType::s32);
+  Step& dot = add_step(StepKind::dot, {q.codes}, acc);
+  dot.dot.op = recipe_.ops[static_cast<size_t>(index)];
+  OCTILE_RETURN_IF_ERROR(finish_dot(index, dot, s, acc));
+  const int flat = whole(window_of(acc), Order::flat);
+  const int made_store = add_store(dims, Order::flat, DType::f32);
+  Step& step = add_step(StepKind::dynamic_scale, {flat, q.parameters}, made_store);
+  step.row = image ? element_count(Shape(dims.begin() + 2, dims.end())) : 1;
+  step.counts = recipe_.sums[static_cast<size_t>(index)];
+  const auto channels = static_cast<size_t>(s.channels());
+  const auto spread = [channels](const std::vector<float>& values) {
+    return values.size() == 1 ? std::vector<float>(channels, values[0]) : values;
+  };
+  step.factors = spread(n.quant.wei_scale);
+  step.addends = spread(n.floats);
+  set_plain(out(index), made_store);
+  return {};
+}
+
+}  // namespace octile::runtime
