@@ -12,14 +12,6 @@ namespace {
 constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4, 1}, {"k2n8w", 8, 2, 2}}};
 constexpr int64_t kDepthwisePad = 64;
 
-// Index into the raw array of element k of segment (sx, sy), for output channel `o` of the whole op.
-int64_t raw_index(const DotGeometry& d, const WeightView& wei, int64_t o, int64_t sx, int64_t sy, int64_t k) {
-  if (wei.dense) return k * wei.row + o;
-  const int64_t kx = d.sx > 1 || d.run == d.depth ? sx : k / d.depth;
-  const int64_t c = d.sx > 1 || d.run == d.depth ? k : k % d.depth;
-  return ((o * d.depth + c) * d.kh + sy) * d.kw + kx;
-}
-
 constexpr int kMaxLanes = 16;
 
 // Words of `lanes` channels from rows of [k, n]: loops of a fixed length over neighbouring elements, which compilers
@@ -84,18 +76,27 @@ void gather_panel(const DotGeometry& d, const WeightView& wei, const WeightRule&
   std::fill(out.begin(), out.end(), int16_t{0});
   std::fill(columns.begin(), columns.end(), 0U);
   const int64_t count = std::min<int64_t>(lanes, d.channels - first_channel), padded = d.words(quantum) * quantum;
-  for (int64_t sy = 0; sy < d.sy; ++sy) {
-    for (int64_t sx = 0; sx < d.sx; ++sx) {
-      int16_t* segment = out.data() + (sx + d.sx * sy) * padded * lanes;
-      for (int64_t k = 0; k < d.run; ++k) {
-        for (int64_t j = 0; j < count; ++j) {
-          const int64_t o = group * d.channels + first_channel + j;
-          const int32_t v = wei.at(raw_index(d, wei, o, sx, sy, k)) - rule.taken(o);
-          segment[k * lanes + j] = static_cast<int16_t>(v);
-          columns[static_cast<size_t>(j)] += static_cast<uint32_t>(v);
+  // Channel by channel in the order weights lie in: c, ky, kx of a filter, or a column of a matrix.
+  const bool joined = d.sx == 1 && d.run != d.depth;  // taps of a row are one segment
+  const int64_t tap = (joined ? d.depth : padded) * lanes, row = d.sx * padded * lanes;
+  const int64_t taps = wei.dense ? 1 : d.kw, rows = wei.dense ? 1 : d.kh, depth = wei.dense ? d.run : d.depth;
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t o = group * d.channels + first_channel + j;
+    const int32_t taken = rule.taken(o);
+    int64_t raw = wei.dense ? o : o * depth * rows * taps;
+    const int64_t step = wei.dense ? wei.row : 1;
+    uint32_t column = 0;
+    for (int64_t c = 0; c < depth; ++c) {
+      for (int64_t ky = 0; ky < rows; ++ky) {
+        int16_t* to = out.data() + ky * row + c * lanes + j;
+        for (int64_t kx = 0; kx < taps; ++kx, raw += step, to += tap) {
+          const int32_t v = wei.at(raw) - taken;
+          *to = static_cast<int16_t>(v);
+          column += static_cast<uint32_t>(v);
         }
       }
     }
+    columns[static_cast<size_t>(j)] = column;
   }
 }
 

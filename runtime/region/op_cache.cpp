@@ -3,6 +3,7 @@
 // Weights enter the key as two independent 64-bit hashes and their length; everything else enters as it is.
 #include "runtime/region/op_cache.h"
 
+#include <array>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -11,16 +12,41 @@
 namespace octile::runtime {
 namespace {
 
-// Multiply-and-rotate over 8-byte words; the seeds make the two hashes independent.
-uint64_t hash_bytes(const uint8_t* data, size_t size, uint64_t seed, uint64_t factor) {
-  uint64_t h = seed ^ (size * factor);
-  for (size_t i = 0; i < size; i += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, data + i, size - i < 8 ? size - i : 8);
-    h = (h ^ word) * factor;
-    h ^= h >> 29;
+// Two independent hashes in one pass: multiply-and-shift over four interleaved streams of 8-byte words each, so that
+// the latency of one multiplication hides behind the others.
+std::array<uint64_t, 2> hash_bytes(const uint8_t* data, size_t size) {
+  constexpr size_t kStreams = 4, kStep = kStreams * sizeof(uint64_t);
+  constexpr std::array<uint64_t, 2> kFactors{0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53};
+  std::array<std::array<uint64_t, kStreams>, 2> h{};
+  for (size_t k = 0; k < kStreams; ++k) {
+    h[0][k] = 0x9E3779B97F4A7C15 * (k + 1) ^ size;
+    h[1][k] = 0xC2B2AE3D27D4EB4F * (k + 1) ^ size;
   }
-  return h ^ (h >> 32);
+  const auto mix = [&](const std::array<uint64_t, kStreams>& words) {
+    for (size_t which = 0; which < 2; ++which) {
+      for (size_t k = 0; k < kStreams; ++k) {
+        uint64_t v = (h[which][k] ^ words[k]) * kFactors[which];
+        h[which][k] = v ^ (v >> 29);
+      }
+    }
+  };
+  std::array<uint64_t, kStreams> words{};
+  size_t at = 0;
+  for (; at + kStep <= size; at += kStep) {
+    std::memcpy(words.data(), data + at, kStep);
+    mix(words);
+  }
+  words.fill(0);
+  if (at < size) std::memcpy(words.data(), data + at, size - at);
+  mix(words);
+  std::array<uint64_t, 2> out{};
+  for (size_t which = 0; which < 2; ++which) {
+    for (size_t k = 0; k < kStreams; ++k) {
+      out[which] = (out[which] ^ h[which][k]) * kFactors[1 - which];
+      out[which] ^= out[which] >> 32;
+    }
+  }
+  return out;
 }
 
 template <class T>
@@ -50,8 +76,7 @@ std::string content_key(const KernelLibrary& library, Isa best, const OpSpec& sp
   append(key, quant.clamp_hi);
   append(key, quant.bias);
   append(key, wei_bytes);
-  append(key, hash_bytes(wei, wei_bytes, 0x9E3779B97F4A7C15, 0xFF51AFD7ED558CCD));
-  append(key, hash_bytes(wei, wei_bytes, 0xC2B2AE3D27D4EB4F, 0xC4CEB9FE1A85EC53));
+  append(key, hash_bytes(wei, wei_bytes));
   return key;
 }
 
