@@ -11,21 +11,11 @@ Status no(const NodeDesc& node, const std::string& what) {
   return {Code::unsupported, "node \"" + node.name + "\" (" + std::string(to_string(node.kind)) + "): " + what};
 }
 
-bool constant(const std::vector<ValueDesc>& values, int v) { return values[static_cast<size_t>(v)].constant; }
-
 }  // namespace
 
 Status supported(const NodeDesc& node, const std::vector<ValueDesc>& values) {
   const DType out = values[static_cast<size_t>(node.output)].type;
   switch (node.kind) {
-    case NodeKind::spec:
-      if (constant(values, node.inputs[0]) && node.spec.kind != OpKind::dequantize) {
-        return no(node, "its source is a constant");
-      }
-      return {};
-    case NodeKind::dynamic:
-    case NodeKind::conv_transpose:
-      return constant(values, node.inputs[0]) ? no(node, "its source is a constant") : Status();
     case NodeKind::max_pool:
     case NodeKind::global_max_pool: return out == DType::s32 ? no(node, "of int32") : Status();
     default: return {};
