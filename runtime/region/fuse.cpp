@@ -248,6 +248,12 @@ class Fuser {
         p.type != DType::u8 || a.type != DType::u8 || p.shape.size() != a.shape.size()) {
       return false;
     }
+    // A fill writes everything: it must stay in front of what is put into it.
+    const auto& others = writers_[static_cast<size_t>(all)];
+    if (part == m.from.store &&
+        std::any_of(others.begin(), others.end(), [&](size_t w) { return p_.steps[w].kind == StepKind::fill; })) {
+      return false;
+    }
     if (!takes_pitch(part)) return false;
     p.alias = all;
     p.first_channel = first;

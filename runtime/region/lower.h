@@ -108,6 +108,7 @@ class Lowering {
   // Will some reader of this code value want its bytes, rather than a function of them?
   [[nodiscard]] bool needs_bytes(size_t value) const;
   const Window& made(int codes);  // codes stored as such
+  Window stored(int codes);       // the same, never as the host has signed ones
   int codes_store(int codes, Order order, bool may_border = false);
   int floats_store(size_t value);  // flat
   int raw_store(int codes);        // flat, signed codes as the host has them

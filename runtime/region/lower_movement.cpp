@@ -226,8 +226,7 @@ Status Lowering::lower_concat(int index) {
   const auto values_of = [&](size_t i) -> Value& { return values_[in(index, i)]; };
   if (size_of(type) == 1) {
     for (size_t i = 0; i < n.inputs.size(); ++i) {
-      const Window w = made(values_of(i).codes);
-      parts.push_back(store(w.store).raw_signed ? window_of(codes_store(values_of(i).codes, order)) : w);
+      parts.push_back(stored(values_of(i).codes));
     }
     set_codes(dst, add_codes(concatenated(n, parts, shape(dst), order), type == DType::s8));
     return {};
@@ -239,8 +238,7 @@ Status Lowering::lower_concat(int index) {
     const QuantizeTo to = quantize_to(q.spec, q.quant);
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       OCTILE_ASSIGN_OR_RETURN(const int c, quantize_value(in(index, i), to, order));
-      const Window w = made(c);
-      parts.push_back(store(w.store).raw_signed ? window_of(codes_store(c, order)) : w);
+      parts.push_back(stored(c));
     }
     quantized_along(quantize, add_codes(concatenated(n, parts, shape(dst), order), to.is_signed));
     return {};
@@ -253,8 +251,7 @@ Status Lowering::lower_concat(int index) {
   for (size_t i = 1; alike && i < n.inputs.size(); ++i) alike = same_function(i);
   if (alike) {
     for (size_t i = 0; i < n.inputs.size(); ++i) {
-      const Window w = made(values_of(i).codes);
-      parts.push_back(store(w.store).raw_signed ? window_of(codes_store(values_of(i).codes, order)) : w);
+      parts.push_back(stored(values_of(i).codes));
     }
     Value to = values_of(0);
     to.floats.reset();
@@ -280,12 +277,8 @@ Status Lowering::lower_movement(int index) {
   const Value from = values_[src];
   const bool coded = from.kind == Value::Kind::codes || from.kind == Value::Kind::function;
   const int code = n.kind == NodeKind::pad && coded ? pad_code(n, from) : 0;
-  const auto bytes_of = [&](int c) -> Window {
-    const Window w = made(c);
-    return store(w.store).raw_signed ? window_of(codes_store(c, Order::flat)) : w;
-  };
   if (coded && code >= 0) {
-    const Window source = bytes_of(from.codes);
+    const Window source = stored(from.codes);
     OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, source, shape(dst), static_cast<uint32_t>(code), order));
     Value to = from;
     to.floats.reset();
@@ -300,7 +293,7 @@ Status Lowering::lower_movement(int index) {
     const QuantizeTo to = quantize_to(q.spec, q.quant);
     OCTILE_ASSIGN_OR_RETURN(const int c, quantize_value(src, to, order_for(src, shape(src).size())));
     const uint8_t fill = to(n.kind == NodeKind::pad && !n.floats.empty() ? n.floats[0] : 0.0F);
-    OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, bytes_of(c), shape(dst), fill, order));
+    OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, stored(c), shape(dst), fill, order));
     quantized_along(quantize, add_codes(window, to.is_signed));
     return {};
   }

@@ -151,7 +151,7 @@ Status Lowering::lower_resize(int index) {
     } else {
       std::vector<std::vector<int64_t>> at;
       for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
-      const Window window = picked(made(from.codes), shape(dst), std::move(at), order_for(dst, dims.size()));
+      const Window window = picked(stored(from.codes), shape(dst), std::move(at), order_for(dst, dims.size()));
       to.codes = add_codes(window, codes(from.codes).is_signed);
     }
     values_[dst] = std::move(to);

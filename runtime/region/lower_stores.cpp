@@ -161,6 +161,11 @@ const Window& Lowering::made(int c) {
   return *codes(c).made;
 }
 
+Window Lowering::stored(int c) {
+  const Window window = made(c);
+  return store(window.store).raw_signed ? window_of(whole(window, Order::flat)) : window;
+}
+
 int Lowering::codes_store(int c, Order order, bool may_border) {
   const Window window = made(c);
   return whole(window, order, may_border);

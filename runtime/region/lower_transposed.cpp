@@ -111,14 +111,13 @@ Status Lowering::lower_transposed(int index) {
   const Span y = span_of(rows, taps_y), x = span_of(columns, taps_x);
   // Rows and columns before or behind what is read are cut away first.
   const int code = values_[in(index, 0)].codes;
-  Window window = made(code);
+  Window window = stored(code);
   const auto cut = [&](size_t axis, const Span& span) {
     const int64_t first = std::max<int64_t>(0, -span.before), last = std::max<int64_t>(0, -span.after);
     window.shape[axis] -= first + last;
     const Window::Axis& walked = window.axes[axis];
     if (walked.of >= 0) window.start[static_cast<size_t>(walked.of)] += first * walked.step;
   };
-  if (store(window.store).raw_signed) window = window_of(codes_store(code, Order::nhwc));
   if (two) cut(2, y);
   cut(window.shape.size() - 1, x);
   OpSpec s = given;
