@@ -305,8 +305,12 @@ Status Session::measure_batch(size_t task, const std::vector<BuildRequest>& requ
       continue;
     }
     if (stop.load() || out_of_time()) return {};
+    const double began = clock_->seconds();
     const Measurement m =
         runner_->measure({t.op, t.target, b.artifact, defaults_.at(task), options_.seed, options_.trial}, stop);
+    const double rounds_ratio = static_cast<double>(options_.final.rounds) / options_.trial.rounds;
+    const double build_s = batch_build_s_ / static_cast<double>(requests.size());
+    final_cost_s_ = std::max(final_cost_s_, build_s + rounds_ratio * (clock_->seconds() - began));
     if (m.outcome == Measurement::Outcome::unavailable) return {Code::io_error, m.reason};
     if (m.outcome == Measurement::Outcome::stopped) return {};
     OCTILE_RETURN_IF_ERROR(append(measured_record(task, cand, m, Phase::trial), Event::Kind::trial, task));

@@ -69,7 +69,7 @@ class FakeRunner final : public Runner {
  public:
   explicit FakeRunner(FakeClock& clock) : clock_(&clock) {}
   Measurement measure(const MeasureRequest& request, const std::atomic<bool>& stop) override {
-    clock_->now += 0.2;
+    clock_->now += trial_s * request.config.rounds / MeasureConfig().rounds;
     Measurement m;
     if (on_measure) on_measure();
     if (stop.load()) {
@@ -103,7 +103,7 @@ class FakeRunner final : public Runner {
   std::function<Verdict(const std::string&)> verdict = [](const std::string&) { return Verdict::ok; };
   std::function<void()> on_measure;
   std::vector<std::string> measured;
-  double noise = 1, any_shape_us = 150;
+  double noise = 1, any_shape_us = 150, trial_s = 0.2;
 
  private:
   FakeClock* clock_;

@@ -208,6 +208,17 @@ TEST(Session, StaysWithinItsBudgetFinalRunsIncluded) {
   EXPECT_TRUE(bench.states[1].chosen);
 }
 
+TEST(Session, ReservesTimeForTheFinalRunsOfSlowOps) {
+  const TempFile file;
+  Bench bench(file.path());
+  bench.runner.trial_s = 4;
+  const double began = bench.clock.now;
+  ASSERT_TRUE(bench.run(tasks_of({kConv}), options_of(120)).ok());
+  EXPECT_LE(bench.clock.now - began, 126);  // a trial more or less
+  EXPECT_LT(bench.states[0].best_ratio, 1);
+  EXPECT_TRUE(bench.states[0].chosen);
+}
+
 TEST(Session, SpendsMoreWhereTheModelSpendsTime) {
   const TempFile file;
   Bench bench(file.path());
