@@ -1,5 +1,5 @@
 // SHA-256 through libsodium's stateless function: no initialisation, no global state, safe in any thread.
-// In:  bytes.  Out: hex.
+// In:  bytes.  Out: bytes or hex.
 // Not here: which bytes a pack hashes (pack_file.cpp).
 #include "packs/format/sha256.h"
 
@@ -7,13 +7,18 @@
 
 namespace octile::packs {
 
+std::array<uint8_t, 32> sha256(std::span<const uint8_t> bytes) {
+  std::array<uint8_t, crypto_hash_sha256_BYTES> digest;
+  crypto_hash_sha256(digest.data(), bytes.data(), bytes.size());
+  return digest;
+}
+
 std::string sha256_hex(std::span<const uint8_t> bytes) {
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256(digest, bytes.data(), bytes.size());
+  const std::array<uint8_t, 32> digest = sha256(bytes);
   static constexpr char kHex[] = "0123456789abcdef";
   std::string text;
-  text.reserve(2 * sizeof digest);
-  for (unsigned char byte : digest) {
+  text.reserve(2 * digest.size());
+  for (uint8_t byte : digest) {
     text += kHex[byte >> 4];
     text += kHex[byte & 15];
   }
