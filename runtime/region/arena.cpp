@@ -58,7 +58,20 @@ std::shared_ptr<ArenaPool> ArenaPool::shared() {
 }
 
 ArenaPool::~ArenaPool() {
-  for (const Free& f : free_) std::free(f.data);
+  for (const Free& f : free_) release(f.data);
+}
+
+uint8_t* ArenaPool::allocate(size_t size) const {
+  return static_cast<uint8_t*>(memory_.allocate == nullptr ? std::aligned_alloc(kLine, size)
+                                                           : memory_.allocate(memory_.context, size, kLine));
+}
+
+void ArenaPool::release(uint8_t* data) const {
+  if (memory_.release == nullptr) {
+    std::free(data);
+  } else if (data != nullptr) {
+    memory_.release(memory_.context, data);
+  }
 }
 
 ArenaPool::Block ArenaPool::take(size_t bytes) {
@@ -77,8 +90,8 @@ ArenaPool::Block ArenaPool::take(size_t bytes) {
     }
   }
   if (found.size < size) {
-    std::free(found.data);
-    found = {static_cast<uint8_t*>(std::aligned_alloc(kLine, size)), size};
+    release(found.data);
+    found = {allocate(size), size};
   }
   if (found.data == nullptr) found.size = 0;
   return {this, found.data, found.size};

@@ -23,6 +23,13 @@ struct Lifetime {
 // first, each into the tightest gap. Returns the bytes needed in all.
 [[nodiscard]] size_t place(std::vector<Lifetime>& items);
 
+// Where blocks come from; null functions mean the C library.
+struct Memory {
+  void* context = nullptr;
+  void* (*allocate)(void* context, size_t bytes, size_t alignment) = nullptr;
+  void (*release)(void* context, void* memory) = nullptr;
+};
+
 class ArenaPool {
  public:
   // The pool of the process; it goes when its last owner goes.
@@ -46,6 +53,7 @@ class ArenaPool {
   };
 
   ArenaPool() = default;
+  explicit ArenaPool(Memory memory) : memory_(memory) {}
   ~ArenaPool();
   ArenaPool(const ArenaPool&) = delete;
   ArenaPool& operator=(const ArenaPool&) = delete;
@@ -58,6 +66,10 @@ class ArenaPool {
     size_t size;
   };
   void give(uint8_t* data, size_t size) noexcept;
+  [[nodiscard]] uint8_t* allocate(size_t size) const;
+  void release(uint8_t* data) const;
+
+  Memory memory_;
   std::mutex mutex_;
   std::vector<Free> free_;  // capacity for every block there is
   size_t blocks_ = 0;

@@ -102,7 +102,8 @@ std::string_view name_of(StepKind kind) {
 
 class RegionImpl final : public Region {
  public:
-  Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads) {
+  Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads,
+                 std::shared_ptr<ArenaPool> pool) {
     if (library == nullptr) return {Code::invalid_argument, "region " + desc.name + " without a kernel library"};
     OCTILE_RETURN_IF_ERROR(check(desc));
     recipe_.library = std::move(library);
@@ -118,7 +119,7 @@ class RegionImpl final : public Region {
     for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
     for (NodeDesc& node : desc.nodes) OCTILE_RETURN_IF_ERROR(prepare_op(node));
     recipe_.desc = std::move(desc);
-    pool_ = ArenaPool::shared();
+    pool_ = pool == nullptr ? ArenaPool::shared() : std::move(pool);
     return {};
   }
 
@@ -242,10 +243,10 @@ class RegionImpl final : public Region {
 }  // namespace
 
 Result<std::unique_ptr<Region>> Region::create(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc,
-                                               int threads) {
+                                               int threads, std::shared_ptr<ArenaPool> pool) {
   return guarded([&]() -> Result<std::unique_ptr<Region>> {
     auto region = std::make_unique<RegionImpl>();
-    OCTILE_RETURN_IF_ERROR(region->prepare(std::move(library), best, std::move(desc), threads));
+    OCTILE_RETURN_IF_ERROR(region->prepare(std::move(library), best, std::move(desc), threads, std::move(pool)));
     return std::unique_ptr<Region>(std::move(region));
   });
 }

@@ -36,11 +36,15 @@ struct OutputAllocator {
   void* (*allocate)(void* context, size_t index, const std::vector<int64_t>& shape) = nullptr;
 };
 
+class ArenaPool;
+
 class Region {
  public:
   virtual ~Region() = default;
+  // `pool`: where tensors between nodes live; null: the process's own.
   [[nodiscard]] static Result<std::unique_ptr<Region>> create(std::shared_ptr<const KernelLibrary> library, Isa best,
-                                                              RegionDesc desc, int threads);
+                                                              RegionDesc desc, int threads,
+                                                              std::shared_ptr<ArenaPool> pool = nullptr);
   [[nodiscard]] virtual Status run(const std::vector<HostTensor>& inputs, const OutputAllocator& outputs,
                                    const Parallel& parallel) const = 0;
   // Plans for these input shapes (or finds the plan) and says what it chose. No data needed.
