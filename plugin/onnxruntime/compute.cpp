@@ -90,6 +90,10 @@ Status RegionCompute::run(OrtKernelContext* context) const {
   return run.status.ok() ? st : run.status;
 }
 
+Status RegionCompute::prepare(const std::vector<std::vector<int64_t>>& shapes) const {
+  return region_->explain(shapes).status();
+}
+
 void RegionCompute::report(const std::vector<std::vector<int64_t>>& shapes) const {
   {
     const std::lock_guard lock(mutex_);

@@ -22,6 +22,8 @@ class RegionCompute : public OrtNodeComputeInfo {
   RegionCompute(const Host& host, const Log& log, std::unique_ptr<runtime::Region> region, std::vector<size_t> inputs,
                 std::vector<size_t> outputs, int threads, std::shared_ptr<Reports> reports);
 
+  // Plans for these input shapes before the first run meets them.
+  [[nodiscard]] Status prepare(const std::vector<std::vector<int64_t>>& shapes) const;
   // Tells the reports about these input shapes, unless they were met before.
   void report(const std::vector<std::vector<int64_t>>& shapes) const;
 

@@ -1,10 +1,11 @@
-// GetCapability and Compile.  In/out: see ep.h.  Not here: recognition (plugin/partition), running (compute.cpp).
+// GetCapability.  In/out: see ep.h.  Not here: Compile (ep_compile.cpp), recognition (plugin/partition).
 #include "plugin/onnxruntime/ep.h"
 
 #include <algorithm>
 #include <map>
 
 #include "plugin/onnxruntime/compute.h"
+#include "plugin/onnxruntime/ep_context.h"
 #include "plugin/partition/partition.h"
 
 namespace octile::ort {
@@ -40,29 +41,18 @@ std::string graph_key(const HostGraph& graph, bool in_subgraph) {
   return key;
 }
 
-bool static_shape(const plugin::HostValue& v) {
-  return v.ranked && std::all_of(v.dims.begin(), v.dims.end(), [](int64_t d) { return d >= 0; });
-}
-
-// The host values of a fused node's tensors, with their positions on it; constants and unnamed ones left out.
-struct Border {
-  std::vector<int> values;
-  std::vector<size_t> positions;
-};
-Border border_of(const HostGraph& graph, const std::vector<std::string>& names) {
-  Border out;
-  for (size_t i = 0; i < names.size(); ++i) {
-    const auto it = graph.index.find(names[i]);
-    if (it == graph.index.end() || graph.values[it->second].constant) continue;
-    out.values.push_back(it->second);
-    out.positions.push_back(i);
+// Compiled regions are ours whatever else is in the graph.
+void take_contexts(const HostGraph& graph, Partition& partition) {
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!is_context(graph.nodes[n]) || graph.nodes[n].taken_elsewhere) continue;
+    partition.nodes[n] = {static_cast<int>(partition.groups.size()), Reason::taken, {}};
+    partition.groups.emplace_back().nodes = {static_cast<int>(n)};
   }
-  return out;
 }
 
 }  // namespace
 
-Ep::Ep(const Host& host, const Log& log, Options options, Kernels kernels, std::shared_ptr<Reports> reports)
+Ep::Ep(const Host& host, const Log& log, Options options, plugin::Kernels kernels, std::shared_ptr<Reports> reports)
     : host_(host), log_(log), options_(std::move(options)), kernels_(std::move(kernels)), reports_(std::move(reports)) {
   GetName = [](const OrtEp*) noexcept { return kProviderName; };
   GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtSupportInfo* support) noexcept -> OrtStatus* {
@@ -70,23 +60,30 @@ Ep::Ep(const Host& host, const Log& log, Options options, Kernels kernels, std::
     return fence(ep.host_, [&] { return ep.claim(graph, support); });
   };
   Compile = [](OrtEp* self, const OrtGraph** graphs, const OrtNode** fused, size_t count, OrtNodeComputeInfo** out,
-               OrtNode**) noexcept -> OrtStatus* {
+               OrtNode** contexts) noexcept -> OrtStatus* {
     auto& ep = *static_cast<Ep*>(self);
     return fence(ep.host_, [&]() -> Status {
-      for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(ep.compile(graphs[i], fused[i], out[i]));
+      for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(ep.compile(graphs[i], fused[i], out[i], contexts[i]));
       return {};
     });
   };
   ReleaseNodeComputeInfos = [](OrtEp*, OrtNodeComputeInfo** infos, size_t count) noexcept {
     for (size_t i = 0; i < count; ++i) delete static_cast<RegionCompute*>(infos[i]);
   };
+  GetCompiledModelCompatibilityInfo = [](OrtEp*, const OrtGraph*) noexcept { return compatibility(); };
 }
 
 Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
   OCTILE_ASSIGN_OR_RETURN(const ReadGraph read, read_graph(host_, graph));
-  if (!read.in_subgraph && !read.graph.name.empty()) net_ = read.graph.name;
+  if (!read.in_subgraph) {
+    if (!read.graph.name.empty()) net_ = read.graph.name;
+    model_path_ = read.model_path;
+    OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> border, border_names(host_, graph));
+    for (const std::string& name : border) order_.emplace(name, order_.size());
+  }
   const std::string key = graph_key(read.graph, read.in_subgraph);
-  const Partition partition = decide(read, key);
+  Partition partition = decide(read, key);
+  take_contexts(read.graph, partition);
   if (!partition.groups.empty()) claimed_ = key;
   FusionOptions fusion;
   fusion.drop_constant_initializers = true;  // weights are packed into our own layout; the host may free its own
@@ -108,28 +105,6 @@ Partition Ep::decide(const ReadGraph& read, const std::string& key) const {
   const bool second = read.in_subgraph || (!claimed_.empty() && claimed_ != key);
   if (second && host_.minor_version() < kFirstWithSubgraphs) return leave_all(read.graph, Reason::subgraph_on_old_host);
   return plugin::partition(read.graph);
-}
-
-Status Ep::compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeInfo*& out) const {
-  OCTILE_ASSIGN_OR_RETURN(ReadGraph read, read_graph(host_, graph));
-  read.graph.name = net_;
-  OCTILE_ASSIGN_OR_RETURN(const plugin::Group group, plugin::recognise_all(read.graph));
-  OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> input, input_names(host_, fused));
-  OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> output, output_names(host_, fused));
-  Border inputs = border_of(read.graph, input), outputs = border_of(read.graph, output);
-  OCTILE_ASSIGN_OR_RETURN(runtime::RegionDesc desc,
-                          plugin::build_region(read.graph, group, inputs.values, outputs.values));
-  OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Region> region,
-                          runtime::Region::create(kernels_.library, options_.best, std::move(desc), options_.threads));
-  auto compute = std::make_unique<RegionCompute>(host_, log_, std::move(region), std::move(inputs.positions),
-                                                 std::move(outputs.positions), options_.threads, reports_);
-  std::vector<std::vector<int64_t>> shapes;
-  for (const int v : inputs.values) {
-    if (static_shape(read.graph.values[v])) shapes.push_back(read.graph.values[v].dims);
-  }
-  if (shapes.size() == inputs.values.size()) compute->report(shapes);
-  out = compute.release();
-  return {};
 }
 
 void Ep::log_partition(const HostGraph& graph, const Partition& partition) const {

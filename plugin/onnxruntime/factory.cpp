@@ -2,6 +2,7 @@
 #include "plugin/onnxruntime/factory.h"
 
 #include "plugin/onnxruntime/ep.h"
+#include "plugin/onnxruntime/ep_context.h"
 
 namespace octile::ort {
 namespace {
@@ -39,6 +40,11 @@ Factory::Factory(const Host& host, std::string host_version) : host_(host), host
     return fence(factory.host_, [&] { return factory.make_ep(options, logger, *out); });
   };
   ReleaseEp = [](OrtEpFactory*, OrtEp* ep) noexcept { delete static_cast<Ep*>(ep); };
+  ValidateCompiledModelCompatibilityInfo = [](OrtEpFactory*, const OrtHardwareDevice* const*, size_t, const char* info,
+                                              int* answer) noexcept -> OrtStatus* {
+    *answer = judge(info == nullptr ? "" : info);
+    return nullptr;
+  };
   CreateDataTransfer = [](OrtEpFactory*, OrtDataTransfer** out) noexcept -> OrtStatus* {
     *out = nullptr;  // host memory is all we use
     return nullptr;
@@ -63,7 +69,7 @@ Status Factory::make_ep(const OrtSessionOptions* options, const OrtLogger* logge
   const Log log(host_, logger);
   OCTILE_ASSIGN_OR_RETURN(const Entries entries, read_entries(host_, options));
   Options read = read_options(entries);
-  Kernels kernels = kernels_.open(read);
+  plugin::Kernels kernels = kernels_.open(read);
   std::vector<std::string> warnings = read.warnings;
   warnings.insert(warnings.end(), kernels.warnings.begin(), kernels.warnings.end());
   for (const std::string& w : warnings) log.warning(w);

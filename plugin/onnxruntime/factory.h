@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "plugin/onnxruntime/kernels.h"
+#include "plugin/kernels/kernels.h"
 #include "plugin/onnxruntime/ort_abi.h"
 
 namespace octile::ort {
@@ -20,7 +20,7 @@ class Factory : public OrtEpFactory {
 
   Host host_;
   std::string host_version_;
-  KernelCache kernels_;
+  plugin::KernelCache kernels_;
 };
 
 }  // namespace octile::ort

@@ -51,6 +51,7 @@ class GraphReader {
     const char* text = nullptr;
     OCTILE_RETURN_IF_ERROR(host_(Graph_GetModelPath, graph, &text));
     if (text != nullptr && *text != '\0') {
+      out_.model_path = text;
       out_.graph.name = std::filesystem::path(text).stem().string();
     } else {
       OCTILE_RETURN_IF_ERROR(host_(Graph_GetName, graph, &text));
@@ -157,6 +158,8 @@ class GraphReader {
       int type = 0;
       OCTILE_RETURN_IF_ERROR(host_(OpAttr_GetName, attribute, &name));
       if (name == nullptr || !host_(OpAttr_GetType, attribute, &type).ok()) continue;  // a subgraph has no type here
+      // The payload of a compiled region is as large as its weights: whoever wants it reads it (ep_context.cpp).
+      if (std::string_view(name) == "ep_cache_context") continue;
       OCTILE_RETURN_IF_ERROR(read_attribute(attribute, type, to.attributes[name]));
     }
     return {};
@@ -183,13 +186,12 @@ class GraphReader {
   ReadGraph& out_;
 };
 
-template <class CountSlot, class ListSlot>
-Result<std::vector<std::string>> names(const Host& host, const OrtNode* node, CountSlot count_slot,
-                                       ListSlot list_slot) {
+template <class Owner, class CountSlot, class ListSlot>
+Result<std::vector<std::string>> names(const Host& host, const Owner* owner, CountSlot count_slot, ListSlot list_slot) {
   size_t count = 0;
-  OCTILE_RETURN_IF_ERROR(host(count_slot, node, &count));
+  OCTILE_RETURN_IF_ERROR(host(count_slot, owner, &count));
   std::vector<const OrtValueInfo*> infos(count, nullptr);
-  if (count > 0) OCTILE_RETURN_IF_ERROR(host(list_slot, node, infos.data(), count));
+  if (count > 0) OCTILE_RETURN_IF_ERROR(host(list_slot, owner, infos.data(), count));
   std::vector<std::string> out;
   for (const OrtValueInfo* info : infos) {
     const char* name = "";
@@ -213,6 +215,14 @@ Result<std::vector<std::string>> input_names(const Host& host, const OrtNode* no
 
 Result<std::vector<std::string>> output_names(const Host& host, const OrtNode* node) {
   return names(host, node, Node_GetNumOutputs, Node_GetOutputs);
+}
+
+Result<std::vector<std::string>> border_names(const Host& host, const OrtGraph* graph) {
+  OCTILE_ASSIGN_OR_RETURN(std::vector<std::string> out, names(host, graph, Graph_GetNumInputs, Graph_GetInputs));
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> outputs,
+                          names(host, graph, Graph_GetNumOutputs, Graph_GetOutputs));
+  out.insert(out.end(), outputs.begin(), outputs.end());
+  return out;
 }
 
 }  // namespace octile::ort

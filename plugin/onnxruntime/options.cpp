@@ -44,6 +44,46 @@ void read_threads(const std::string& value, Options& out) {
   out.threads = threads;
 }
 
+// NAME=1x3x640x640 -> the name and its shape; false: it is not of this form.
+bool read_shape(const std::string& text, NamedShapes& out) {
+  const size_t equals = text.rfind('=');
+  if (equals == std::string::npos || equals == 0) return false;
+  std::vector<int64_t>& shape = out[text.substr(0, equals)];
+  shape.clear();
+  const char *at = text.data() + equals + 1, *const end = text.data() + text.size();
+  while (true) {
+    int64_t extent = 0;
+    const auto [stop, error] = std::from_chars(at, end, extent);
+    if (error != std::errc() || extent < 0) return false;
+    shape.push_back(extent);
+    if (stop == end) return true;
+    if (*stop != 'x') return false;
+    at = stop + 1;
+  }
+}
+
+// Sets between ';', shapes of one set between ','.
+void read_ready(const std::string& value, Options& out) {
+  std::vector<NamedShapes> sets;
+  for (size_t from = 0; from <= value.size();) {
+    const size_t to = std::min(value.find_first_of(",;", from), value.size());
+    if (from == 0 || value[from - 1] == ';') sets.emplace_back();
+    if (!read_shape(value.substr(from, to - from), sets.back())) {
+      out.warnings.push_back("option ready: '" + value.substr(from, to - from) +
+                             "' is not of the form name=1x3x640x640; no shapes are planned ahead");
+      return;
+    }
+    from = to + 1;
+  }
+  out.ready = std::move(sets);
+}
+
+void read_context(const std::string& key, const std::string& value, ContextOptions& out) {
+  if (key == "ep.context_enable") out.enable = value == "1";
+  if (key == "ep.context_embed_mode") out.embed = value == "1";
+  if (key == "ep.context_file_path") out.file_path = value;
+}
+
 }  // namespace
 
 Options read_options(std::span<const std::pair<std::string, std::string>> entries) {
@@ -51,6 +91,7 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
   out.best = host_isa();
   out.threads = std::clamp(cpu_info().logical_cpus, 1, kMaxThreads);
   for (const auto& [full_key, value] : entries) {
+    read_context(full_key, value, out.context);
     if (!full_key.starts_with(kOptionPrefix)) continue;
     const std::string key = full_key.substr(kOptionPrefix.size());
     if (key == "pack") {
@@ -63,8 +104,11 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
       out.log_workloads = value;
     } else if (key == "explain") {
       out.explain = value;
+    } else if (key == "ready") {
+      read_ready(value, out);
     } else {
-      out.warnings.push_back("unknown option '" + key + "'; known: pack, target, threads, log_workloads, explain");
+      out.warnings.push_back("unknown option '" + key +
+                             "'; known: pack, target, threads, log_workloads, explain, ready");
     }
   }
   return out;

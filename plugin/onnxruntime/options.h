@@ -1,30 +1,40 @@
-// Options: what a user sets on the session, as "ep.octileexecutionprovider.<key>".
+// Options: what a user sets on the session, as "ep.octileexecutionprovider.<key>", and ORT's own "ep.context_*".
 // In:  the session's key-value entries.  Out: Options, and a sentence per value that was not understood.
 // Not here: opening packs.  A wrong option never fails a session: it is named in a warning and its default is used.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
-#include "targets/desc/target.h"
+#include "plugin/kernels/kernels.h"
 
 namespace octile::ort {
 
 inline constexpr std::string_view kOptionPrefix = "ep.octileexecutionprovider.";
 
-struct Options {
-  std::vector<std::string> packs;  // as given, ':' between them
-  Isa best = Isa::portable;        // the host's best unless `target` says less
-  bool target_given = false;
+// What a session says about compiled models; keys and meaning are ONNX Runtime's.
+struct ContextOptions {
+  bool enable = false;    // ep.context_enable: write EPContext nodes
+  bool embed = false;     // ep.context_embed_mode: the payload inside the node, else in a file beside the model
+  std::string file_path;  // ep.context_file_path: the model to write; also where a model read from memory lies
+};
+
+// Shapes of inputs by name.
+using NamedShapes = std::map<std::string, std::vector<int64_t>>;
+
+struct Options : plugin::KernelRequest {  // packs with ':' between them; the host's best unless `target` says less
   int threads = 1;
   std::string log_workloads, explain;  // files; empty: off
+  std::vector<NamedShapes> ready;      // sets of shapes to plan for before the first run
+  ContextOptions context;
   std::vector<std::string> warnings;
 };
 
-// Entries without our prefix are ignored.
+// Other entries are ignored.
 [[nodiscard]] Options read_options(std::span<const std::pair<std::string, std::string>> entries);
 
 }  // namespace octile::ort

@@ -94,6 +94,7 @@ inline constexpr Slot<298, void, const OrtKeyValuePairs*, const char* const**, c
     GetKeyValuePairs;
 inline constexpr Slot<300, void, OrtKeyValuePairs*> ReleaseKeyValuePairs;
 inline constexpr Slot<307, int, const OrtHardwareDevice*> HardwareDevice_Type;
+inline constexpr Slot<291, const void*> GetModelEditorApi;
 inline constexpr Slot<317, const void*> GetEpApi;
 
 inline constexpr StatusSlot<289, const OrtValueInfo*, const char**> GetValueInfoName;
@@ -104,6 +105,8 @@ inline constexpr StatusSlot<332, const OrtValueInfo*, bool*> ValueInfo_IsFromOut
 
 inline constexpr StatusSlot<333, const OrtGraph*, const char**> Graph_GetName;
 inline constexpr StatusSlot<334, const OrtGraph*, const char**> Graph_GetModelPath;
+inline constexpr StatusSlot<338, const OrtGraph*, size_t*> Graph_GetNumInputs;
+inline constexpr StatusSlot<339, const OrtGraph*, const OrtValueInfo**, size_t> Graph_GetInputs;
 inline constexpr StatusSlot<340, const OrtGraph*, size_t*> Graph_GetNumOutputs;
 inline constexpr StatusSlot<341, const OrtGraph*, const OrtValueInfo**, size_t> Graph_GetOutputs;
 inline constexpr StatusSlot<344, const OrtGraph*, size_t*> Graph_GetNumNodes;
@@ -121,7 +124,10 @@ inline constexpr StatusSlot<357, const OrtNode*, size_t*> Node_GetNumImplicitInp
 inline constexpr StatusSlot<358, const OrtNode*, const OrtValueInfo**, size_t> Node_GetImplicitInputs;
 inline constexpr StatusSlot<359, const OrtNode*, size_t*> Node_GetNumAttributes;
 inline constexpr StatusSlot<360, const OrtNode*, const OrtOpAttr**, size_t> Node_GetAttributes;
+inline constexpr StatusSlot<361, const OrtNode*, const char*, const OrtOpAttr**> Node_GetAttributeByName;
 inline constexpr StatusSlot<368, const OrtNode*, const char**> Node_GetEpName;
+inline constexpr StatusSlot<211, const char*, const void*, int, int, OrtOpAttr**> CreateOpAttr;
+inline constexpr Slot<212, void, OrtOpAttr*> ReleaseOpAttr;
 inline constexpr StatusSlot<272, const OrtOpAttr*, int, void*, size_t, size_t*> ReadOpAttr;
 inline constexpr StatusSlot<363, const OrtOpAttr*, int*> OpAttr_GetType;
 inline constexpr StatusSlot<364, const OrtOpAttr*, const char**> OpAttr_GetName;
@@ -140,6 +146,12 @@ inline constexpr StatusSlot<0, OrtEpFactory*, const OrtHardwareDevice*, const Or
                             const OrtKeyValuePairs*, OrtEpDevice**>
     Ep_CreateEpDevice;
 inline constexpr StatusSlot<2, OrtSupportInfo*, const OrtNode* const*, size_t, const FusionOptions*> Ep_AddNodesToFuse;
+
+// OrtModelEditorApi, the sub-table GetModelEditorApi returns. On success the host copies and releases the attributes
+// and nulls their entries; on failure what is left stays ours.
+inline constexpr StatusSlot<6, const char*, const char*, const char*, const char* const*, size_t, const char* const*,
+                            size_t, OrtOpAttr**, size_t, OrtNode**>
+    Editor_CreateNode;
 
 // The structs of callbacks a provider fills. Fields we leave null only keep their place: the host checks them for null.
 struct OrtNodeComputeInfo {
@@ -165,11 +177,11 @@ struct OrtEp {
   void* on_run_end = nullptr;
   void* create_allocator = nullptr;
   void* create_sync_stream = nullptr;
-  void* compiled_model_compatibility = nullptr;
+  const char* (*GetCompiledModelCompatibilityInfo)(OrtEp*, const OrtGraph*) noexcept = nullptr;
 };
 static_assert(sizeof(OrtEp) == 104 && offsetof(OrtEp, GetName) == 8 && offsetof(OrtEp, GetCapability) == 16 &&
               offsetof(OrtEp, Compile) == 24 && offsetof(OrtEp, ReleaseNodeComputeInfos) == 32 &&
-              offsetof(OrtEp, compiled_model_compatibility) == 96);
+              offsetof(OrtEp, GetCompiledModelCompatibilityInfo) == 96);
 
 struct OrtEpFactory {
   uint32_t version = kApiVersion;
@@ -182,7 +194,8 @@ struct OrtEpFactory {
   void (*ReleaseEp)(OrtEpFactory*, OrtEp*) noexcept = nullptr;
   uint32_t (*GetVendorId)(const OrtEpFactory*) noexcept = nullptr;
   const char* (*GetVersion)(const OrtEpFactory*) noexcept = nullptr;
-  void* validate_compiled_model = nullptr;
+  OrtStatus* (*ValidateCompiledModelCompatibilityInfo)(OrtEpFactory*, const OrtHardwareDevice* const*, size_t count,
+                                                       const char* info, int* answer) noexcept = nullptr;
   void* create_allocator = nullptr;
   void* release_allocator = nullptr;
   // Documented as optional, but called without a null check when the library is registered.
@@ -194,6 +207,7 @@ static_assert(sizeof(OrtEpFactory) == 112 && offsetof(OrtEpFactory, GetName) == 
               offsetof(OrtEpFactory, GetVendor) == 16 && offsetof(OrtEpFactory, GetSupportedDevices) == 24 &&
               offsetof(OrtEpFactory, CreateEp) == 32 && offsetof(OrtEpFactory, ReleaseEp) == 40 &&
               offsetof(OrtEpFactory, GetVendorId) == 48 && offsetof(OrtEpFactory, GetVersion) == 56 &&
+              offsetof(OrtEpFactory, ValidateCompiledModelCompatibilityInfo) == 64 &&
               offsetof(OrtEpFactory, CreateDataTransfer) == 88 && offsetof(OrtEpFactory, create_sync_stream) == 104);
 static_assert(sizeof(void*) == 8, "the layouts above are those of 64-bit hosts");
 
@@ -220,6 +234,13 @@ class Host {
   template <size_t I, class... P, class... A>
   [[nodiscard]] Status ep(Slot<I, OrtStatus*, P...>, A... args) const {
     return take(reinterpret_cast<OrtStatus* (*)(P...)>(ep_[I])(args...));
+  }
+  // The same for the sub-table that makes nodes.
+  template <size_t I, class... P, class... A>
+  [[nodiscard]] Status editor(Slot<I, OrtStatus*, P...>, A... args) const {
+    const auto* table = static_cast<const Entry*>(raw(GetModelEditorApi));
+    if (table == nullptr) return {Code::unsupported, "octile: this ONNX Runtime cannot make EPContext nodes"};
+    return take(reinterpret_cast<OrtStatus* (*)(P...)>(table[I])(args...));
   }
   // Our status as the host's; null when ok. The host owns the result.
   [[nodiscard]] OrtStatus* give(const Status& status) const noexcept;

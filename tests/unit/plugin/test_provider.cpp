@@ -6,7 +6,7 @@
 #include <array>
 #include <stdexcept>
 
-#include "plugin/onnxruntime/kernels.h"
+#include "plugin/kernels/kernels.h"
 #include "plugin/onnxruntime/options.h"
 #include "plugin/onnxruntime/ort_abi.h"
 #include "targets/probe/probe.h"
@@ -65,8 +65,8 @@ TEST(Options, WrongOnesWarnAndFallBack) {
 }
 
 TEST(Kernels, NoPackIsAWarningAndNothingIsTaken) {
-  KernelCache cache;
-  const Kernels k = cache.open(parse({{"pack", "/no/such.octpack"}}));
+  plugin::KernelCache cache;
+  const plugin::Kernels k = cache.open(parse({{"pack", "/no/such.octpack"}}));
   ASSERT_NE(k.library, nullptr);
   EXPECT_FALSE(k.usable);
   ASSERT_EQ(k.warnings.size(), 2U);
@@ -75,8 +75,9 @@ TEST(Kernels, NoPackIsAWarningAndNothingIsTaken) {
 }
 
 TEST(Kernels, PortableOnRequestNeedsNoPackAndIsShared) {
-  KernelCache cache;
-  const Kernels a = cache.open(parse({{"target", "portable"}})), b = cache.open(parse({{"target", "portable"}}));
+  plugin::KernelCache cache;
+  const plugin::Kernels a = cache.open(parse({{"target", "portable"}})),
+                        b = cache.open(parse({{"target", "portable"}}));
   EXPECT_TRUE(a.usable && a.warnings.empty());
   EXPECT_EQ(a.library, b.library);
 }

@@ -1,12 +1,12 @@
 // Opening and sharing of packs.  In/out: see kernels.h.  Not here: the pack format.
-#include "plugin/onnxruntime/kernels.h"
+#include "plugin/kernels/kernels.h"
 
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <filesystem>
 
-namespace octile::ort {
+namespace octile::plugin {
 namespace {
 
 namespace fs = std::filesystem;
@@ -33,17 +33,17 @@ std::string default_pack_path() {
   return (fs::path(info.dli_fname).parent_path() / "octile-default.octpack").string();
 }
 
-Kernels KernelCache::open(const Options& options) {
+Kernels KernelCache::open(const KernelRequest& request) {
   Kernels out;
   const std::string fallback = default_pack_path();
   std::vector<std::string> packs;
   std::error_code error;
   const bool has_default = !fallback.empty() && fs::exists(fallback, error);
   if (has_default) packs.push_back(fallback);
-  packs.insert(packs.end(), options.packs.begin(), options.packs.end());
+  packs.insert(packs.end(), request.packs.begin(), request.packs.end());
 
   auto library = std::make_shared<runtime::KernelLibrary>();
-  std::string key(target(options.best).name);
+  std::string key(target(request.best).name);
   for (const std::string& pack : packs) key += "\n" + identity(pack);
   const std::lock_guard lock(mutex_);
   if (auto known = libraries_[key].lock()) {
@@ -51,7 +51,7 @@ Kernels KernelCache::open(const Options& options) {
     out.opened = packs;
   } else {
     for (const std::string& pack : packs) {
-      if (const Status st = library->add_pack(pack, options.best); st.ok()) {
+      if (const Status st = library->add_pack(pack, request.best); st.ok()) {
         out.opened.push_back(pack);
       } else {
         const bool ours = pack == fallback;
@@ -62,7 +62,7 @@ Kernels KernelCache::open(const Options& options) {
     out.library = std::move(library);
     if (out.warnings.empty()) libraries_[key] = out.library;
   }
-  out.usable = has_real_kernels(*out.library) || (options.target_given && options.best == Isa::portable);
+  out.usable = has_real_kernels(*out.library) || (request.target_given && request.best == Isa::portable);
   if (!out.usable) {
     out.warnings.push_back("no kernels for this CPU in any pack" +
                            (has_default ? std::string() : " and no " + fallback + ": reinstall onnxruntime-ep-octile") +
@@ -71,4 +71,4 @@ Kernels KernelCache::open(const Options& options) {
   return out;
 }
 
-}  // namespace octile::ort
+}  // namespace octile::plugin

@@ -1,9 +1,10 @@
 // The kernels a session may use: the default pack beside the plugin, and the user's packs on top.
-// In:  Options.  Out: a KernelLibrary shared by the sessions that ask for the same, or why nothing can be taken.
+// In:  KernelRequest.  Out: a KernelLibrary shared by the sessions that ask for the same, or why nothing can be taken.
 // Not here: choosing kernels (runtime/dispatch).
 //
-// A broken pack never fails a session. The user's packs only add kernels, so without one of them the default pack still
-// serves; without any usable pack nothing is taken and the host runs the model itself, which beats portable C.
+// A broken pack is no error here (the C API makes one of it): in ONNX Runtime it never fails a session. The user's
+// packs only add kernels, so without one of them the default pack still serves; without any usable pack nothing is
+// taken and the host runs the model itself, which beats portable C.
 #pragma once
 
 #include <map>
@@ -12,10 +13,16 @@
 #include <string>
 #include <vector>
 
-#include "plugin/onnxruntime/options.h"
 #include "runtime/loader/library.h"
+#include "targets/desc/target.h"
 
-namespace octile::ort {
+namespace octile::plugin {
+
+struct KernelRequest {
+  std::vector<std::string> packs;  // as given
+  Isa best = Isa::portable;
+  bool target_given = false;  // somebody chose `best`: portable C is what they want
+};
 
 struct Kernels {
   std::shared_ptr<const runtime::KernelLibrary> library;
@@ -26,7 +33,7 @@ struct Kernels {
 
 class KernelCache {
  public:
-  [[nodiscard]] Kernels open(const Options& options);
+  [[nodiscard]] Kernels open(const KernelRequest& request);
 
  private:
   std::mutex mutex_;
@@ -36,4 +43,4 @@ class KernelCache {
 // octile-default.octpack in the folder of this library; empty if the folder cannot be told.
 [[nodiscard]] std::string default_pack_path();
 
-}  // namespace octile::ort
+}  // namespace octile::plugin
