@@ -1,4 +1,4 @@
-"""Puts the built plugin library and the default pack into the wheel and names the platform.
+"""Puts the built libraries, the C header and the default pack into the wheel and names the platform.
 
 In:  build/release (or $OCTILE_BUILD).  Out: what setuptools needs to make the wheel.
 Not here: compiling them; everything static is in pyproject.toml.
@@ -14,7 +14,7 @@ from setuptools.command.build_py import build_py
 
 HERE = pathlib.Path(__file__).resolve().parent
 BUILD = pathlib.Path(os.environ.get("OCTILE_BUILD", HERE.parents[1] / "build" / "release"))
-ARTIFACTS = ("bin/libonnxruntime_providers_octile.so", "bin/octile-default.octpack")
+ARTIFACTS = ("bin/libonnxruntime_providers_octile.so", "bin/liboctile.so", "bin/octile.h", "bin/octile-default.octpack")
 PLATFORM = "manylinux_2_36_x86_64"  # Debian 12's C library, which the library is built against
 
 

@@ -73,6 +73,7 @@ EXTERN_MICRO_KERNELS = {
     "runtime/exec/ops/lanes_avx2.h": "docs/decisions/0007-ops-in-cpp.md",
 }
 EXPORTS = ["CreateEpFactories", "ReleaseEpFactory"]
+C_API = "plugin/c_api/octile.h"  # declares what the C library exports
 HALIDE_PROGRAMS = ["kernelc"]
 HALIDE_TESTS = ("tests/unit/generators", "tests/unit/schedules", "tests/golden", "tests/conformance")
 
@@ -265,8 +266,13 @@ def tool(*command):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def check_binaries(targets):
-    """What was really built: needed libraries of every program, exported symbols of the plugin."""
+def c_exports(header):
+    """The functions a C header declares for export."""
+    return sorted(re.findall(r"^OCTILE_API [^(;]*?\*?(\w+)\(", header, re.MULTILINE))
+
+
+def check_binaries(targets, root="."):
+    """What was really built: needed libraries of every program, exported symbols of the plugin and of the C library."""
     for target in targets.values():
         if target.type not in ("EXECUTABLE", "SHARED_LIBRARY", "MODULE_LIBRARY") or not os.path.exists(target.file):
             continue
@@ -276,9 +282,10 @@ def check_binaries(targets):
                     yield f"{target.file}: needs {needed}"
         if place_of(target.place) == "plugin" and target.type != "EXECUTABLE":
             symbols = tool("nm", "-D", "--defined-only", "--format=posix", target.file).splitlines()
-            exported = sorted(line.split()[0] for line in symbols if line.split()[1] != "A")
-            if exported != EXPORTS:
-                yield f"{target.file}: exports {', '.join(exported) or 'nothing'} instead of {', '.join(EXPORTS)}"
+            exported = sorted(line.split()[0].split("@")[0] for line in symbols if line.split()[1] != "A")
+            wanted = c_exports(read(root, C_API)) if target.place == os.path.dirname(C_API) else EXPORTS
+            if exported != wanted:
+                yield f"{target.file}: exports {', '.join(exported) or 'nothing'} instead of {', '.join(wanted)}"
 
 
 def main():
@@ -291,7 +298,7 @@ def main():
     broken = list(check_sources(root))
     if args.targets:
         targets = read_targets(args.targets, root)
-        broken += list(check_links(targets, not args.no_compiler)) + list(check_binaries(targets))
+        broken += list(check_links(targets, not args.no_compiler)) + list(check_binaries(targets, root))
         print(f"{len(targets)} targets")
     for line in broken:
         print(line)

@@ -158,6 +158,20 @@ class Links(unittest.TestCase):
 
 
 class Binaries(unittest.TestCase):
+    def test_the_c_library_exports_what_its_header_declares(self):
+        header = "OCTILE_API const char* f(void);\nOCTILE_API int g(int a,\n  int b);\nint h(void);\n"
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(os.path.join(folder, os.path.dirname(arrows.C_API)))
+            with open(os.path.join(folder, arrows.C_API), "w", encoding="utf-8") as file:
+                file.write(header)
+            for names, broken in [("fg", 0), ("f", 1), ("fgh", 1)]:
+                source, library = os.path.join(folder, "a.c"), os.path.join(folder, "a.so")
+                with open(source, "w", encoding="utf-8") as file:
+                    file.writelines(f"int {name}(void) {{ return 0; }}\n" for name in names)
+                arrows.tool("cc", "-shared", "-fPIC", "-o", library, source)
+                target = arrows.Target("c", "SHARED_LIBRARY", [], [], library, os.path.dirname(arrows.C_API))
+                self.assertEqual(len(list(arrows.check_binaries({"c": target}, folder))), broken, names)
+
     def test_a_third_exported_symbol(self):
         with tempfile.TemporaryDirectory() as folder:
             for names, broken in [(arrows.EXPORTS, 0), ([*arrows.EXPORTS, "helper"], 1), (arrows.EXPORTS[:1], 1)]:
