@@ -57,7 +57,7 @@ def examples(text):
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def cli():
-    """Int8 kernels for ONNX Runtime: tune, pack, run, bench, explain.
+    """Int8 kernels for ONNX Runtime: tune, pack, compile, run, bench, explain.
 
     Keep ONNX Runtime, bring a quantized model, tune once per device, ship one plugin library and one pack of kernels.
     Models run untuned too: the plugin carries kernels for any shape.
@@ -140,14 +140,43 @@ def pack(logs, output, targets):
     click.echo(programs.run_visibly("octile-pack", [*arguments, "-o", output]), nl=False)
 
 
-@cli.command(epilog=examples("octile inspect model.octpack\noctile inspect model.octpack --json"))
-@click.argument("pack")
-@click.option("--json", "as_json", is_flag=True, help="The manifest as JSON.")
-def inspect(pack, as_json):
-    """Verify PACK and list its members and kernels."""
-    from octile import programs
+@cli.command(
+    "compile",
+    epilog=examples("""
+    octile compile model.int8.onnx -o model.octplan
+    octile compile det.onnx -o det.octplan --shape x=1x3x640x640 --shape x=1x3x736x992
+    """),
+)
+@click.argument("model")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The plan to write.")
+@click.option("--shape", "shapes", multiple=True, metavar="NAME=DIMS", help=SHAPE_HELP + " Planned for at load.")
+def compile_command(model, shapes, output):
+    """Write MODEL as one plan file, which runs without ONNX Runtime (octile run, the C API).
 
-    click.echo(programs.run("octile-pack", ["inspect", pack, *(["--json"] if as_json else [])]), nl=False)
+    A plan is one region: it works for models whose every node Octile takes. It holds no kernels, so one file serves
+    every CPU and every pack, at any input shape; --shape only says which to be ready for.
+    """
+    from octile import plans, programs
+
+    plans.compile_model(model, shapes, output)
+    facts = json.loads(programs.run("octile-plan", ["inspect", output, "--json"]))
+    click.echo(f"{output}: {len(facts['nodes'])} nodes, {facts['bytes']} bytes; next: octile run {output}")
+
+
+@cli.command(
+    epilog=examples("""
+    octile inspect model.octpack
+    octile inspect model.octplan --json
+    """)
+)
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="Everything as JSON.")
+def inspect(file, as_json):
+    """Verify FILE, a pack or a plan, and list what is in it."""
+    from octile import plans, programs
+
+    program = "octile-plan" if plans.is_plan(file) else "octile-pack"
+    click.echo(programs.run(program, ["inspect", file, *(["--json"] if as_json else [])]), nl=False)
 
 
 @cli.command(
@@ -155,6 +184,7 @@ def inspect(pack, as_json):
     octile run model.onnx
     octile run model.onnx --input picture.npz --output answer.npz
     octile run det.onnx --shape x=1x3x640x640 --provider cpu
+    octile run model.octplan
     """)
 )
 @click.argument("model")
@@ -164,19 +194,24 @@ def inspect(pack, as_json):
 @click.option("--output", metavar="FILE.npz", help="Write the outputs there.")
 @click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
 def run(model, shapes, files, threads, pack, target, provider, output, seed):
-    """Run MODEL once per set of inputs (random ones unless --input) and describe the outputs."""
+    """Run MODEL (ONNX, or a plan) once per set of inputs (random ones unless --input) and describe the outputs."""
     from octile import explain as explaining
-    from octile import inputs, sessions
+    from octile import inputs, plans, sessions
 
-    if provider == "octile":
-        _, session = explaining.open_explained(model, threads, plugin_settings(pack, target))
+    settings = plugin_settings(pack, target)
+    if plans.is_plan(model):
+        plan = plans.Plan(model, threads, **settings, log=lambda line: click.echo(f"octile: {line}", err=True))
+        declarations, run_once = plan.inputs, plan.run
     else:
-        session = sessions.open_session(model, provider, threads)
+        if provider == "octile":
+            _, session = explaining.open_explained(model, threads, settings)
+        else:
+            session = sessions.open_session(model, provider, threads)
+        declarations, run_once = session.get_inputs(), lambda feed: sessions.run(model, session, feed)
     if not files:
         click.echo(f"random inputs, seed {seed}", err=True)
-    feeds = inputs.feeds(model, session.get_inputs(), shapes, files, seed)
-    for feed in feeds:
-        answer = sessions.run(model, session, feed)
+    for feed in inputs.feeds(model, declarations, shapes, files, seed):
+        answer = run_once(feed)
         click.echo(tables.outputs(feed, answer))
     if output:
         inputs.save(output, answer)

@@ -13,7 +13,7 @@ import onnxruntime as ort
 from octile import programs, sessions
 from octile.errors import UserError
 
-PROGRAMS = ("octile-tune", "octile-pack", "kernelc", "octile-runner")
+PROGRAMS = ("octile-tune", "octile-pack", "octile-plan", "kernelc", "octile-runner")
 
 
 def examine():

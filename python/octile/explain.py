@@ -27,10 +27,11 @@ class Report:
             raise UserError(f"{self.model}: the plugin reported no decisions ({error})", "see octile doctor") from error
 
 
-def open_explained(model, threads=1, options=None):
+def open_explained(model, threads=1, options=None, entries=None):
     """(Report, session) of a model on the Octile provider; a pack or target it cannot use is an error here."""
     report = Report(model)
-    session = sessions.open_session(model, "octile", threads, {**(options or {}), "explain": report.path})
+    settings = {**(options or {}), "explain": report.path}
+    session = sessions.open_session(model, "octile", threads, settings, entries=entries)
     if warnings := report.read()["warnings"]:
         raise UserError("; ".join(warnings))
     return report, session

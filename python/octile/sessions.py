@@ -56,8 +56,9 @@ def devices():
     return found
 
 
-def open_session(model, provider="octile", threads=1, options=None, profile=None):
-    """A session on `provider` ("octile" or "cpu"); `options` are the plugin's; `profile` begins ORT's files."""
+def open_session(model, provider="octile", threads=1, options=None, profile=None, entries=None):
+    """A session on `provider` ("octile" or "cpu"); `options` are the plugin's, `entries` ORT's; `profile` begins its
+    files."""
     path = pathlib.Path(model)
     if not path.is_file():
         raise UserError(f"{model}: no such file", "give the path of an ONNX model")
@@ -70,6 +71,8 @@ def open_session(model, provider="octile", threads=1, options=None, profile=None
         settings.profile_file_prefix = profile
     # Two sessions taking turns must not burn each other's cores between their runs.
     settings.add_session_config_entry("session.force_spinning_stop", "1")
+    for key, value in (entries or {}).items():
+        settings.add_session_config_entry(key, str(value))
     try:
         if provider == "octile":
             chosen = devices()[:1]

@@ -1,13 +1,14 @@
 """The command with fake programs: what it passes on, how it fails."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
 from octile import measure, tune
 from octile.errors import UserError
 
-COMMANDS = ("tune", "pack", "inspect", "run", "bench", "explain", "doctor")
+COMMANDS = ("tune", "pack", "compile", "inspect", "run", "bench", "explain", "doctor")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -17,7 +18,7 @@ def test_every_command_has_help_with_examples(octile, command):
     assert "Examples:" in result.output and f"octile {command}" in result.output
 
 
-@pytest.mark.parametrize("arguments", [("run",), ("bench",), ("explain",), ("tune",)])
+@pytest.mark.parametrize("arguments", [("run",), ("bench",), ("explain",), ("tune",), ("compile", "-o", "x.octplan")])
 def test_a_missing_model_is_named_with_a_cure_and_no_traceback(octile, arguments):
     result = octile(*arguments, "missing.onnx")
     assert result.exit_code == 1
@@ -55,6 +56,19 @@ def test_a_failing_program_s_last_words_are_the_error(octile, fake_program):
     result = octile("inspect", "x.octpack")
     assert result.exit_code == 1
     assert "x.octpack: truncated manifest" in result.output
+
+
+def test_plans_are_inspected_by_their_own_program(octile, fake_program, tmp_path):
+    fake_program("octile-plan", "print('a plan', sys.argv[1:])")
+    (tmp_path / "other.name").write_bytes(b"OCTPLAN1 and more")
+    for name in ("gone.octplan", str(tmp_path / "other.name")):
+        result = octile("inspect", name, "--json")
+        assert result.exit_code == 0 and "a plan ['inspect'" in result.output and "--json" in result.output
+
+
+def test_the_documented_example_is_the_tested_one():
+    root = pathlib.Path(__file__).resolve().parents[3]
+    assert (root / "tests/unit/c_api/example.c").read_text() in (root / "docs/c-api.md").read_text()
 
 
 def test_a_program_that_dies_by_a_signal_says_so(octile, fake_program):
