@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "plugin/kernels/kernels.h"
+#include "plugin/onnxruntime/ep_context.h"
 #include "plugin/onnxruntime/options.h"
 #include "plugin/onnxruntime/ort_abi.h"
 #include "targets/probe/probe.h"
@@ -62,6 +63,35 @@ TEST(Options, WrongOnesWarnAndFallBack) {
     EXPECT_EQ(o.best, host_isa());
     EXPECT_GE(o.threads, 1);
   }
+}
+
+TEST(Options, ShapesToBeReadyFor) {
+  const Options o = parse({{"ready", "x=1x3x8x8,mask=0;x=2x3x8x8;a=b=7"}});
+  const std::vector<NamedShapes> wanted{{{"x", {1, 3, 8, 8}}, {"mask", {0}}}, {{"x", {2, 3, 8, 8}}}, {{"a=b", {7}}}};
+  EXPECT_EQ(o.ready, wanted);
+  EXPECT_TRUE(o.warnings.empty());
+  for (const char* bad :
+       {"", "x", "x=", "=1", "x=1x", "x=-1", "x=1;", "x=1,,y=2", "x=1 x 2", "x=99999999999999999999"}) {
+    const Options b = parse({{"ready", bad}});
+    EXPECT_TRUE(b.ready.empty() && b.warnings.size() == 1) << bad;
+  }
+}
+
+TEST(Options, CompiledModelsAreTheHostsWords) {
+  const Entries entries{{"ep.context_enable", "1"}, {"ep.context_embed_mode", "1"}, {"ep.context_file_path", "a.onnx"}};
+  const Options o = read_options(entries);
+  EXPECT_TRUE(o.context.enable && o.context.embed && o.context.file_path == "a.onnx" && o.warnings.empty());
+  EXPECT_FALSE(parse({}).context.enable);
+}
+
+TEST(Context, JudgesWhatItRecorded) {
+  EXPECT_EQ(judge(compatibility()), kOptimal);
+  EXPECT_EQ(judge("octile 9.0.0, plan 1"), kOptimal);
+  for (const char* other : {"octile 0.1.0, plan 2", "octile 0.1.0, plan 1x", "octile 0.1.0, plan "}) {
+    EXPECT_EQ(judge(other), kUnsupported) << other;
+  }
+  for (const char* foreign : {"", "qnn 1, plan 1", "octile 0.1.0"})
+    EXPECT_EQ(judge(foreign), kNotApplicable) << foreign;
 }
 
 TEST(Kernels, NoPackIsAWarningAndNothingIsTaken) {
