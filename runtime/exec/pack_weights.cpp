@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4, 1}, {"k2n8w", 8, 2, 2}}};
 constexpr int64_t kDepthwisePad = 64;
+constexpr int64_t kPackBlock = 256;  // weights of one output channel
 
 constexpr int kMaxLanes = 16;
 
@@ -80,23 +81,28 @@ void gather_panel(const DotGeometry& d, const WeightView& wei, const WeightRule&
   const bool joined = d.sx == 1 && d.run != d.depth;  // taps of a row are one segment
   const int64_t tap = (joined ? d.depth : padded) * lanes, row = d.sx * padded * lanes;
   const int64_t taps = wei.dense ? 1 : d.kw, rows = wei.dense ? 1 : d.kh, depth = wei.dense ? d.run : d.depth;
-  for (int64_t j = 0; j < count; ++j) {
-    const int64_t o = group * d.channels + first_channel + j;
-    const int32_t taken = rule.taken(o);
-    int64_t raw = wei.dense ? o : o * depth * rows * taps;
-    const int64_t step = wei.dense ? wei.row : 1;
-    uint32_t column = 0;
-    for (int64_t c = 0; c < depth; ++c) {
-      for (int64_t ky = 0; ky < rows; ++ky) {
-        int16_t* to = out.data() + ky * row + c * lanes + j;
-        for (int64_t kx = 0; kx < taps; ++kx, raw += step, to += tap) {
-          const int32_t v = wei.at(raw) - taken;
-          *to = static_cast<int16_t>(v);
-          column += static_cast<uint32_t>(v);
+  const int64_t filter = rows * taps, step = wei.dense ? wei.row : 1;
+  // Some input channels at a time, so that what all lanes write stays in the innermost cache.
+  const int64_t block = std::max<int64_t>(1, kPackBlock / filter);
+  for (int64_t first = 0; first < depth; first += block) {
+    const int64_t last = std::min(depth, first + block);
+    for (int64_t j = 0; j < count; ++j) {
+      const int64_t o = group * d.channels + first_channel + j;
+      const int32_t taken = rule.taken(o);
+      int64_t raw = wei.dense ? o + first * step : (o * depth + first) * filter;
+      uint32_t column = 0;
+      for (int64_t c = first; c < last; ++c) {
+        for (int64_t ky = 0; ky < rows; ++ky) {
+          int16_t* to = out.data() + ky * row + c * lanes + j;
+          for (int64_t kx = 0; kx < taps; ++kx, raw += step, to += tap) {
+            const int32_t v = wei.at(raw) - taken;
+            *to = static_cast<int16_t>(v);
+            column += static_cast<uint32_t>(v);
+          }
         }
       }
+      columns[static_cast<size_t>(j)] += column;
     }
-    columns[static_cast<size_t>(j)] = column;
   }
 }
 
