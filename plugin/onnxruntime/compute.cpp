@@ -44,6 +44,7 @@ RegionCompute::RegionCompute(const Host& host, const Log& log, std::unique_ptr<r
       outputs_(std::move(outputs)),
       threads_(threads),
       reports_(std::move(reports)) {
+  if (reports_ != nullptr && reports_->profiles()) region_->start_clock();
   CreateState = [](OrtNodeComputeInfo* self, OrtComputeContext*, void** state) -> OrtStatus* {
     *state = self;  // everything a run needs is here and constant
     return nullptr;
@@ -53,6 +54,14 @@ RegionCompute::RegionCompute(const Host& host, const Log& log, std::unique_ptr<r
     return fence(compute.host_, [&] { return compute.run(context); });
   };
   ReleaseState = [](OrtNodeComputeInfo*, void*) {};
+}
+
+RegionCompute::~RegionCompute() {
+  if (reports_ == nullptr) return;
+  try {
+    if (const Status st = reports_->add_times(region_->times()); !st.ok()) log_.warning(st.message());
+  } catch (...) {  // no memory: the profile is lost, the host lives
+  }
 }
 
 Status RegionCompute::read_input(OrtKernelContext* context, size_t position, runtime::HostTensor& tensor) const {

@@ -21,6 +21,9 @@ class RegionCompute : public OrtNodeComputeInfo {
   // `inputs`, `outputs`: per tensor of the region, its position on the fused node.
   RegionCompute(const Host& host, const Log& log, std::unique_ptr<runtime::Region> region, std::vector<size_t> inputs,
                 std::vector<size_t> outputs, int threads, std::shared_ptr<Reports> reports);
+  ~RegionCompute();  // hands the times of its steps to the reports that want them
+  RegionCompute(const RegionCompute&) = delete;
+  RegionCompute& operator=(const RegionCompute&) = delete;
 
   // Plans for these input shapes before the first run meets them.
   [[nodiscard]] Status prepare(const std::vector<std::vector<int64_t>>& shapes) const;

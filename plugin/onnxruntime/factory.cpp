@@ -74,10 +74,11 @@ Status Factory::make_ep(const OrtSessionOptions* options, const OrtLogger* logge
   warnings.insert(warnings.end(), kernels.warnings.begin(), kernels.warnings.end());
   for (const std::string& w : warnings) log.warning(w);
   std::shared_ptr<Reports> reports;
-  if (!read.explain.empty() || !read.log_workloads.empty()) {
-    reports = std::make_shared<Reports>(read.explain, read.log_workloads,
+  if (!read.explain.empty() || !read.log_workloads.empty() || !read.profile.empty()) {
+    reports = std::make_shared<Reports>(Reports::Paths{read.explain, read.log_workloads, read.profile},
                                         SessionFacts{host_version_, std::string(target(read.best).name), read.threads,
                                                      kernels.opened, std::move(warnings)});
+    if (const Status st = reports->begin_profile(); !st.ok()) log.warning(st.message());
   }
   out = new Ep(host_, log, std::move(read), std::move(kernels), std::move(reports));
   return {};

@@ -104,11 +104,13 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
       out.log_workloads = value;
     } else if (key == "explain") {
       out.explain = value;
+    } else if (key == "profile") {
+      out.profile = value;
     } else if (key == "ready") {
       read_ready(value, out);
     } else {
       out.warnings.push_back("unknown option '" + key +
-                             "'; known: pack, target, threads, log_workloads, explain, ready");
+                             "'; known: pack, target, threads, log_workloads, explain, profile, ready");
     }
   }
   return out;

@@ -1,4 +1,4 @@
-// The two report files.  In/out: see reports.h.  Not here: what decides.
+// The three report files.  In/out: see reports.h.  Not here: what decides.
 #include "plugin/onnxruntime/reports.h"
 
 #include <fcntl.h>
@@ -49,19 +49,19 @@ std::vector<std::string> unit_names(const plugin::HostGraph& graph, const plugin
 std::string dump(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 // Appends in one write, so that lines of several processes do not mix.
-Status append(const std::string& path, const std::string& text) {
+Status append(const std::string& option, const std::string& path, const std::string& text) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   const bool written = fd >= 0 && ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
   const int error = errno;
   if (fd >= 0) ::close(fd);
-  return written ? Status() : Status(Code::io_error, "option log_workloads: " + path + ": " + std::strerror(error));
+  return written ? Status() : Status(Code::io_error, "option " + option + ": " + path + ": " + std::strerror(error));
 }
 
 }  // namespace
 
 struct Reports::State {
   std::mutex mutex;
-  std::string explain_path, workloads_path;
+  std::string explain_path, workloads_path, profile_path;
   SessionFacts facts;
   std::map<std::string, Json> graphs;                         // key -> array of nodes
   std::unordered_map<std::string, std::vector<Json>> shaped;  // unit -> what was chosen, per shape met
@@ -107,6 +107,13 @@ struct Reports::State {
     return out;
   }
 
+  Status append_profile(const std::string& text) {
+    if (profile_path.empty()) return {};
+    const Status st = append("profile", profile_path, text);
+    if (!st.ok()) profile_path.clear();
+    return st;
+  }
+
   Status write_workloads(const std::vector<runtime::NodeDecision>& decisions) {
     if (workloads_path.empty()) return {};
     std::vector<OpSpec> distinct;
@@ -125,24 +132,29 @@ struct Reports::State {
     for (const OpSpec& op : distinct) {
       if (logged.insert(to_line(op)).second) text += to_line(op) + "\n";
     }
-    const Status st = text.empty() ? Status() : append(workloads_path, text);
+    const Status st = text.empty() ? Status() : append("log_workloads", workloads_path, text);
     if (!st.ok()) workloads_path.clear();
     return st;
   }
 };
 
-Reports::Reports(std::string explain_path, std::string workloads_path, SessionFacts facts)
-    : state_(std::make_unique<State>()) {
-  state_->explain_path = std::move(explain_path);
-  state_->workloads_path = std::move(workloads_path);
+Reports::Reports(Paths paths, SessionFacts facts) : state_(std::make_unique<State>()) {
+  state_->explain_path = std::move(paths.explain);
+  state_->workloads_path = std::move(paths.workloads);
+  state_->profile_path = std::move(paths.profile);
   state_->facts = std::move(facts);
 }
 
 Reports::~Reports() = default;
 
-bool Reports::wanted() const {
+Status Reports::begin_profile() {
   const std::lock_guard lock(state_->mutex);
-  return !state_->explain_path.empty() || !state_->workloads_path.empty();
+  return state_->append_profile("");
+}
+
+bool Reports::profiles() const {
+  const std::lock_guard lock(state_->mutex);
+  return !state_->profile_path.empty();
 }
 
 Status Reports::add_partition(const std::string& key, const plugin::HostGraph& graph,
@@ -170,6 +182,19 @@ Status Reports::add_decisions(const std::vector<runtime::NodeDecision>& decision
   }
   const Status explained = state_->write_explain();
   return logged.ok() ? explained : logged;
+}
+
+Status Reports::add_times(const std::vector<runtime::StepTime>& times) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->profile_path.empty()) return {};
+  std::string text;
+  for (const runtime::StepTime& t : times) {
+    const std::string& name = t.nodes.empty() ? t.kind : t.nodes.front();
+    const Json line{{"node", name},         {"nodes", t.nodes}, {"kind", t.kind}, {"op", t.op},      {"us", t.us},
+                    {"best_us", t.best_us}, {"calls", t.calls}, {"macs", t.macs}, {"bytes", t.bytes}};
+    text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  }
+  return state_->append_profile(text);
 }
 
 }  // namespace octile::ort

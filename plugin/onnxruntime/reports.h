@@ -1,7 +1,8 @@
-// Reports: what the provider decided, as files a user asked for.
+// Reports: what the provider decided and how long it took, as files a user asked for.
 // In:  partitions, and the runtime's decisions per region and shape.
 // Out: `explain`, one JSON document rewritten whole at each news; `log_workloads`, one op line appended per distinct
-//      shaped conv or dense, flushed as written.  Grammar of both: docs/plugin.md.
+//      shaped conv or dense, flushed as written; `profile`, one JSON object appended per step.  Grammar:
+//      docs/plugin.md.
 // Not here: the decisions.  A file that cannot be written is reported once in the log and then forgotten.
 #pragma once
 
@@ -22,17 +23,24 @@ struct SessionFacts {
 
 class Reports {
  public:
-  Reports(std::string explain_path, std::string workloads_path, SessionFacts facts);
+  struct Paths {
+    std::string explain, workloads, profile;  // empty: off
+  };
+  Reports(Paths paths, SessionFacts facts);
   ~Reports();
   Reports(const Reports&) = delete;
   Reports& operator=(const Reports&) = delete;
 
-  [[nodiscard]] bool wanted() const;
+  // Makes the profile's file, so that a session knows at once when it cannot.
+  [[nodiscard]] Status begin_profile();
+  [[nodiscard]] bool profiles() const;
   // The verdicts on one graph; a graph seen again replaces what was said of it. `key` tells graphs apart.
   [[nodiscard]] Status add_partition(const std::string& key, const plugin::HostGraph& graph,
                                      const plugin::Partition& partition);
   // What the kernels of one region are at shapes not met before.
   [[nodiscard]] Status add_decisions(const std::vector<runtime::NodeDecision>& decisions);
+  // What the steps of one region cost, once it will run no more.
+  [[nodiscard]] Status add_times(const std::vector<runtime::StepTime>& times);
 
  private:
   struct State;

@@ -4,8 +4,8 @@ In:  a model, feeds; the profile the plugin writes (option `profile`), ORT's own
 Out: a dictionary: the machine's peaks, a row per step of ours, what ORT spends elsewhere.
 Not here: whole-model times (measure.py), printing (tables.py), the picture (roofline.py).
 
-The plugin's profile is one JSON object per line and step: {"node", "nodes", "op", "us", "best_us", "calls", "macs",
-"bytes"}; "nodes" are the host's nodes it stands for, "bytes" what it must read and write at least.
+The plugin's profile is one JSON object per line and step: {"node", "nodes", "kind", "op", "us", "best_us", "calls",
+"macs", "bytes"}; "nodes" are the units of the plugin's decisions it computes, "bytes" what it must move at least.
 """
 
 import collections
@@ -16,7 +16,7 @@ import re
 import tempfile
 import time
 
-from octile import inputs, programs, sessions
+from octile import explain, inputs, programs, sessions
 from octile.errors import UserError
 
 
@@ -32,7 +32,7 @@ def read_profile(path):
                 {
                     "node": step["node"],
                     "nodes": step.get("nodes") or [step["node"]],
-                    "op": step["op"],
+                    "op": step["op"] if step.get("macs") else step.get("kind") or step["op"],
                     "us": best,
                     "calls": calls,
                     "macs": int(step.get("macs", 0)),
@@ -62,16 +62,23 @@ def plain_name(name):
     return re.sub(r"_token_\d+$", "", name)
 
 
-def join(steps, ort):
-    """Gives every step ORT's time for the nodes it stands for; returns what ORT spends in other nodes, by op type."""
+def join(steps, ort, units):
+    """Gives every step ORT's time for the nodes it stands for; returns what ORT spends in other nodes, by op type.
+
+    `units` is {host node: the unit it is part of}. Of several steps for one unit the one that multiplies, then the
+    slowest, stands for its nodes.
+    """
     owner = {}
     for i, step in enumerate(steps):
         step["ort_us"] = None
         for node in step["nodes"]:
-            owner.setdefault(node, i)
+            known = owner.get(node)
+            if known is None or (steps[known]["macs"], steps[known]["us"]) < (step["macs"], step["us"]):
+                owner[node] = i
     elsewhere = collections.Counter()
     for name, (op, us) in ort.items():
-        i = owner.get(name, owner.get(plain_name(name)))
+        node = name if name in units or name in owner else plain_name(name)
+        i = owner.get(units.get(node, node))
         if i is None:
             elsewhere[op] += us
         else:
@@ -107,10 +114,10 @@ def judge(step, machine):
 
 
 def profile(model, feed, threads, repeats, seconds, options):
-    """(our steps, ORT's nodes), the two sessions taking turns under their own profilers."""
+    """(our steps, ORT's nodes, units), the two sessions taking turns under their own profilers."""
     with tempfile.TemporaryDirectory(prefix="octile-layers-") as folder:
         ours = pathlib.Path(folder) / "profile.jsonl"
-        octile = sessions.open_session(model, "octile", threads, {**(options or {}), "profile": ours})
+        decisions, octile = explain.open_explained(model, threads, {**(options or {}), "profile": ours})
         cpu = sessions.open_session(model, "cpu", threads, profile=f"{folder}/ort")
         deadline = time.perf_counter() + seconds
         for i in range(repeats + 1):
@@ -121,16 +128,18 @@ def profile(model, feed, threads, repeats, seconds, options):
         theirs = read_ort_profile(cpu.end_profiling())
         del octile
         gc.collect()  # the plugin writes its profile when the session goes
-        if not ours.exists():
+        steps = read_profile(ours) if ours.exists() else []
+        if not steps:
             raise UserError(f"{model}: the plugin wrote no profile", "it took no node: see octile explain")
-        return read_profile(ours), theirs
+        units = {node["name"]: node["unit"] for node in decisions.read()["nodes"] if node["taken"]}
+        return steps, theirs, units
 
 
 def report(model, feed, threads=1, repeats=25, seconds=10.0, options=None):
     """Everything `octile bench --layers` shows of one model and one feed."""
     machine = peaks(json.loads(programs.run("octile-bench-peak", ["--json", "--threads", threads])), threads)
-    steps, ort = profile(model, feed, threads, repeats, seconds, options)
-    elsewhere = join(steps, ort)
+    steps, ort, units = profile(model, feed, threads, repeats, seconds, options)
+    elsewhere = join(steps, ort, units)
     return {
         "model": str(model),
         "shapes": inputs.shapes_text(feed),

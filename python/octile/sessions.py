@@ -76,7 +76,9 @@ def open_session(model, provider="octile", threads=1, options=None, profile=None
     try:
         if provider == "octile":
             chosen = devices()[:1]
-            settings.add_provider_for_devices(chosen, {k: str(v) for k, v in (options or {}).items() if v is not None})
+            settings.add_provider_for_devices(
+                chosen, {k: str(v) for k, v in {"threads": threads, **(options or {})}.items() if v is not None}
+            )
             return ort.InferenceSession(str(path), settings)
         return ort.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except UserError:

@@ -3,6 +3,7 @@
 #include "runtime/region/execute.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "runtime/region/place.h"
@@ -280,7 +281,8 @@ uint8_t* memory_of(const Store& s, const std::vector<HostTensor>& inputs, void* 
 }  // namespace
 
 Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs, void* const* outputs,
-               uint8_t* arena, const Parallel& parallel) {
+               uint8_t* arena, const Parallel& parallel, double* us) {
+  using Clock = std::chrono::steady_clock;
   auto** data = reinterpret_cast<uint8_t**>(arena);
   for (size_t s = 0; s < program.stores.size(); ++s) {
     const Store& root = program.stores[static_cast<size_t>(root_of(program, static_cast<int>(s)))];
@@ -288,16 +290,20 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
   }
   const RunContext run{program, ops_for(best), best, parallel, data, arena + program.scratch_offset};
   Execution execution(run);
-  for (const Step& step : program.steps) {
+  for (size_t i = 0; i < program.steps.size(); ++i) {
+    const Step& step = program.steps[i];
+    const Clock::time_point start = us == nullptr ? Clock::time_point{} : Clock::now();
     OCTILE_RETURN_IF_ERROR(execution.step(step));
-    if (step.border < 0) continue;
-    Tensor t = program.stores[static_cast<size_t>(step.border)].tensor;
-    t.data = data[step.border];
-    // What was quantized on the spot pads with the zero point found on the spot.
-    const bool dynamic = step.kind == StepKind::dynamic_quantize;
-    const auto found =
-        dynamic ? static_cast<uint8_t>(reinterpret_cast<const float*>(data[step.src[1]])[1]) : uint8_t{0};
-    fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code);
+    if (step.border >= 0) {
+      Tensor t = program.stores[static_cast<size_t>(step.border)].tensor;
+      t.data = data[step.border];
+      // What was quantized on the spot pads with the zero point found on the spot.
+      const bool dynamic = step.kind == StepKind::dynamic_quantize;
+      const auto found =
+          dynamic ? static_cast<uint8_t>(reinterpret_cast<const float*>(data[step.src[1]])[1]) : uint8_t{0};
+      fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code);
+    }
+    if (us != nullptr) us[i] = std::chrono::duration<double, std::micro>(Clock::now() - start).count();
   }
   return {};
 }

@@ -17,9 +17,10 @@ struct RunContext {
   uint8_t* scratch = nullptr;
 };
 
-// `arena` has program.arena_bytes bytes; `outputs` the host's storage per output.
+// `arena` has program.arena_bytes bytes; `outputs` the host's storage per output; `us`, where given, gets the
+// microseconds of each step.
 [[nodiscard]] Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs,
-                             void* const* outputs, uint8_t* arena, const Parallel& parallel);
+                             void* const* outputs, uint8_t* arena, const Parallel& parallel, double* us = nullptr);
 // Steps on rows of floats and on single floats (execute_floats.cpp).
 void run_float_step(const RunContext& run, const Step& step);
 // Quantization on the spot (execute_dynamic.cpp).

@@ -9,6 +9,7 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/exec/ops/ops.h"
@@ -125,6 +126,9 @@ enum class StepKind : uint8_t {
   dynamic_quantize,  // floats, parameters to codes
   dynamic_scale,     // int32 by parameters to floats
 };
+
+// What a step is called in reports.
+[[nodiscard]] std::string_view name_of(StepKind kind);
 
 inline constexpr size_t kMaxTails = 8;
 

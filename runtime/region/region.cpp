@@ -8,6 +8,7 @@
 
 #include "runtime/region/arena.h"
 #include "runtime/region/check.h"
+#include "runtime/region/clock.h"
 #include "runtime/region/execute.h"
 #include "runtime/region/fuse.h"
 #include "runtime/region/lower.h"
@@ -70,36 +71,6 @@ class PlanCache {
   mutable uint64_t clock_ = 0;
 };
 
-// What a step is called in explain.
-std::string_view name_of(StepKind kind) {
-  static constexpr std::string_view kNames[]{"convert",
-                                             "dot",
-                                             "table",
-                                             "table_f32",
-                                             "binary",
-                                             "max_pool",
-                                             "average_pool",
-                                             "global_average",
-                                             "global_max",
-                                             "mean_rows",
-                                             "resize_nearest",
-                                             "resize_linear",
-                                             "move",
-                                             "fill",
-                                             "softmax_codes",
-                                             "softmax_rows",
-                                             "layer_norm_rows",
-                                             "float_unary",
-                                             "float_binary",
-                                             "float_cast",
-                                             "float_members",
-                                             "float_linear",
-                                             "dynamic_range",
-                                             "dynamic_quantize",
-                                             "dynamic_scale"};
-  return kNames[static_cast<size_t>(kind)];
-}
-
 class RegionImpl final : public Region {
  public:
   Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads,
@@ -130,6 +101,11 @@ class RegionImpl final : public Region {
 
   Result<std::vector<NodeDecision>> explain(const std::vector<std::vector<int64_t>>& shapes) const override {
     return guarded([&] { return explain_guarded(shapes); });
+  }
+
+  void start_clock() override { clock_ = std::make_unique<StepClock>(); }
+  std::vector<StepTime> times() const override {
+    return clock_ == nullptr ? std::vector<StepTime>{} : clock_->times(names_);
   }
 
  private:
@@ -204,7 +180,11 @@ class RegionImpl final : public Region {
                 "region " + recipe_.desc.name + ": the host gave no storage for output " + recipe_.desc.values[v].name};
       }
     }
-    return execute(program, recipe_.best, inputs, storage, block.data(), parallel);
+    if (clock_ == nullptr) return execute(program, recipe_.best, inputs, storage, block.data(), parallel);
+    std::vector<double> us(program.steps.size());
+    OCTILE_RETURN_IF_ERROR(execute(program, recipe_.best, inputs, storage, block.data(), parallel, us.data()));
+    clock_->add(*found, us);
+    return {};
   }
 
   Result<std::vector<NodeDecision>> explain_guarded(const std::vector<Shape>& shapes) const {
@@ -238,6 +218,7 @@ class RegionImpl final : public Region {
   std::shared_ptr<ArenaPool> pool_;
   PlanCache plans_;
   std::vector<std::string> names_;  // of nodes
+  std::unique_ptr<StepClock> clock_;
 };
 
 }  // namespace

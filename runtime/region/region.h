@@ -30,6 +30,14 @@ struct NodeDecision {
   std::vector<Decision> kernels;
 };
 
+// What one step of a plan cost, over all its runs. Bytes are those it must read and write, weights too.
+struct StepTime {
+  std::vector<std::string> nodes;  // it computes; the first names it. None: a change of layout at the border
+  std::string kind, op;            // the pass, and the first node's op at these shapes
+  int64_t calls = 0, macs = 0, bytes = 0;
+  double us = 0, best_us = 0;  // the sum, the fastest
+};
+
 // Asked for the storage of output `index` once its shape is known; returns null on failure.
 struct OutputAllocator {
   void* context = nullptr;
@@ -50,6 +58,10 @@ class Region {
   // Plans for these input shapes (or finds the plan) and says what it chose. No data needed.
   [[nodiscard]] virtual Result<std::vector<NodeDecision>> explain(
       const std::vector<std::vector<int64_t>>& shapes) const = 0;
+  // From here on every run reads the clock at every step. To be called before the first run.
+  virtual void start_clock() = 0;
+  // The steps of all plans that ran since; empty where no clock was started.
+  [[nodiscard]] virtual std::vector<StepTime> times() const = 0;
 };
 
 }  // namespace octile::runtime

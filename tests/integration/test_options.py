@@ -4,6 +4,7 @@ In:  options as users write them.  Out: sessions that answer rightly, files, lin
 Not here: the ops themselves.
 """
 
+import gc
 import json
 import shutil
 import subprocess
@@ -73,6 +74,7 @@ def test_why_nodes_are_left_is_logged(run_logged):
         ({"threds": "1"}, "unknown option 'threds'; known: pack, target, threads"),
         ({"explain": "/no/such/folder/x.json"}, "option explain: /no/such/folder"),
         ({"log_workloads": "/no/such/folder/x.txt"}, "option log_workloads: /no/such/folder"),
+        ({"profile": "/no/such/folder/x.jsonl"}, "option profile: /no/such/folder"),
         ({"pack": "/no/such.octpack"}, "pack /no/such.octpack is not used"),
     ],
 )
@@ -178,6 +180,23 @@ def test_log_workloads(open_session, target, tmp_path):
     assert all(line.endswith('*3"') and ' n"net:Conv' in line for line in lines), lines
     open_session(net.model().SerializeToString(), options).run(None, net.feeds(N=1))
     assert len(path.read_text().splitlines()) == 3  # another session appends
+
+
+def test_profile(open_session, target, tmp_path):
+    path = tmp_path / "profile.jsonl"
+    net = Net(4)
+    net.output(net.conv(net.code_input([1, 8, 6, 6], "uint8"), 8, 4))
+    session = open_session(net.model().SerializeToString(), {**target, "profile": path})
+    for _ in range(3):
+        session.run(None, net.feeds())
+    assert path.read_text() == ""  # written when the session ends
+    del session
+    gc.collect()
+    steps = [json.loads(line) for line in path.read_text().splitlines()]
+    (conv,) = [step for step in steps if step["macs"]]
+    assert conv["node"].startswith("Conv") and conv["op"].startswith("conv2d mb1") and conv["kind"] == "dot"
+    assert (conv["calls"], conv["macs"]) == (3, 6 * 6 * 4 * 8 * 9)
+    assert all(step["calls"] == 3 and step["bytes"] > 0 and 0 < step["best_us"] <= step["us"] for step in steps)
 
 
 def test_one_session_in_many_threads(open_session, target):

@@ -78,6 +78,31 @@ TEST(RegionRuns, NothingIsAllocatedOnceWarm) {
   EXPECT_EQ(allocations(), before);
 }
 
+TEST(RegionRuns, StepsAreTimedWhereAsked) {
+  Kit kit(48);
+  const int x = kit.input(DType::u8);
+  kit.output(kit.conv(kit.conv(x, filter(4, 8, 3, 1), DType::u8, 4), filter(8, 5, 1), DType::u8, 4));
+  const auto silent = make(kit.desc), timed = make(kit.desc);
+  timed->start_clock();
+  for (const int64_t w : {6, 9, 6}) {
+    check(kit, *silent, {{1, 4, 7, w}});
+    check(kit, *timed, {{1, 4, 7, w}});
+  }
+  EXPECT_TRUE(silent->times().empty());
+  int64_t calls = 0, macs = 0;
+  for (const StepTime& t : timed->times()) {
+    EXPECT_LE(t.best_us * static_cast<double>(t.calls), t.us * 1.001) << t.kind;
+    EXPECT_GT(t.bytes, 0) << t.kind;
+    if (t.kind != "dot") continue;
+    ASSERT_EQ(t.nodes.size(), 1U);
+    EXPECT_TRUE(t.op.starts_with("conv2d mb1")) << t.op;
+    calls += t.calls;
+    macs += t.calls * t.macs;
+  }
+  EXPECT_EQ(calls, 3 * 2);
+  EXPECT_EQ(macs, 7 * (6 + 9 + 6) * (4 * 8 * 9 + 8 * 5));
+}
+
 void refused(const Region& region, Kit& kit, const std::vector<Shape>& shapes, const std::string& words) {
   std::vector<HostValue> inputs;
   for (size_t i = 0; i < shapes.size(); ++i) inputs.push_back({DType::f32, shapes[i], std::vector<uint8_t>(65536)});

@@ -1,0 +1,101 @@
+// Summing the times of steps.  In/out: see clock.h.  Not here: the clock itself.
+#include "runtime/region/clock.h"
+
+#include <algorithm>
+
+namespace octile::runtime {
+namespace {
+
+int64_t bytes_of(const Store& s) { return element_count(s.shape) * size_of(s.type); }
+
+// What a step must read and write at least, whatever the caches keep.
+int64_t bytes_of(const Program& program, const Step& step) {
+  const auto store = [&](int s) { return bytes_of(program.stores[static_cast<size_t>(s)]); };
+  int64_t bytes = step.dst < 0 ? 0 : store(step.dst);
+  for (const int s : step.src) bytes += store(s);
+  for (const StepTail& t : step.tails) bytes += t.other < 0 ? 0 : store(t.other);
+  if (step.kind == StepKind::dot && step.src.size() < 2) bytes += step.dot.spec.wei_elements();
+  return bytes;
+}
+
+int64_t macs_of(const Step& step) { return step.kind == StepKind::dot ? step.dot.spec.macs() : 0; }
+
+// The node a step computes and those that are its tails; none for a change of layout at the region's border.
+std::vector<std::string> nodes_of(const Step& step, const std::vector<std::string>& names) {
+  std::vector<std::string> out;
+  const auto take = [&](int node) {
+    if (node < 0) return;
+    const std::string& name = names[static_cast<size_t>(node)];
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
+  };
+  take(step.node);
+  for (const StepTail& t : step.tails) take(t.node);
+  return out;
+}
+
+}  // namespace
+
+std::string_view name_of(StepKind kind) {
+  static constexpr std::string_view kNames[]{"convert",
+                                             "dot",
+                                             "table",
+                                             "table_f32",
+                                             "binary",
+                                             "max_pool",
+                                             "average_pool",
+                                             "global_average",
+                                             "global_max",
+                                             "mean_rows",
+                                             "resize_nearest",
+                                             "resize_linear",
+                                             "move",
+                                             "fill",
+                                             "softmax_codes",
+                                             "softmax_rows",
+                                             "layer_norm_rows",
+                                             "float_unary",
+                                             "float_binary",
+                                             "float_cast",
+                                             "float_members",
+                                             "float_linear",
+                                             "dynamic_range",
+                                             "dynamic_quantize",
+                                             "dynamic_scale"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+void StepClock::add(const std::shared_ptr<const Program>& program, const std::vector<double>& us) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Sum>& sums = sums_[program];
+  sums.resize(us.size());
+  for (size_t i = 0; i < us.size(); ++i) {
+    Sum& s = sums[i];
+    s.best_us = s.calls == 0 ? us[i] : std::min(s.best_us, us[i]);
+    s.us += us[i];
+    ++s.calls;
+  }
+}
+
+std::vector<StepTime> StepClock::times(const std::vector<std::string>& names) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<StepTime> out;
+  for (const auto& [program, sums] : sums_) {
+    for (size_t i = 0; i < sums.size(); ++i) {
+      const Step& step = program->steps[i];
+      const auto node = static_cast<size_t>(step.node);
+      StepTime t;
+      t.nodes = nodes_of(step, names);
+      t.kind = std::string(name_of(step.kind));
+      if (step.node >= 0) t.op = program->ops[node];
+      t.macs = macs_of(step);
+      t.bytes = bytes_of(*program, step);
+      t.calls = sums[i].calls;
+      t.us = sums[i].us;
+      t.best_us = sums[i].best_us;
+      out.push_back(std::move(t));
+    }
+  }
+  return out;
+}
+
+}  // namespace octile::runtime
