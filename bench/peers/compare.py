@@ -79,6 +79,11 @@ def answers(found, reference):
     }
 
 
+def far(answers, least=0.9):
+    """{label: cosine} of the peers whose answers hardly resemble the float model's: their times mean little."""
+    return {label: found["cosine"] for label, found in answers.items() if not found["cosine"] >= least}
+
+
 def panels_by_mode(decisions, modes):
     """{mode: share of all weight panels}: which arithmetic the packed weights allowed.
 

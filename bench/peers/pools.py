@@ -87,7 +87,7 @@ class Pool:
             self.answers[label] = [np.array(a) for a in run()]
             self.runners[label] = run
         except Exception as error:  # every system raises classes of its own
-            self.failed[label] = sessions.first_line(error)
+            self.failed[label] = " ".join(str(error).split())[:300] or type(error).__name__
 
     def times(self, repeats, seconds=20.0):
         """{label: sorted milliseconds}, taking turns; stops early after `seconds`."""

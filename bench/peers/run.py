@@ -140,6 +140,10 @@ def show(rows, peers):
     for row in rows:
         for label, reason in row["failed"].items():
             print(f"{row['model']} {row['form']}: {label} did not run: {reason}")
+        for label, cosine in compare.far(row["answers"]).items():
+            print(
+                f"{row['model']} {row['form']}: answers of {label} are far from the float model's: cosine {cosine:.3f}"
+            )
     for row in rows:
         if len(row.get("panels", {})) > 1:
             shares = ", ".join(f"{mode} {share:.2f}" for mode, share in row["panels"].items())

@@ -52,6 +52,11 @@ def test_distances_to_the_float_answers():
     assert found["ort_int8"] == {"max_abs_diff": 0.0, "cosine": 1.0, "top1": 1.0}
 
 
+def test_answers_that_hardly_resemble_the_float_model_s_are_named():
+    found = {"octile": {"cosine": 0.99}, "ort_int8": {"cosine": 0.2}, "openvino_int8": {"cosine": float("nan")}}
+    assert list(compare.far(found)) == ["ort_int8", "openvino_int8"]
+
+
 def test_answers_of_another_shape_are_infinitely_far():
     a, b = [np.zeros((1, 3))], [np.zeros((1, 4))]
     assert compare.largest_difference(a, b) == float("inf")
