@@ -28,6 +28,11 @@ def relative_speeds(row):
     return {label: best / found["best_ms"] for label, found in row["peers"].items()}
 
 
+def name(row):
+    threads = row.get("threads", 1)
+    return f"{row['model']}\n{row['form']}" + (f", {threads} threads" if threads > 1 else "")
+
+
 def draw(rows, path, title):
     import matplotlib
 
@@ -48,7 +53,7 @@ def draw(rows, path, title):
             for place, (_, speed) in zip(places, speeds, strict=True):
                 axes.text(speed + 0.01, place, f"{speed:.2f}", va="center", fontsize=7)
     axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [f"{row['model']}\n{row['form']}" for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [name(row) for row in rows], fontsize=8)
     axes.invert_yaxis()
     axes.margins(y=0.01)
     axes.set_xlabel("speed relative to the best peer (1.0); longer is faster")

@@ -63,9 +63,10 @@ def top1(left, right):
     return round(float(np.concatenate(same).mean()), 4)
 
 
-def answers(found, reference):
-    """Per label, the distance of its answers from those of the label `reference`."""
-    if reference not in found:
+def answers(found, references):
+    """Per label, the distance of its answers from those of the first of `references` that ran."""
+    reference = next((label for label in references if label in found), None)
+    if reference is None:
         return {}
     want = found[reference]
     return {

@@ -45,7 +45,7 @@ def test_the_geometric_mean_of_inverses_is_one():
 def test_distances_to_the_float_answers():
     want = [np.array([[1.0, 2.0, 3.0]]), np.zeros((1, 2, 2, 2))]
     got = [np.array([[1.0, 4.0, 3.0]]), np.zeros((1, 2, 2, 2))]
-    found = compare.answers({"ort_fp32": want, "octile": got, "ort_int8": want}, "ort_fp32")
+    found = compare.answers({"ort_fp32": want, "octile": got, "ort_int8": want}, ("ort_fp32",))
     assert set(found) == {"octile", "ort_int8"}
     assert found["octile"]["max_abs_diff"] == 2.0 and found["octile"]["top1"] == 0.0
     assert found["octile"]["cosine"] == pytest.approx(18 / np.sqrt(26 * 14), abs=1e-6)
@@ -64,7 +64,7 @@ def test_answers_of_another_shape_are_infinitely_far():
 
 
 def test_without_a_float_model_there_are_no_distances():
-    assert compare.answers({"octile": [np.zeros(1)]}, "ort_fp32") == {}
+    assert compare.answers({"octile": [np.zeros(1)]}, ("ort_fp32", "openvino_fp32")) == {}
 
 
 def test_scaling_is_each_peers_own():
