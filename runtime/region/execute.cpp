@@ -12,6 +12,8 @@
 namespace octile::runtime {
 namespace {
 
+constexpr int64_t kGateBytes = 512;  // of a repeated row of channels
+
 class Execution {
  public:
   explicit Execution(const RunContext& run) : run_(run) {}
@@ -22,6 +24,7 @@ class Execution {
       case StepKind::convert: convert_step(s); break;
       case StepKind::dot: return dot(s);
       case StepKind::table: table(s); break;
+      case StepKind::channel_table: channel_table(s); break;
       case StepKind::binary: binary(s); break;
       case StepKind::max_pool:
       case StepKind::average_pool:
@@ -98,6 +101,18 @@ class Execution {
     });
   }
 
+  void channel_table(const Step& s) const {
+    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    const uint8_t* tables = s.tables->data();
+    each_run({&dst, &src}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        const uint8_t* from = at(src, n, y, x + i);
+        uint8_t* to = at(dst, n, y, x + i);
+        for (int64_t c = 0; c < dst.c; ++c) to[c] = tables[c * 256 + from[c]];
+      }
+    });
+  }
+
   void binary(const Step& s) const {
     const Tensor dst = tensor(s.dst);
     if (s.gate) {
@@ -119,7 +134,21 @@ class Execution {
     const Tensor a = tensor(full);
     const uint8_t* rows = run_.data[small];
     const bool per_image = element_count(store(small).shape) > dst.c;
+    // Few channels: several pixels as one, the gate repeated, so that vectors are full.
+    const int64_t times = a.stride_x == a.c && dst.stride_x == dst.c ? std::max<int64_t>(1, kGateBytes / dst.c) : 1;
     each_run({&dst, &a}, true, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+      if (times > 1 && count >= times) {
+        alignas(64) uint8_t repeated[kGateBytes];
+        for (int64_t i = 0; i < times; ++i) {
+          std::memcpy(repeated + i * dst.c, rows + (per_image ? n * dst.c : 0), static_cast<size_t>(dst.c));
+        }
+        const int64_t c = times * dst.c, groups = count / times;
+        const Rows all{at(a, n, y, x), c}, same{repeated, 0};
+        run_.ops.binary(s.form, s.gate_first ? same : all, s.gate_first ? all : same, {at(dst, n, y, x), c}, c, groups);
+        x += groups * times;
+        count -= groups * times;
+        if (count == 0) return;
+      }
       const Rows whole{at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
       run_.ops.binary(s.form, s.gate_first ? one : whole, s.gate_first ? whole : one, {at(dst, n, y, x), dst.stride_x},
                       dst.c, count);
@@ -202,26 +231,49 @@ class Execution {
   }
 
   static void move_axis(const Move& m, size_t axis, const uint8_t* src, uint8_t* dst) {
-    if (axis == m.axes.size()) {
+    const size_t left = m.axes.size() - axis;
+    if (left == 0) {
       std::memcpy(dst, src, static_cast<size_t>(m.element));
-      return;
-    }
-    const Move::Axis& a = m.axes[axis];
-    const bool last = axis + 1 == m.axes.size();
-    if (last && a.offsets.empty() && a.dst == m.element) {
-      if (a.src == m.element) {
-        std::memcpy(dst, src, static_cast<size_t>(a.extent * m.element));
-        return;
-      }
-      if (m.element == 1) {
-        for (int64_t i = 0; i < a.extent; ++i) dst[i] = src[i * a.src];
-        return;
+    } else if (left == 1) {
+      move_line(m.element, m.axes[axis], src, dst);
+    } else if (left == 2 && m.axes[axis].offsets.empty() && m.axes[axis + 1].offsets.empty()) {
+      move_plane(m.element, m.axes[axis], m.axes[axis + 1], src, dst);
+    } else {
+      const Move::Axis& a = m.axes[axis];
+      for (int64_t i = 0; i < a.extent; ++i) {
+        const int64_t from = a.offsets.empty() ? i * a.src : a.offsets[static_cast<size_t>(i)];
+        move_axis(m, axis + 1, src + from, dst + i * a.dst);
       }
     }
+  }
+
+  template <class T>
+  static void move_elements(const Move::Axis& a, const uint8_t* src, uint8_t* dst) {
     for (int64_t i = 0; i < a.extent; ++i) {
       const int64_t from = a.offsets.empty() ? i * a.src : a.offsets[static_cast<size_t>(i)];
-      move_axis(m, axis + 1, src + from, dst + i * a.dst);
+      std::memcpy(dst + i * a.dst, src + from, sizeof(T));
     }
+  }
+
+  static void move_line(int64_t element, const Move::Axis& a, const uint8_t* src, uint8_t* dst) {
+    if (a.offsets.empty() && a.src == element && a.dst == element) {
+      std::memcpy(dst, src, static_cast<size_t>(a.extent * element));
+    } else if (element == 1) {
+      move_elements<uint8_t>(a, src, dst);
+    } else {
+      move_elements<uint32_t>(a, src, dst);
+    }
+  }
+
+  // Two axes at once: many short lines, or a matrix turned.
+  static void move_plane(int64_t element, const Move::Axis& a, const Move::Axis& b, const uint8_t* src, uint8_t* dst) {
+    const bool short_lines = b.src == element && b.dst == element && b.extent * element <= 16;
+    if (element == 1 && (short_lines || b.extent < 8)) {
+      // The longer axis innermost.
+      for (int64_t j = 0; j < b.extent; ++j) move_elements<uint8_t>(a, src + j * b.src, dst + j * b.dst);
+      return;
+    }
+    for (int64_t i = 0; i < a.extent; ++i) move_line(element, b, src + i * a.src, dst + i * a.dst);
   }
 
   Status dot(const Step& s) const {

@@ -55,6 +55,14 @@ class Floats {
             },
             count_ / s_.row);
         break;
+      case StepKind::channel_floats:
+        pieces([&](int64_t i, int64_t n) {
+          const auto channels = static_cast<int64_t>(s_.values->size() / 256);
+          for (int64_t k = i; k < i + n; ++k) {
+            out()[k] = (*s_.values)[static_cast<size_t>(k / s_.row % channels * 256 + bytes(0)[k])];
+          }
+        });
+        break;
       case StepKind::float_unary:
         pieces([&](int64_t i, int64_t n) {
           for (int64_t k = i; k < i + n; ++k) out()[k] = s_.unary(in(0)[k]);

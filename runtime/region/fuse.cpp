@@ -209,6 +209,7 @@ class Fuser {
           return spec.kind == OpKind::dense || spec.depthwise() || spec.kw == 1 || spec.g > 1 || spec.dw > 1;
         }
         case StepKind::table:
+        case StepKind::channel_table:
         case StepKind::binary:
         case StepKind::max_pool:
         case StepKind::average_pool:

@@ -8,6 +8,7 @@
 // quantizes in between, and a transpose that a layout swallows is nothing.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -70,15 +71,21 @@ struct Pair {
 };
 
 struct Value {
-  enum class Kind : uint8_t { none, codes, function, pair, plain };
+  enum class Kind : uint8_t { none, codes, function, channels, pair, plain };
   Kind kind = Kind::none;
   int codes = -1;    // codes, function
   FloatFn function;  // function: of the codes as stored once they are made
+  // channels: a function per position of one axis, the innermost where the codes lie.
+  std::shared_ptr<const std::vector<FloatTable>> per_channel;
+  size_t axis = 0;
   std::shared_ptr<Pair> pair;
   Window plain;                  // f32 or s32, stored
   std::optional<float> scalar;   // its only element, where that is known
   std::optional<Window> floats;  // function and pair: once stored as floats
 };
+
+// The value with f(float, channel) behind its functions per channel.
+[[nodiscard]] Value map_channels(const Value& from, const std::function<float(float, size_t)>& f);
 
 class Lowering {
  public:
@@ -128,6 +135,10 @@ class Lowering {
   void lower_cast(int index);
   [[nodiscard]] Result<int> quantize_value(size_t value, const QuantizeTo& to, Order order);
   [[nodiscard]] Result<int> quantize_pair(const Pair& pair, const Shape& shape, const QuantizeTo& to, Order order);
+  // Functions of one code and its channel: a constant per channel enters.
+  [[nodiscard]] bool lower_channels(int index, size_t of, size_t constant, bool constant_first);
+  [[nodiscard]] int quantize_channels(const Value& value, const Shape& dims, const QuantizeTo& to);
+  [[nodiscard]] int channels_store(const Value& value, const Shape& dims);
   int expanded(int codes, const Shape& shape, Order order);
   void reshape_leading(size_t value, const Value& from);
   // The quantize that alone reads this value; -1: none.

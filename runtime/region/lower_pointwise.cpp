@@ -49,6 +49,10 @@ Result<int> Lowering::quantize_value(size_t v, const QuantizeTo& to, Order order
     codes_.push_back(std::move(made));
     return static_cast<int>(codes_.size()) - 1;
   }
+  if (value.kind == Value::Kind::channels && !value.floats) {
+    const Value channels = value;
+    return quantize_channels(channels, shape(v), to);
+  }
   if (value.kind == Value::Kind::pair && !value.floats) {
     const Pair pair = *value.pair;
     return quantize_pair(pair, shape(v), to, order);
@@ -231,6 +235,11 @@ Status Lowering::lower_unary(int index) {
     say(index, "table");
     return {};
   }
+  if (from.kind == Value::Kind::channels && !from.floats) {
+    to = map_channels(from, [&](float v, size_t) { return f(v); });
+    say(index, "table per channel");
+    return {};
+  }
   if (from.kind == Value::Kind::pair && !from.floats) {
     to.kind = Value::Kind::pair;
     to.pair = std::make_shared<Pair>(*from.pair);
@@ -277,7 +286,11 @@ void Lowering::lower_binary_scalar(int index, size_t of, float scalar, bool scal
   const Value from = values_[of];
   const auto f = [=](float v) { return scalar_first ? binary(kind, scalar, v) : binary(kind, v, scalar); };
   Value made_value = from;
-  made_value.function = map_table(*from.function, f);
+  if (from.kind == Value::Kind::channels) {
+    made_value = map_channels(from, [&](float v, size_t) { return f(v); });
+  } else {
+    made_value.function = map_table(*from.function, f);
+  }
   made_value.floats.reset();
   if (from.scalar) made_value.scalar = f(*from.scalar);
   say(index, "table");
@@ -303,11 +316,14 @@ Status Lowering::lower_binary(int index) {
   const Value left = values_[a], right = values_[b];
   const bool one_a = left.scalar.has_value(), one_b = right.scalar.has_value();
   using Kind = Value::Kind;
-  if (one_b && left.kind == Kind::function) {
+  const auto coded = [&](const Value& v, size_t value) {
+    return v.kind == Kind::function || (v.kind == Kind::channels && !v.floats && shape(value) == shape(dst));
+  };
+  if (one_b && coded(left, a)) {
     lower_binary_scalar(index, a, *right.scalar, false);
     return {};
   }
-  if (one_a && right.kind == Kind::function) {
+  if (one_a && coded(right, b)) {
     lower_binary_scalar(index, b, *left.scalar, true);
     return {};
   }
@@ -335,6 +351,7 @@ Status Lowering::lower_binary(int index) {
     values_[dst] = std::move(to);
     return {};
   }
+  if (lower_channels(index, a, b, false) || lower_channels(index, b, a, true)) return {};
   lower_float_binary(index);
   return {};
 }

@@ -203,6 +203,9 @@ int Lowering::floats_store(size_t v) {
     Step& step = add_step(StepKind::table_f32, {src}, dst);
     const FloatFn f = values_[v].function;
     step.values = std::make_shared<const std::vector<float>>(f->at.begin(), f->at.end());
+  } else if (value.kind == Value::Kind::channels) {
+    const Value channels = value;
+    dst = channels_store(channels, dims);
   } else {
     const Pair pair = *value.pair;
     // The operands as floats by themselves, then the operation, then the functions of one.

@@ -98,11 +98,12 @@ struct DotPlan {
 };
 
 enum class StepKind : uint8_t {
-  convert,    // layout, sign, quantize, dequantize, requantize
-  dot,        // src[0] by weights (src[1]: variable ones, raw)
-  table,      // codes to codes
-  table_f32,  // codes to floats
-  binary,     // two tensors of codes of one shape; the second may have one row per image or one for all (gate)
+  convert,        // layout, sign, quantize, dequantize, requantize
+  dot,            // src[0] by weights (src[1]: variable ones, raw)
+  table,          // codes to codes
+  channel_table,  // codes to codes, a table per channel
+  table_f32,      // codes to floats
+  binary,         // two tensors of codes of one shape; the second may have one row per image or one for all (gate)
   max_pool,
   average_pool,
   global_average,
@@ -116,6 +117,7 @@ enum class StepKind : uint8_t {
   softmax_rows,  // floats in, floats out
   layer_norm_rows,
   // Floats, element by element: right, but slow.
+  channel_floats,  // codes to floats, a function per channel
   float_unary,
   float_binary,
   float_cast,     // s32 or codes to the numbers themselves
@@ -150,7 +152,8 @@ struct Step {
   DotPlan dot;
   std::vector<StepTail> tails;
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // table, and `after` of binary
-  std::shared_ptr<const std::vector<float>> values;       // table_f32 and meanings: 256; softmax_codes: 65,536 exps
+  std::shared_ptr<const std::vector<float>> values;    // table_f32, meanings: 256; softmax_codes: 65,536; or by channel
+  std::shared_ptr<const std::vector<uint8_t>> tables;  // channel_table: 256 per channel
   BinaryForm form;
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all

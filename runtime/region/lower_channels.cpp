@@ -1,0 +1,76 @@
+// Functions of a code and its channel: what a constant per channel makes of a function, batch normalization above all.
+// In/out: see lower.h.  Not here: functions of the code alone (lower_pointwise.cpp).
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+
+Value map_channels(const Value& from, const std::function<float(float, size_t)>& f) {
+  Value to = from;
+  to.scalar.reset();
+  auto tables = std::make_shared<std::vector<FloatTable>>(*from.per_channel);
+  for (size_t c = 0; c < tables->size(); ++c) {
+    for (float& v : (*tables)[c].at) v = f(v, c);
+    (*tables)[c].affine = false;
+  }
+  to.per_channel = std::move(tables);
+  return to;
+}
+
+// A constant with one number per channel: a function of the code for each. The axis must be the one that lies
+// innermost.
+bool Lowering::lower_channels(int index, size_t of, size_t constant, bool constant_first) {
+  const size_t dst = out(index);
+  const Value from = values_[of];
+  const Value& other = values_[constant];
+  const bool coded = from.kind == Value::Kind::function || (from.kind == Value::Kind::channels && !from.floats);
+  const Shape& dims = shape(dst);
+  if (!coded || other.kind != Value::Kind::plain || shape(of) != dims || dims.empty()) return false;
+  const Store& numbers = store(other.plain.store);
+  if (numbers.home != Home::constant || numbers.type != DType::f32 || numbers.shape != other.plain.shape) return false;
+  const size_t axis = order_for(dst, dims.size()) == Order::nhwc ? 1 : dims.size() - 1;
+  Shape full(dims.size() - numbers.shape.size(), 1);
+  full.insert(full.end(), numbers.shape.begin(), numbers.shape.end());
+  if (full[axis] != dims[axis] || element_count(full) != dims[axis]) return false;
+  if (from.kind == Value::Kind::channels && from.axis != axis) return false;
+  Value start = from;
+  if (from.kind == Value::Kind::function) {
+    start.kind = Value::Kind::channels;
+    start.per_channel =
+        std::make_shared<const std::vector<FloatTable>>(static_cast<size_t>(dims[axis]), *from.function);
+    start.axis = axis;
+    start.function = nullptr;
+  }
+  const auto* list = reinterpret_cast<const float*>(numbers.constant);
+  const NodeKind kind = node(index).kind;
+  Value made_value = map_channels(
+      start, [&](float v, size_t c) { return constant_first ? binary(kind, list[c], v) : binary(kind, v, list[c]); });
+  made_value.floats.reset();
+  values_[dst] = std::move(made_value);
+  say(index, "table per channel");
+  return true;
+}
+
+int Lowering::quantize_channels(const Value& value, const Shape& dims, const QuantizeTo& to) {
+  const Order order = value.axis + 1 == dims.size() ? Order::flat : Order::nhwc;
+  const int src = codes_store(value.codes, order);
+  const int dst = add_store(dims, order, DType::u8);
+  auto tables = std::make_shared<std::vector<uint8_t>>();
+  for (const FloatTable& f : *value.per_channel) {
+    for (float v : f.at) tables->push_back(to(v));
+  }
+  add_step(StepKind::channel_table, {src}, dst).tables = std::move(tables);
+  return add_codes(dst, to.is_signed);
+}
+
+int Lowering::channels_store(const Value& value, const Shape& dims) {
+  const int src = codes_store(value.codes, Order::flat);
+  const int dst = add_store(dims, Order::flat, DType::f32);
+  auto floats = std::make_shared<std::vector<float>>();
+  for (const FloatTable& f : *value.per_channel) floats->insert(floats->end(), f.at.begin(), f.at.end());
+  Step& step = add_step(StepKind::channel_floats, {src}, dst);
+  step.values = std::move(floats);
+  step.row = element_count(Shape(dims.begin() + static_cast<int64_t>(value.axis) + 1, dims.end()));
+  return dst;
+}
+
+}  // namespace octile::runtime
