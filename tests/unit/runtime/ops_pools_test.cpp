@@ -42,7 +42,8 @@ struct Means {
   Means(Rng& rng, bool odd) : values(256) {
     m.scale = odd ? odd_scale(rng) : plain_scale(rng);
     m.zp = zero_point(rng);
-    for (float& v : values) v = static_cast<float>(rng.normal());
+    const bool cancel = rng.chance(0.5);
+    for (float& v : values) v = cancel ? cancelling(rng) : static_cast<float>(rng.normal());
     if (rng.chance(0.1)) values[0] = NAN;
     if (rng.chance(0.3)) m.values = values.data();
   }

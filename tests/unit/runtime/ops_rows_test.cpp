@@ -24,7 +24,8 @@ std::vector<uint32_t> bits(const std::vector<float>& v) {
 std::vector<float> random_floats(Rng& rng, int64_t count) {
   const double spread = rng.log_uniform(1e-3, 1e3);
   std::vector<float> v(static_cast<size_t>(count));
-  for (float& f : v) f = static_cast<float>(rng.normal() * spread);
+  const bool cancel = rng.chance(0.2);
+  for (float& f : v) f = cancel ? cancelling(rng) : static_cast<float>(rng.normal() * spread);
   if (count > 0 && rng.chance(0.15)) {
     v[static_cast<size_t>(rng.below(count))] = rng.pick({INFINITY, -INFINITY, NAN, -0.0F, 3e38F, 1e-45F});
   }
@@ -140,6 +141,26 @@ TEST(OpsRows, LayerNorm) {
       v.ops->layer_norm(src.data(), s.data(), biased ? b.data() : nullptr, epsilon, dst.data(), c);
       ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
       EXPECT_TRUE(src.intact() && apart.intact());
+    }
+  }
+}
+
+// Any table does as exponentials: here the order of their sum shows.
+TEST(OpsRows, SoftmaxOfCodesSumsInOrder) {
+  Rng rng(kSeed + 6);
+  std::vector<float> exps(65536);
+  for (float& e : exps) e = cancelling(rng);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 100; ++i) {
+      const int64_t c = draw_length(rng) + 1;
+      const RowBytes src(rng, c, 1, c), dst(rng, c, 1, c);
+      const float* e = exps.data() + 256 * *std::max_element(src.data(), src.data() + c);
+      const auto sum = static_cast<float>(sum_in_order(c, [&](int64_t k) { return e[src.at(0, k)]; }));
+      const QuantizeForm to = draw_form(rng, false);
+      std::vector<uint8_t> want;
+      for (int64_t k = 0; k < c; ++k) want.push_back(code(e[src.at(0, k)] / sum, to));
+      v.ops->softmax_codes(exps.data(), to, src.rows(), dst.out(), c, 1);
+      ASSERT_EQ(dst.bytes(), want) << v.name << " case " << i << " c " << c;
     }
   }
 }

@@ -99,6 +99,10 @@ inline QuantizeForm draw_form(Rng& rng, bool odd) {
   draw_clamp(rng, q.zp, q.lo, q.hi);
   return q;
 }
+// Small numbers and a few huge ones that often cancel out: the order of their sum shows.
+inline float cancelling(Rng& rng) {
+  return rng.chance(0.2) ? rng.pick({0x1p60F, -0x1p60F}) : static_cast<float>(rng.code(-9, 9));
+}
 inline int64_t draw_length(Rng& rng) {
   return rng.chance(0.3) ? rng.pick<int64_t>({0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 256, 1000})
                          : rng.below(rng.chance(0.5) ? 40 : 300);
