@@ -71,6 +71,7 @@ VECTOR_CODE_ALLOWED = {
 # Extern micro-kernels, each with the decision page that shows Halide's best and the gap.
 EXTERN_MICRO_KERNELS = {
     "runtime/exec/ops/lanes_avx2.h": "docs/decisions/0007-ops-in-cpp.md",
+    "runtime/exec/ops/lanes_avx512.h": "docs/decisions/0007-ops-in-cpp.md",
 }
 EXPORTS = ["CreateEpFactories", "ReleaseEpFactory"]
 C_API = "plugin/c_api/octile.h"  # declares what the C library exports

@@ -72,6 +72,9 @@ std::vector<BinaryForm> candidates(const BinaryHint& hint, const BinaryForm& pla
 
 const Ops& ops_for([[maybe_unused]] Isa best) {
 #if defined(__x86_64__)
+  if (best >= Isa::avx512vnni && can_run(Isa::avx512vnni)) {
+    return cpu_info().avx512vbmi ? kOpsAvx512Vbmi : kOpsAvx512;
+  }
   if (best >= Isa::avx2 && can_run(Isa::avx2)) return kOpsAvx2;
 #endif
   return kOpsPortable;

@@ -9,7 +9,7 @@ namespace octile::runtime {
 
 extern const Ops kOpsPortable;
 #if defined(__x86_64__)
-extern const Ops kOpsAvx2;
+extern const Ops kOpsAvx2, kOpsAvx512, kOpsAvx512Vbmi;
 #endif
 
 }  // namespace octile::runtime

@@ -29,6 +29,8 @@ inline std::vector<Variant> variants() {
   std::vector<Variant> all{{"portable", &kOpsPortable}};
 #if defined(__x86_64__)
   if (can_run(Isa::avx2)) all.push_back({"avx2", &kOpsAvx2});
+  if (can_run(Isa::avx512vnni)) all.push_back({"avx512", &kOpsAvx512});
+  if (cpu_info().avx512vbmi) all.push_back({"avx512vbmi", &kOpsAvx512Vbmi});
 #endif
   return all;
 }

@@ -1,0 +1,104 @@
+// Lanes of AVX-512 (F, BW, CD, DQ, VL, as targets/ has it); see lanes_portable.h for the names and why nothing else is
+// called. With VBMI, where the including file is compiled for it, tables are looked up by vpermi2b.
+// In/out: vectors.  Not here: the kernels (*.inc).
+// Intrinsics: docs/decisions/0007-ops-in-cpp.md.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace octile::runtime {
+namespace {
+
+constexpr int kLanes = 16, kBlock = 4 * kLanes;
+using F = float __attribute__((vector_size(64)));
+using I = int32_t __attribute__((vector_size(64)));
+using D = double __attribute__((vector_size(64)));
+using L = int64_t __attribute__((vector_size(64)));
+using Bytes = uint8_t __attribute__((vector_size(64)));
+
+template <class V, class T>
+inline V load(const T* p) {
+  V v;
+  __builtin_memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class V, class T>
+inline void store(T* p, V v) {
+  __builtin_memcpy(p, &v, sizeof v);
+}
+
+inline F splat(float v) { return _mm512_set1_ps(v); }
+inline D splat(double v) { return _mm512_set1_pd(v); }
+
+inline I widen(const uint8_t* p) {
+  return reinterpret_cast<I>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+inline F to_float(I v) { return _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(v)); }
+inline F clamp(F v, F lo, F hi) { return _mm512_min_ps(_mm512_max_ps(v, lo), hi); }  // NaN: the second operand
+inline I round(F v) { return reinterpret_cast<I>(_mm512_cvtps_epi32(v)); }
+inline void store_codes(uint8_t* p, I v) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+}
+inline Bytes narrow(const F (&v)[4], int32_t zp) {
+  const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
+  const __m512i a = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
+  const __m512i b = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
+  const __m512i bytes = _mm512_packus_epi16(_mm512_add_epi16(a, zero_point), _mm512_add_epi16(b, zero_point));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, bytes));
+}
+
+inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
+inline D high(F v) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)); }
+inline F join(D a, D b) {
+  return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(a)), _mm512_cvtpd_ps(b), 1);
+}
+
+// A table of 256 bytes in four registers. With VBMI two lookups of 128 bytes are told apart by the index' top bit.
+// Without it words are looked up, 64 at a time, by the index halved, for even and odd bytes apart; the lowest bit then
+// says which byte of the word is meant.
+class Lookup {
+ public:
+  explicit Lookup(const uint8_t* t) {
+    for (int i = 0; i < 4; ++i) t_[i] = load<__m512i>(t + 64 * i);
+  }
+
+  void run(const uint8_t* src, uint8_t* dst, int64_t count) const {
+    int64_t i = 0;
+    for (; i + kBlock <= count; i += kBlock) store(dst + i, find(load<__m512i>(src + i)));
+    if (i == count) return;
+    const __mmask64 rest = ~__mmask64{0} >> (kBlock - (count - i));
+    _mm512_mask_storeu_epi8(dst + i, rest, find(_mm512_maskz_loadu_epi8(rest, src + i)));
+  }
+
+ private:
+#if defined(__AVX512VBMI__)
+  [[nodiscard]] __m512i find(__m512i q) const {
+    const __m512i lower = _mm512_permutex2var_epi8(t_[0], q, t_[1]), upper = _mm512_permutex2var_epi8(t_[2], q, t_[3]);
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(q), lower, upper);
+  }
+#else
+  // The bytes of the table that words of indices, below 256, stand for: in the low half of each word.
+  [[nodiscard]] __m512i find_words(__m512i q) const {
+    const __m512i half = _mm512_srli_epi16(q, 1);
+    const __m512i lower = _mm512_permutex2var_epi16(t_[0], half, t_[1]);
+    const __m512i upper = _mm512_permutex2var_epi16(t_[2], half, t_[3]);
+    const __mmask32 top = _mm512_test_epi16_mask(q, _mm512_set1_epi16(0x80));
+    const __m512i word = _mm512_mask_blend_epi16(top, lower, upper);
+    const __m512i shift = _mm512_slli_epi16(_mm512_and_si512(q, _mm512_set1_epi16(1)), 3);
+    return _mm512_srlv_epi16(word, shift);
+  }
+  [[nodiscard]] __m512i find(__m512i q) const {
+    const __m512i even = find_words(_mm512_and_si512(q, _mm512_set1_epi16(0xFF)));
+    const __m512i odd = find_words(_mm512_srli_epi16(q, 8));
+    return _mm512_mask_blend_epi8(0xAAAAAAAAAAAAAAAAU, even, _mm512_slli_epi16(odd, 8));
+  }
+#endif
+
+  __m512i t_[4];
+};
+
+}  // namespace
+}  // namespace octile::runtime
