@@ -29,7 +29,7 @@ using NamedShapes = std::map<std::string, std::vector<int64_t>>;
 struct Options : plugin::KernelRequest {  // packs with ':' between them; the host's best unless `target` says less
   int threads = 1;
   std::string log_workloads, explain, profile;  // files; empty: off
-  std::vector<NamedShapes> ready;      // sets of shapes to plan for before the first run
+  std::vector<NamedShapes> ready;               // sets of shapes to plan for before the first run
   ContextOptions context;
   std::vector<std::string> warnings;
 };

@@ -209,10 +209,10 @@ int answer(const Ops& ops, octile_buffer* src, float scale_of, float lo, float h
 }  // namespace octile::runtime
 
 extern "C" {
-#define OCTILE_OPS_MEMBER(name, ops)                                                                                   \
-  __attribute__((visibility("default"))) int name(octile_buffer* src, float scale, float lo, float hi, int32_t zp,     \
-                                                  octile_buffer* dst) {                                                \
-    return octile::runtime::answer(octile::runtime::ops, src, scale, lo, hi, zp, dst);                                 \
+#define OCTILE_OPS_MEMBER(name, ops)                                                                               \
+  __attribute__((visibility("default"))) int name(octile_buffer* src, float scale, float lo, float hi, int32_t zp, \
+                                                  octile_buffer* dst) {                                            \
+    return octile::runtime::answer(octile::runtime::ops, src, scale, lo, hi, zp, dst);                             \
   }
 OCTILE_OPS_MEMBER(ops_avx2, kOpsAvx2)
 OCTILE_OPS_MEMBER(ops_avx512, kOpsAvx512)
