@@ -28,6 +28,7 @@ struct Recipe {
   RegionDesc desc;                          // constant weights of convolutions dropped, they live packed in ops
   std::vector<Order> orders;                // per value: how it likes to lie where it is four-dimensional
   std::vector<std::vector<int>> consumers;  // per value: nodes, ascending; twice where read twice
+  std::vector<int> producers;               // per value: node, -1: none
   std::vector<int> outputs;                 // per value: how often it is an output
   std::vector<std::shared_ptr<const PreparedOp>> ops;  // per node; null: no kernels, or variable weights
   std::vector<std::vector<int64_t>> sums;              // per node: of a dynamic one's weights, per output channel

@@ -15,7 +15,13 @@ int Lowering::sole_quantize(size_t value) const {
 
 bool Lowering::needs_bytes(size_t value) const {
   if (recipe_.outputs[value] > 0) return true;
+  // The store a float value is a function of, also where its dequantize comes later; -1: unknown.
   const auto root = [&](size_t v) {
+    const int producer = values_[v].kind == Value::Kind::none ? recipe_.producers[v] : -1;
+    if (producer >= 0 && node(producer).kind == NodeKind::spec && node(producer).spec.kind == OpKind::dequantize) {
+      const Value& source = values_[in(producer, 0)];
+      return source.kind == Value::Kind::codes ? codes_[static_cast<size_t>(source.codes)].root.store : -1;
+    }
     const Value& known = values_[v];
     return known.kind == Value::Kind::function ? codes_[static_cast<size_t>(known.codes)].root.store : -1;
   };

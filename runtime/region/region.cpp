@@ -83,8 +83,10 @@ class RegionImpl final : public Region {
     recipe_.orders = choose_orders(desc);
     recipe_.consumers.resize(desc.values.size());
     recipe_.outputs.assign(desc.values.size(), 0);
+    recipe_.producers.assign(desc.values.size(), -1);
     for (size_t i = 0; i < desc.nodes.size(); ++i) {
       for (int v : desc.nodes[i].inputs) recipe_.consumers[static_cast<size_t>(v)].push_back(static_cast<int>(i));
+      recipe_.producers[static_cast<size_t>(desc.nodes[i].output)] = static_cast<int>(i);
       names_.push_back(desc.nodes[i].name);
     }
     for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
