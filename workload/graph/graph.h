@@ -120,8 +120,9 @@ enum class NodeKind : uint8_t {
   // coordinates: 0 half_pixel, 1 asymmetric, 2 align_corners, 3 pytorch_half_pixel, 4 half_pixel_symmetric,
   // 5 tf_half_pixel_for_nn; rounding (nearest): 0 round_prefer_floor, 1 round_prefer_ceil, 2 floor, 3 ceil.
   // Extent: floor(in * scale), scale: out / in where sizes are given; coordinates: all float32, in the order of ONNX's
-  // formulas (workload/graph/resize.h). Linear: float values alone; a coordinate outside is moved to the edge; for each
-  // axis that changes, last axis first: (lo * (1 - f)) + (hi * f), f = x - floor(x), four roundings.
+  // formulas (workload/graph/resize.h); an axis of scale 1 keeps its elements. Linear: float values alone; a coordinate
+  // outside is moved to the edge; for each axis that changes, last axis first: (lo * (1 - f)) + (hi * f),
+  // f = x - floor(x), four roundings.
   resize,
   space_to_depth,  // ints: block
   depth_to_space,  // ints: block, mode (0 DCR, 1 CRD) [0]

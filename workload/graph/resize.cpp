@@ -30,6 +30,7 @@ float half_pixel(float x, float scale) { return (x + 0.5F) / scale - 0.5F; }
 
 float coordinate(Coordinates mode, float x, const ResizeAxis& axis) {
   const auto in = static_cast<float>(axis.in), out = static_cast<float>(axis.out);
+  if (axis.scale == 1.0F) return x;  // tf_half_pixel_for_nn would move batch and channels by a half
   switch (mode) {
     case Coordinates::half_pixel: return half_pixel(x, axis.scale);
     case Coordinates::asymmetric: return x / axis.scale;

@@ -138,6 +138,20 @@ TEST(InterpreterResize, Linear) {
 }
 
 // github.com/microsoft/onnxruntime/issues/28448: rounding comes after interpolation, not instead of it.
+// ORT's answers: coordinates half a pixel off move no axis that is not scaled.
+TEST(InterpreterResize, AxesOfScaleOneStay) {
+  const HostArray x = counting({2, 3, 3, 4});
+  const HostArray linear = run(node(NodeKind::resize, {1, 5, 0}, {1, 1, 2, 1}), {x});
+  const HostArray up = run(node(NodeKind::resize, {0, 5, 3}, {1, 1, 2, 1}), {x});
+  for (int64_t plane = 0; plane < 6; ++plane) {
+    for (int64_t column = 0; column < 4; ++column) {
+      const auto first = static_cast<float>(12 * plane + column);
+      EXPECT_EQ(linear.as<float>()[24 * plane + column], first + 1);
+      EXPECT_EQ(up.as<float>()[24 * plane + column], first + 4);
+    }
+  }
+}
+
 TEST(InterpreterResize, LinearBetweenDequantizeAndQuantize) {
   const HostArray y = run(node(NodeKind::resize, {1, 0, 0, 0, 0, 0, 6}), {floats({1, 1, 1, 3}, {2, 7, 4})});
   std::vector<int> codes;
