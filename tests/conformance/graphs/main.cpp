@@ -1,0 +1,281 @@
+// octile-graphs: regions against the oracle interpreter, bit for bit, on random quantized networks.
+// In:  command line.  Out: histograms and, for each mismatch, the smallest part that shows it and the command that
+//      repeats it; exit code 1 then, 77 where this CPU cannot run the ISA asked for.
+// Not here: drawing (tests/support), comparing and shrinking (check_graph.h).
+#include <signal.h>
+#include <unistd.h>
+
+#include <cfenv>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "runtime/region/region.h"
+#include "targets/probe/probe.h"
+#include "tests/conformance/graphs/check_graph.h"
+#include "tests/support/guarded.h"
+#include "tests/support/rng.h"
+
+namespace octile::testing {
+namespace {
+
+constexpr int kSkipped = 77;
+constexpr int kMaxFailuresShown = 10;
+
+struct Options {
+  std::vector<const TargetDesc*> isas;
+  int64_t graphs = 400, blocks = 7;
+  uint64_t seed = 1, repro = 0;
+  bool print = false;
+  std::vector<std::string> packs;
+};
+
+constexpr char kUsage[] =
+    "usage: octile-graphs [--isa NAME[,NAME...]] [--graphs N] [--blocks N] [--seed S] [--pack FILE]... [--repro SEED]\n"
+    "  --isa     portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)\n"
+    "  --blocks  how large the graphs may be (7)\n"
+    "  --repro   runs and prints one graph; the seed is the one printed with the failure\n";
+
+template <class T>
+bool parse_number(const char* text, T& out) {
+  const char* end = text + std::strlen(text);
+  const auto [ptr, ec] = std::from_chars(text, end, out);
+  return ec == std::errc() && ptr == end;
+}
+
+Status parse_isas(std::string_view text, std::vector<const TargetDesc*>& out) {
+  while (!text.empty()) {
+    const size_t comma = text.find(',');
+    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(text.substr(0, comma)));
+    out.push_back(desc);
+    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
+  }
+  return {};
+}
+
+Result<Options> parse_options(int argc, char** argv) {
+  Options o;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view name = argv[i];
+    if (i + 1 == argc) return Status(Code::invalid_argument, std::string(name) + " needs a value, or is unknown");
+    const char* value = argv[++i];
+    bool ok = true;
+    if (name == "--isa") {
+      OCTILE_RETURN_IF_ERROR(parse_isas(value, o.isas));
+    } else if (name == "--graphs") {
+      ok = parse_number(value, o.graphs) && o.graphs >= 0;
+    } else if (name == "--blocks") {
+      ok = parse_number(value, o.blocks) && o.blocks > 0 && o.blocks < 1000;
+    } else if (name == "--seed") {
+      ok = parse_number(value, o.seed);
+    } else if (name == "--repro") {
+      ok = parse_number(value, o.repro);
+      o.print = true;
+    } else if (name == "--pack") {
+      o.packs.emplace_back(value);
+    } else {
+      return Status(Code::invalid_argument, "unknown option " + std::string(name));
+    }
+    if (!ok) return Status(Code::invalid_argument, std::string(name) + ": not a number: " + value);
+  }
+  if (o.isas.empty()) o.isas.push_back(&target(host_isa()));
+  return o;
+}
+
+// The line that repeats the graph in hand; also printed when a kernel faults.
+char g_repro[1024];
+
+void on_crash(int signal_number) {
+  constexpr char kText[] = "CRASH  ";
+  [[maybe_unused]] ssize_t n = write(STDERR_FILENO, kText, sizeof kText - 1);
+  n = write(STDERR_FILENO, g_repro, strnlen(g_repro, sizeof g_repro));
+  n = write(STDERR_FILENO, "\n", 1);
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
+// A host that left its threads in a mode of its own: rounding up, denormals flushed. Answers must not show it.
+class OddMode {
+ public:
+  OddMode() {
+    std::fegetenv(&before_);
+    std::fesetround(FE_UPWARD);
+#if defined(__x86_64__)
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040U);
+#endif
+  }
+  ~OddMode() { std::fesetenv(&before_); }
+  OddMode(const OddMode&) = delete;
+  OddMode& operator=(const OddMode&) = delete;
+
+ private:
+  std::fenv_t before_{};
+};
+
+// Three threads that share out the tasks, the last first.
+void run_on_threads(void*, runtime::Parallel::Task task, void* arg, size_t count) {
+  constexpr size_t kThreads = 3;
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([=] {
+      const OddMode mode;
+      for (size_t i = t; i < count; i += kThreads) task(arg, count - 1 - i);
+    });
+  }
+  for (std::thread& t : threads) t.join();
+}
+
+// Memory of one output, its end at a page that must not be touched.
+struct Storage {
+  const GraphDesc* graph;
+  std::vector<std::unique_ptr<Guarded>> memory;
+  std::vector<HostArray> outputs;
+};
+
+void* allocate(void* context, size_t index, const std::vector<int64_t>& shape) {
+  auto& s = *static_cast<Storage*>(context);
+  s.outputs[index] = HostArray(s.graph->values[static_cast<size_t>(s.graph->outputs[index])].type, shape);
+  s.memory[index] = std::make_unique<Guarded>(s.outputs[index].bytes.size());
+  return s.memory[index]->data();
+}
+
+Result<std::vector<HostArray>> run_region(const runtime::Region& region, const GraphDesc& graph,
+                                          const std::vector<HostArray>& inputs, const runtime::Parallel& parallel) {
+  std::vector<std::unique_ptr<Guarded>> memory;
+  std::vector<runtime::HostTensor> tensors;
+  for (const HostArray& in : inputs) {
+    memory.push_back(std::make_unique<Guarded>(in.bytes));
+    memory.back()->freeze();
+    tensors.push_back({memory.back()->data(), in.dims});
+  }
+  Storage s{&graph, {}, std::vector<HostArray>(graph.outputs.size())};
+  s.memory.resize(graph.outputs.size());
+  if (parallel.run == nullptr) {
+    OCTILE_RETURN_IF_ERROR(region.run(tensors, {&s, allocate}, parallel));
+  } else {
+    const OddMode mode;
+    OCTILE_RETURN_IF_ERROR(region.run(tensors, {&s, allocate}, parallel));
+  }
+  for (size_t i = 0; i < s.outputs.size(); ++i) {
+    if (s.memory[i] == nullptr) return Status(Code::internal, "no storage asked for output " + std::to_string(i));
+    if (!s.memory[i]->canary_intact()) return Status(Code::internal, "wrote before output " + std::to_string(i));
+    HostArray& out = s.outputs[i];
+    out.bytes.assign(s.memory[i]->data(), s.memory[i]->data() + out.bytes.size());
+  }
+  return std::move(s.outputs);
+}
+
+class Conformance {
+ public:
+  explicit Conformance(Options options) : o_(std::move(options)) {}
+
+  Status open() {
+    Isa best = Isa::portable;
+    for (const TargetDesc* desc : o_.isas) best = std::max(best, desc->isa);
+    for (const std::string& pack : o_.packs) OCTILE_RETURN_IF_ERROR(library_->add_pack(pack, best));
+    return {};
+  }
+
+  void check(uint64_t seed) {
+    write_repro(*o_.isas[0], seed);
+    const RandomGraph random = draw_graph(seed, static_cast<int>(o_.blocks));
+    if (o_.print) std::fputs(print(random.graph, random.shapes[0]).c_str(), stdout);
+    const InputSets sets = input_sets(random);
+    tally_.add(random);
+    ++graphs_;
+    for (const TargetDesc* desc : o_.isas) {
+      for (int threads : {1, 3}) {
+        write_repro(*desc, seed);
+        const GraphPrepare prepare = [&](const GraphDesc& g) { return prepare_region(g, desc->isa, threads); };
+        const std::string wrong = difference(random.graph, sets, prepare);
+        if (!wrong.empty()) fail(wrong, threads, shrink(random.graph, sets, prepare));
+      }
+    }
+  }
+
+  // Prints the report and returns the exit code.
+  int finish() {
+    std::fputs(tally_.text().c_str(), stdout);
+    for (int k = 1; graphs_ >= 400 && k < kNodeKinds; ++k) {
+      if (tally_.covers(static_cast<NodeKind>(k))) continue;
+      std::printf("FAIL  no graph holds a %s\n", std::string(to_string(static_cast<NodeKind>(k))).c_str());
+      ++failures_;
+    }
+    std::string names;
+    for (const TargetDesc* desc : o_.isas) names.append(names.empty() ? "" : ", ").append(desc->alias);
+    std::printf("executed: %s, 1 and 3 threads; %lld graphs, seed %llu: %lld mismatches\n", names.c_str(),
+                static_cast<long long>(graphs_), static_cast<unsigned long long>(o_.seed),
+                static_cast<long long>(failures_));
+    return failures_ == 0 ? 0 : 1;
+  }
+
+ private:
+  Result<GraphRun> prepare_region(const GraphDesc& graph, Isa isa, int threads) const {
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Region> made,
+                            runtime::Region::create(library_, isa, graph, threads));
+    const std::shared_ptr<runtime::Region> region = std::move(made);
+    runtime::Parallel parallel;
+    parallel.threads = threads;
+    if (threads > 1) parallel.run = run_on_threads;
+    return GraphRun([region, graph, parallel](const std::vector<HostArray>& inputs) {
+      return run_region(*region, graph, inputs, parallel);
+    });
+  }
+
+  void write_repro(const TargetDesc& desc, uint64_t seed) {
+    std::string packs;
+    for (const std::string& p : o_.packs) packs += " --pack " + p;
+    std::snprintf(g_repro, sizeof g_repro, "octile-graphs --isa %s%s --blocks %d --repro %llu",
+                  std::string(desc.alias).c_str(), packs.c_str(), static_cast<int>(o_.blocks),
+                  static_cast<unsigned long long>(seed));
+  }
+
+  void fail(const std::string& what, int threads, const Shrunk& shrunk) {
+    if (++failures_ > kMaxFailuresShown) return;
+    std::vector<Shape> shapes;
+    for (const HostArray& a : shrunk.sets[0]) shapes.push_back(a.dims);
+    std::printf("FAIL  %d threads, %s\n      %s\n  shrunk: %s\n%s", threads, what.c_str(), g_repro,
+                shrunk.wrong.c_str(), print(shrunk.graph, shapes).c_str());
+  }
+
+  Options o_;
+  std::shared_ptr<runtime::KernelLibrary> library_ = std::make_shared<runtime::KernelLibrary>();
+  GraphTally tally_;
+  int64_t graphs_ = 0, failures_ = 0;
+};
+
+int run(int argc, char** argv) {
+  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
+    std::fputs(kUsage, stdout);
+    return 0;
+  }
+  const Result<Options> options = parse_options(argc, argv);
+  if (!options.ok()) {
+    std::fprintf(stderr, "octile-graphs: %s\n%s", options.status().message().c_str(), kUsage);
+    return 2;
+  }
+  for (const TargetDesc* desc : options->isas) {
+    if (can_run(desc->isa)) continue;
+    std::printf("SKIPPED: this CPU (%s) cannot run %s\n", cpu_info().brand.c_str(), desc->name.data());
+    return kSkipped;
+  }
+  for (int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(s, on_crash);
+  Conformance conformance(*options);
+  if (const Status status = conformance.open(); !status.ok()) {
+    std::fprintf(stderr, "octile-graphs: %s\n", status.to_string().c_str());
+    return 2;
+  }
+  if (options->print) {
+    conformance.check(options->repro);
+    return conformance.finish();
+  }
+  for (int64_t i = 0; i < options->graphs; ++i) conformance.check(mix(options->seed + static_cast<uint64_t>(i)));
+  return conformance.finish();
+}
+
+}  // namespace
+}  // namespace octile::testing
+
+int main(int argc, char** argv) { return octile::testing::run(argc, argv); }
