@@ -7,7 +7,6 @@
 #include <cstring>
 
 #include "runtime/region/place.h"
-#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
@@ -59,7 +58,6 @@ class Execution {
     View src = view_of(from, image), dst = view_of(to, image);
     src.data = run_.data[s.src[0]];
     dst.data = run_.data[s.dst];
-    const FloatMode mode;
     convert(s.convert, src, dst, run_.best, run_.parallel);
   }
 
@@ -79,7 +77,6 @@ class Execution {
     const int64_t group = pieces > 1 ? 1 : std::max<int64_t>(1, piece / std::max<int64_t>(1, pixels));
     const int64_t lines = images * rows * pieces;
     spread(run_.parallel, (lines + group - 1) / group, [&](int64_t task) {
-      const FloatMode mode;
       for (int64_t line = task * group; line < std::min(lines, (task + 1) * group); ++line) {
         const int64_t part = line % pieces, row = line / pieces;
         const int64_t first = part * piece;
@@ -164,7 +161,6 @@ class Execution {
     const int64_t lines = dst.n * dst.h, bytes = std::max<int64_t>(1, dst.w * dst.c);
     const int64_t group = std::clamp<int64_t>(kOpsGrain / bytes, 1, lines), tasks = (lines + group - 1) / group;
     spread(run_.parallel, tasks, [&](int64_t task) {
-      const FloatMode mode;
       const int64_t begin = task * group, end = std::min(lines, begin + group);
       switch (s.kind) {
         case StepKind::max_pool: run_.ops.max_pool(s.pool, src, dst, begin, end); break;
@@ -182,7 +178,6 @@ class Execution {
     const int64_t group = std::clamp<int64_t>(kOpsGrain / std::max<int64_t>(1, src.h * src.w) / 64 * 64, 64, 4096);
     const int64_t parts = (src.c + group - 1) / group;
     spread(run_.parallel, src.n * parts, [&](int64_t task) {
-      const FloatMode mode;
       const int64_t n = task / parts, begin = task % parts * group, end = std::min(src.c, begin + group);
       if (s.kind == StepKind::global_average) {
         run_.ops.global_average(s.meaning, s.to, src, n, at(dst, n, 0, 0), begin, end);

@@ -18,7 +18,7 @@ struct RunContext {
 };
 
 // `arena` has program.arena_bytes bytes; `outputs` the host's storage per output; `us`, where given, gets the
-// microseconds of each step.
+// microseconds of each step. Wants FloatMode here and in every task of `parallel`.
 [[nodiscard]] Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs,
                              void* const* outputs, uint8_t* arena, const Parallel& parallel, double* us = nullptr);
 // Steps on rows of floats and on single floats (execute_floats.cpp).

@@ -4,7 +4,6 @@
 
 #include "runtime/region/execute.h"
 #include "runtime/region/place.h"
-#include "workload/numerics/float_mode.h"
 #include "workload/numerics/requantize.h"
 
 namespace octile::runtime {
@@ -14,7 +13,6 @@ constexpr int64_t kPiece = kOpsGrain / 4;  // floats of a task
 
 // NaN is passed over, as by std::min with the running value first.
 void range(const RunContext& run, const Step& s) {
-  const FloatMode mode;
   const auto* src = reinterpret_cast<const float*>(run.data[s.src[0]]);
   const int64_t count = element_count(run.program.stores[static_cast<size_t>(s.src[0])].shape);
   constexpr int kLanes = 16;
@@ -48,7 +46,6 @@ void quantize(const RunContext& run, const Step& s) {
   ConvertOp op = s.convert;
   op.scale = parameters[0];
   op.dst_zp = static_cast<int32_t>(parameters[1]);
-  const FloatMode mode;
   convert(op, src, dst, run.best, run.parallel);
 }
 
@@ -61,7 +58,6 @@ void scale(const RunContext& run, const Step& s) {
   const int64_t line = s.row == 1 ? channels : s.row, lines = count / line;
   const int64_t group = std::max<int64_t>(1, kPiece / line);
   spread(run.parallel, (lines + group - 1) / group, [&](int64_t task) {
-    const FloatMode mode;
     const float found = parameters[0];
     const auto zp = static_cast<uint32_t>(parameters[1]);
     for (int64_t l = task * group; l < std::min(lines, (task + 1) * group); ++l) {

@@ -5,7 +5,6 @@
 
 #include "runtime/region/execute.h"
 #include "runtime/region/lower.h"
-#include "workload/numerics/float_mode.h"
 #include "workload/numerics/sums.h"
 
 namespace octile::runtime {
@@ -86,18 +85,14 @@ class Floats {
   template <class F>
   void pieces(const F& f) const {
     constexpr int64_t kPiece = kOpsGrain / 4;
-    spread(run_.parallel, (count_ + kPiece - 1) / kPiece, [&](int64_t task) {
-      const FloatMode mode;
-      f(task * kPiece, std::min(kPiece, count_ - task * kPiece));
-    });
+    spread(run_.parallel, (count_ + kPiece - 1) / kPiece,
+           [&](int64_t task) { f(task * kPiece, std::min(kPiece, count_ - task * kPiece)); });
   }
   template <class F>
   void rows(const F& f, int64_t total) const {
     const int64_t group = std::max<int64_t>(1, kOpsGrain / 4 / std::max<int64_t>(1, s_.row));
-    spread(run_.parallel, (total + group - 1) / group, [&](int64_t task) {
-      const FloatMode mode;
-      f(task * group, std::min(group, total - task * group));
-    });
+    spread(run_.parallel, (total + group - 1) / group,
+           [&](int64_t task) { f(task * group, std::min(group, total - task * group)); });
   }
 
   void cast() const {
@@ -116,7 +111,6 @@ class Floats {
       });
       return;
     }
-    const FloatMode mode;
     walk(dims, a, b);
   }
 
@@ -171,7 +165,6 @@ class Floats {
 
   void linear() const {
     const int64_t before = s_.counts[0], after = s_.counts[1], inner = s_.row;
-    const FloatMode mode;
     for (int64_t k = 0; k < count_; ++k) {
       const int64_t x = k / inner % after, outer = k / inner / after, rest = k % inner;
       const auto i = static_cast<size_t>(x);

@@ -14,15 +14,17 @@
 #include "runtime/region/lower.h"
 #include "runtime/region/op_cache.h"
 #include "runtime/region/place.h"
+#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
 
 constexpr size_t kMaxPlans = 16;
 
-// Calls f and turns what it throws into a Status.
+// Calls f in the float mode all arithmetic is defined in, and turns what it throws into a Status.
 template <class F>
 auto guarded(F f) -> decltype(f()) {
+  const FloatMode mode;
   try {
     return f();
   } catch (const std::bad_alloc&) {
@@ -33,6 +35,39 @@ auto guarded(F f) -> decltype(f()) {
     return Status(Code::internal, "unknown exception");
   }
 }
+
+// The host's threads, each task in our float mode, whatever mode the host left them in.
+class ModedThreads {
+ public:
+  explicit ModedThreads(const Parallel& host) : host_(host), parallel_(host) {
+    if (host.run == nullptr) return;
+    parallel_.context = this;
+    parallel_.run = run;
+  }
+  ModedThreads(const ModedThreads&) = delete;
+  ModedThreads& operator=(const ModedThreads&) = delete;
+  [[nodiscard]] const Parallel& parallel() const { return parallel_; }
+
+ private:
+  struct Call {
+    Parallel::Task task;
+    void* arg;
+  };
+  static void run(void* context, Parallel::Task task, void* arg, size_t count) {
+    const Parallel& host = static_cast<const ModedThreads*>(context)->host_;
+    Call call{task, arg};
+    host.run(
+        host.context,
+        [](void* c, size_t i) {
+          const FloatMode mode;
+          const auto* in = static_cast<const Call*>(c);
+          in->task(in->arg, i);
+        },
+        &call, count);
+  }
+  const Parallel& host_;
+  Parallel parallel_;
+};
 
 // The plans for the shapes met last.
 class PlanCache {
@@ -98,7 +133,8 @@ class RegionImpl final : public Region {
 
   Status run(const std::vector<HostTensor>& inputs, const OutputAllocator& outputs,
              const Parallel& parallel) const override {
-    return guarded([&] { return run_guarded(inputs, outputs, parallel); });
+    const ModedThreads threads(parallel);
+    return guarded([&] { return run_guarded(inputs, outputs, threads.parallel()); });
   }
 
   Result<std::vector<NodeDecision>> explain(const std::vector<std::vector<int64_t>>& shapes) const override {
