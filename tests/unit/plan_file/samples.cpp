@@ -48,7 +48,7 @@ ValueDesc constant(const std::string& name, const std::vector<float>& values) {
   v.constant = true;
   v.dims = {static_cast<int64_t>(values.size())};
   v.data.resize(values.size() * sizeof(float));
-  std::memcpy(v.data.data(), values.data(), v.data.size());
+  if (!values.empty()) std::memcpy(v.data.data(), values.data(), v.data.size());
   return v;
 }
 
