@@ -19,15 +19,11 @@ using plugin::NodeVerdict;
 using plugin::Partition;
 using plugin::Reason;
 
-bool could_be_ours(const HostNode& node) {
-  return plugin::is_anchor(node) || plugin::is_quantize(node) || plugin::is_dequantize(node);
-}
-
 // Nothing is taken, all for one reason.
 Partition leave_all(const HostGraph& graph, Reason reason) {
   Partition out;
   for (const HostNode& n : graph.nodes) {
-    out.nodes.push_back({-1, could_be_ours(n) ? reason : Reason::op_not_supported, {}});
+    out.nodes.push_back({-1, plugin::could_be_taken(n) ? reason : Reason::op_not_supported, {}});
   }
   return out;
 }
@@ -116,7 +112,7 @@ void Ep::log_partition(const HostGraph& graph, const Partition& partition) const
     const HostNode& node = graph.nodes[n];
     if (verdict.group >= 0) {
       ++taken;
-    } else if (could_be_ours(node)) {
+    } else if (plugin::could_be_taken(node)) {
       log_.info("left " + node.op + " '" + node.name + "': " + std::string(to_string(verdict.reason)) +
                 (verdict.detail.empty() ? "" : " (" + verdict.detail + ")"));
     } else {

@@ -17,6 +17,7 @@ ElemType element_type(int type) {
     case kUint8: return ElemType::u8;
     case kInt8: return ElemType::s8;
     case kInt32: return ElemType::s32;
+    case kInt64: return ElemType::s64;
     default: return ElemType::other;
   }
 }
@@ -69,6 +70,7 @@ class GraphReader {
     OCTILE_RETURN_IF_ERROR(host_(Node_GetOperatorType, from, &op));
     OCTILE_RETURN_IF_ERROR(host_(Node_GetDomain, from, &domain));
     OCTILE_RETURN_IF_ERROR(host_(Node_GetEpName, from, &provider));
+    OCTILE_RETURN_IF_ERROR(host_(Node_GetSinceVersion, from, &to.since));
     to.name = name == nullptr ? "" : name;
     to.op = op == nullptr ? "" : op;
     to.domain = domain == nullptr ? "" : domain;
@@ -169,12 +171,16 @@ class GraphReader {
     size_t bytes = 0;
     if (type == kAttrInt) return host_(ReadOpAttr, from, type, static_cast<void*>(&to.i), sizeof(to.i), &bytes);
     if (type == kAttrFloat) return host_(ReadOpAttr, from, type, static_cast<void*>(&to.f), sizeof(to.f), &bytes);
-    if (type != kAttrInts && type != kAttrString) return {};
+    if (type != kAttrInts && type != kAttrFloats && type != kAttrString) return {};
     // With no room the call fails but says how much it needs; 0 bytes is a success with nothing to read.
     if (host_(ReadOpAttr, from, type, static_cast<void*>(nullptr), size_t{0}, &bytes).ok() || bytes == 0) return {};
     if (type == kAttrInts) {
       to.ints.resize(bytes / sizeof(int64_t));
       return host_(ReadOpAttr, from, type, static_cast<void*>(to.ints.data()), bytes, &bytes);
+    }
+    if (type == kAttrFloats) {
+      to.floats.resize(bytes / sizeof(float));
+      return host_(ReadOpAttr, from, type, static_cast<void*>(to.floats.data()), bytes, &bytes);
     }
     to.s.resize(bytes);
     OCTILE_RETURN_IF_ERROR(host_(ReadOpAttr, from, type, static_cast<void*>(to.s.data()), bytes, &bytes));

@@ -43,7 +43,7 @@ struct OrtMemoryDevice;
 enum ErrorCode : int { kFail = 1, kInvalidArgument = 2, kNotImplemented = 9, kEpFail = 11, kNotFound = 14 };
 enum LogLevel : int { kVerbose = 0, kInfo = 1, kWarning = 2, kError = 3 };
 enum ElementType : int { kFloat = 1, kUint8 = 2, kInt8 = 3, kInt32 = 6, kInt64 = 7 };
-enum AttributeType : int { kAttrInt = 1, kAttrInts = 2, kAttrFloat = 3, kAttrString = 5 };
+enum AttributeType : int { kAttrInt = 1, kAttrInts = 2, kAttrFloat = 3, kAttrFloats = 4, kAttrString = 5 };
 inline constexpr int kTensorKind = 1;     // OnnxType of a tensor
 inline constexpr int kCpuHardware = 0;    // HardwareDevice_Type
 inline constexpr size_t kMaxDevices = 8;  // never more than this are offered
@@ -116,6 +116,7 @@ inline constexpr StatusSlot<346, const OrtGraph*, const OrtNode**> Graph_GetPare
 inline constexpr StatusSlot<349, const OrtNode*, const char**> Node_GetName;
 inline constexpr StatusSlot<350, const OrtNode*, const char**> Node_GetOperatorType;
 inline constexpr StatusSlot<351, const OrtNode*, const char**> Node_GetDomain;
+inline constexpr StatusSlot<352, const OrtNode*, int*> Node_GetSinceVersion;
 inline constexpr StatusSlot<353, const OrtNode*, size_t*> Node_GetNumInputs;
 inline constexpr StatusSlot<354, const OrtNode*, const OrtValueInfo**, size_t> Node_GetInputs;
 inline constexpr StatusSlot<355, const OrtNode*, size_t*> Node_GetNumOutputs;

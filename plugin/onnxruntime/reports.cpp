@@ -40,7 +40,8 @@ std::vector<std::string> unit_names(const plugin::HostGraph& graph, const plugin
   std::vector<std::string> out(graph.nodes.size());
   for (const plugin::Group& group : partition.groups) {
     for (const plugin::Unit& unit : group.units) {
-      for (const int n : unit.nodes) out[n] = unit.desc.name;
+      const std::string name = plugin::node_label(graph, graph.nodes[unit.anchor]);
+      for (const int n : unit.nodes) out[n] = name;
     }
   }
   return out;

@@ -1,6 +1,8 @@
-// Convolutions: Conv between dequantizes and a quantize, QLinearConv, ConvInteger.
-// In:  a host node.  Out: a conv2d unit; 1-D is a case of 2-D.  Not here: 3-D, transposed convolutions (declined).
-#include "plugin/partition/unit.h"
+// Convolutions: Conv and ConvTranspose behind dequantizes, QLinearConv, ConvInteger.
+// In:  a host node.  Out: a unit; 1-D is a case of 2-D.  Not here: 3-D (declined).
+#include <utility>
+
+#include "plugin/partition/product.h"
 
 namespace octile::plugin {
 namespace {
@@ -8,15 +10,19 @@ namespace {
 constexpr QLinearSlots kQLinearConv{0, 1, 2, 3, 4, 5, 6, 7};
 constexpr size_t kQLinearConvBias = 8;
 
+bool is_transposed(const HostNode& node) { return node.op == "ConvTranspose"; }
+
 Verdict read_operands(const HostGraph& graph, int node, Operands& ops) {
   const HostNode& n = graph.nodes[node];
   if (n.op == "ConvInteger") return read_integer(graph, node, ops);
   if (n.op == "QLinearConv") return read_qlinear(graph, node, kQLinearConv, ops);
   OCTILE_RETURN_IF_REFUSED(read_qdq_inputs(graph, node, ops));
-  OCTILE_RETURN_IF_REFUSED(read_qdq_tail(graph, n.output(0), ops));
   const int64_t rank = static_cast<int64_t>(graph.values[ops.wei].dims.size());
-  if (ops.wei_q.per_channel() && ops.wei_axis != 0 && ops.wei_axis != -rank) return refuse(Reason::per_channel_axis);
-  return {};
+  if (!ops.wei_q.per_channel()) return {};
+  // The axis of output channels; those of a grouped ConvTranspose are spread over two.
+  const int64_t axis = ops.wei_axis < 0 ? ops.wei_axis + rank : ops.wei_axis, want = is_transposed(n) ? 1 : 0;
+  const bool whole = !is_transposed(n) || n.int_attribute("group", 1) == 1;
+  return axis == want && whole ? Verdict{} : refuse(Reason::per_channel_axis);
 }
 
 // `name` as [y, x] of an attribute with one entry per spatial axis.
@@ -59,11 +65,13 @@ Verdict read_geometry(const HostNode& node, const std::vector<int64_t>& wei, Nod
   s.kind = OpKind::conv2d;
   d.spatial_rank = static_cast<int>(rank);
   s.g = node.int_attribute("group", 1);
-  s.oc = wei[0];
   s.kh = rank == 2 ? wei[2] : 1;
   s.kw = wei.back();
   if (s.g < 1 || wei[1] < 1 || wei[1] > (int64_t{1} << 40) / s.g) return refuse(Reason::malformed, "group");
+  // Weights are [oc, ic / g, ...], those of a ConvTranspose [ic, oc / g, ...].
+  s.oc = wei[0];
   s.ic = wei[1] * s.g;
+  if (is_transposed(node)) std::swap(s.ic, s.oc);
   int64_t kh = 1, kw = 1;
   OCTILE_RETURN_IF_REFUSED(read_pair(node, "kernel_shape", rank, kh, kw));
   if (node.attribute("kernel_shape") != nullptr && (kh != s.kh || kw != s.kw)) {
@@ -71,7 +79,14 @@ Verdict read_geometry(const HostNode& node, const std::vector<int64_t>& wei, Nod
   }
   OCTILE_RETURN_IF_REFUSED(read_pair(node, "strides", rank, s.sh, s.sw));
   OCTILE_RETURN_IF_REFUSED(read_pair(node, "dilations", rank, s.dh, s.dw));
-  return read_pads(node, rank, d);
+  OCTILE_RETURN_IF_REFUSED(read_pads(node, rank, d));
+  if (!is_transposed(node)) return {};
+  d.kind = NodeKind::conv_transpose;
+  const HostAttribute* shape = node.attribute("output_shape");
+  if (shape != nullptr && !shape->ints.empty()) return refuse(Reason::attribute, "output_shape");
+  const HostAttribute* more = node.attribute("output_padding");
+  if (more != nullptr) d.ints = more->ints;
+  return d.ints.empty() || d.ints.size() == rank ? Verdict{} : refuse(Reason::malformed, "output_padding");
 }
 
 }  // namespace
@@ -83,12 +98,14 @@ Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit) {
   const HostValue& wei = graph.values[ops.wei];
   if (!wei.constant) return refuse(Reason::weights_not_constant, wei.name);
   if (wei.dims.size() != 3 && wei.dims.size() != 4) return refuse(Reason::spatial_rank);
-  OCTILE_RETURN_IF_REFUSED(read_geometry(n, wei.dims, unit.desc));
-  const int bias = n.op == "Conv" ? n.input(2) : n.op == "QLinearConv" ? n.input(kQLinearConvBias) : -1;
-  int bias_node = -1;
-  OCTILE_RETURN_IF_REFUSED(read_bias(graph, bias, node, ops.src_q, ops.wei_q, wei.dims[0], ops.bias, bias_node));
-  if (bias_node >= 0) ops.nodes.push_back(bias_node);
-  return finish_unit(graph, node, ops, unit);
+  NodeDesc d;
+  OCTILE_RETURN_IF_REFUSED(read_geometry(n, wei.dims, d));
+  const int bias = n.op == "QLinearConv" ? n.input(kQLinearConvBias) : n.op == "ConvInteger" ? -1 : n.input(2);
+  OCTILE_RETURN_IF_REFUSED(add_bias(graph, bias, node, d.spec.oc, ops));
+  if (ops.dst < 0) {
+    OCTILE_RETURN_IF_REFUSED(read_qdq_tail(graph, n.output(0), d.spec.ic / d.spec.g * d.spec.kh * d.spec.kw, ops));
+  }
+  return finish_product(graph, node, ops, std::move(d), unit);
 }
 
 }  // namespace octile::plugin

@@ -13,10 +13,11 @@ namespace {
 // The graph with each unit, and later each group, drawn together to one vertex.
 class Condensed {
  public:
-  Condensed(const HostGraph& graph, const std::vector<Unit>& units) : parent_(graph.nodes.size()) {
+  Condensed(const HostGraph& graph, const std::vector<Unit>& units, const std::vector<int>& chosen)
+      : parent_(graph.nodes.size()) {
     std::iota(parent_.begin(), parent_.end(), 0);
-    for (const Unit& u : units) {
-      for (const int n : u.nodes) parent_[n] = u.anchor;
+    for (const int u : chosen) {
+      for (const int n : units[u].nodes) parent_[n] = units[u].anchor;
     }
     next_.resize(graph.nodes.size());
     for (const HostValue& v : graph.values) {
@@ -70,41 +71,25 @@ class Condensed {
   int stamp_ = 0;
 };
 
-// Inside a region convolutions want their values channels innermost, dense ops row-major, and the others pass on what
-// they get: may these units live together?
-bool layouts_agree(const std::vector<Unit>& units, const std::vector<int>& members) {
-  enum : uint8_t { unknown = 0, image = 1, matrix = 2 };
-  std::unordered_map<int, uint8_t> layout;
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (const int m : members) {
-      const NodeDesc& d = units[m].desc;
-      uint8_t all = d.spec.kind == OpKind::conv2d ? image : d.spec.kind == OpKind::dense ? matrix : unknown;
-      for (const int v : d.inputs) all |= layout[v];
-      all |= layout[d.output];
-      if (all == (image | matrix)) return false;
-      for (const int v : d.inputs) changed |= std::exchange(layout[v], all) != all;
-      changed |= std::exchange(layout[d.output], all) != all;
-    }
-  }
-  return true;
-}
-
 using Pairs = std::vector<std::pair<int, int>>;
 
 // Neighbours by anchor: writers with their readers first, then readers of the same value.
-Pairs neighbours(const HostGraph& graph, const std::vector<Unit>& units) {
-  std::vector<std::vector<int>> readers(graph.values.size());
-  std::vector<int> writer(graph.values.size(), -1);
-  for (const Unit& u : units) {
-    writer[u.desc.output] = u.anchor;
-    for (const int v : u.desc.inputs) readers[v].push_back(u.anchor);
+Pairs neighbours(const HostGraph& graph, const std::vector<Unit>& units, const std::vector<int>& chosen) {
+  std::vector<int> anchor(graph.nodes.size(), -1);
+  for (const int u : chosen) {
+    for (const int n : units[u].nodes) anchor[n] = units[u].anchor;
   }
   Pairs direct, siblings;
-  for (size_t v = 0; v < graph.values.size(); ++v) {
-    for (size_t i = 0; i < readers[v].size(); ++i) {
-      if (writer[v] >= 0) direct.emplace_back(writer[v], readers[v][i]);
-      if (i > 0) siblings.emplace_back(readers[v][0], readers[v][i]);
+  for (const HostValue& v : graph.values) {
+    if (v.constant) continue;
+    const int writer = v.producer < 0 ? -1 : anchor[v.producer];
+    int first = -1;
+    for (const int r : v.consumers) {
+      const int reader = anchor[r];
+      if (reader < 0 || reader == writer) continue;
+      if (writer >= 0) direct.emplace_back(writer, reader);
+      if (first >= 0 && first != reader) siblings.emplace_back(first, reader);
+      if (first < 0) first = reader;
     }
   }
   std::sort(direct.begin(), direct.end());
@@ -114,18 +99,19 @@ Pairs neighbours(const HostGraph& graph, const std::vector<Unit>& units) {
 
 }  // namespace
 
-std::vector<std::vector<int>> make_groups(const HostGraph& graph, const std::vector<Unit>& units) {
-  Condensed condensed(graph, units);
-  Pairs pairs = neighbours(graph, units);
+std::vector<std::vector<int>> make_groups(const HostGraph& graph, const std::vector<Unit>& units,
+                                          const std::vector<int>& chosen) {
+  Condensed condensed(graph, units, chosen);
+  Pairs pairs = neighbours(graph, units, chosen);
   std::unordered_map<int, std::vector<int>> members;  // by the vertex that stands for them
-  for (size_t u = 0; u < units.size(); ++u) members[units[u].anchor] = {static_cast<int>(u)};
+  for (const int u : chosen) members[units[u].anchor] = {u};
   const auto join = [&](int a, int b) {
     a = condensed.find(a);
     b = condensed.find(b);
     if (a == b) return true;
     std::vector<int> both = members[a];
     both.insert(both.end(), members[b].begin(), members[b].end());
-    if (!layouts_agree(units, both) || !condensed.join(a, b)) return false;
+    if (!condensed.join(a, b)) return false;
     members.erase(a);
     members.erase(b);
     members[condensed.find(a)] = std::move(both);
@@ -144,12 +130,9 @@ std::vector<std::vector<int>> make_groups(const HostGraph& graph, const std::vec
     }
     pairs = std::move(refused);
   }
-  std::vector<int> order(units.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](int a, int b) { return units[a].anchor < units[b].anchor; });
   std::vector<std::vector<int>> groups;
   std::vector<int> group_of(graph.nodes.size(), -1);
-  for (const int u : order) {
+  for (const int u : chosen) {
     int& g = group_of[condensed.find(units[u].anchor)];
     if (g < 0) {
       g = static_cast<int>(groups.size());

@@ -12,13 +12,14 @@
 
 namespace octile::plugin {
 
-enum class ElemType : uint8_t { other, f32, u8, s8, s32 };
+enum class ElemType : uint8_t { other, f32, u8, s8, s32, s64 };
 
 struct HostAttribute {
   int64_t i = 0;
   float f = 0;
   std::string s;
   std::vector<int64_t> ints;
+  std::vector<float> floats;
 };
 
 struct HostValue {
@@ -42,6 +43,9 @@ struct HostNode {
   std::vector<int> inputs, outputs;  // value indices, -1: left out
   std::vector<int> implicit_inputs;  // what its subgraphs read from outside
   bool taken_elsewhere = false;      // another provider has it
+  int since = 0;                     // the opset version that defined this op's meaning; 0: the newest
+
+  [[nodiscard]] bool older_than(int version) const { return since != 0 && since < version; }
 
   [[nodiscard]] int input(size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
   [[nodiscard]] int output(size_t i) const { return i < outputs.size() ? outputs[i] : -1; }

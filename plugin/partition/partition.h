@@ -26,7 +26,9 @@ struct Partition {
   std::vector<Group> groups;
 };
 
-// A whole graph: lone quantizes and dequantizes only where they help.
+// Is this an op that can be taken, in the right surroundings?
+[[nodiscard]] bool could_be_taken(const HostNode& node);
+// A whole graph: what is worth taking.
 [[nodiscard]] Partition partition(const HostGraph& graph);
 // A graph made of nodes claimed before: everything is taken, in one group; an error if that cannot be.
 [[nodiscard]] Result<Group> recognise_all(const HostGraph& graph);

@@ -42,17 +42,26 @@ Verdict quantize_bias(const std::vector<float>& values, const QParams& src, cons
   return {};
 }
 
-// Dequantized bias: its scale must be the accumulator's, so that its codes can be added to it.
-Verdict check_bias_scale(const QParams& params, const QParams& src, const QParams& wei, size_t channels) {
+// Is a dequantized bias of the accumulator's scale, so that its codes can be added to it?
+bool has_acc_scale(const QParams& params, const QParams& src, const QParams& wei, size_t channels) {
   constexpr float kTolerance = 1e-5F;
-  if (params.scale.size() != 1 && params.scale.size() != channels) return refuse(Reason::bias_scale);
+  if (params.type != DType::s32 || params.has_zp()) return false;
   for (size_t c = 0; c < channels; ++c) {
     const float want = src.scale[0] * wei.scale[wei.per_channel() ? c : 0];
     const float have = params.scale[params.per_channel() ? c : 0];
-    if (!(std::fabs(have - want) <= kTolerance * want)) return refuse(Reason::bias_scale);
+    if (!(std::fabs(have - want) <= kTolerance * want)) return false;
   }
-  if (params.has_zp()) return refuse(Reason::bias_scale, "zero point of the bias is not 0");
-  return {};
+  return true;
+}
+
+// The floats a constant's codes stand for.
+std::vector<float> real_values(const std::vector<int32_t>& codes, const QParams& q) {
+  std::vector<float> out;
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const size_t c = q.per_channel() ? i : 0;
+    out.push_back(dequantize(codes[i], q.scale[c], q.zp[c]));
+  }
+  return out;
 }
 
 }  // namespace
@@ -63,6 +72,23 @@ bool QParams::has_zp() const {
 
 bool is_quantize(const HostNode& node) { return node.op == "QuantizeLinear" && known_domain(node); }
 bool is_dequantize(const HostNode& node) { return node.op == "DequantizeLinear" && known_domain(node); }
+
+Verdict check_quantize(const HostNode& q) {
+  if (q.int_attribute("block_size", 0) != 0) return refuse(Reason::blocked_quantization, q.name);
+  const int64_t precision = q.int_attribute("precision", 0);  // opset 23: the type of the division; 1 is float32
+  if (precision != 0 && precision != 1) return refuse(Reason::attribute, "precision");
+  return {};
+}
+
+bool read_dtype(ElemType from, DType& to) {
+  switch (from) {
+    case ElemType::u8: to = DType::u8; return true;
+    case ElemType::s8: to = DType::s8; return true;
+    case ElemType::s32: to = DType::s32; return true;
+    case ElemType::f32: to = DType::f32; return true;
+    default: return false;
+  }
+}
 
 Verdict read_type(const HostGraph& graph, int value, DType& type) {
   if (value < 0) return refuse(Reason::malformed, "an input or output is missing");
@@ -132,10 +158,10 @@ Verdict find_dequantize(const HostGraph& graph, int value, int user, Dequantize&
     return refuse(Reason::input_not_quantized, graph.values[value].name);
   }
   if (graph.nodes[node].taken_elsewhere) return refuse(Reason::assigned_elsewhere, graph.nodes[node].name);
-  if (graph.sole_consumer(value) != user) return refuse(Reason::shared_dequantize, graph.values[value].name);
   const HostNode& dq = graph.nodes[node];
   if (dq.int_attribute("block_size", 0) != 0) return refuse(Reason::blocked_quantization, dq.name);
   out.node = node;
+  out.shared = graph.sole_consumer(value) != user;
   out.source = dq.input(0);
   if (out.source < 0) return refuse(Reason::malformed, dq.name);
   out.axis = dq.int_attribute("axis", 1);
@@ -149,35 +175,38 @@ Verdict find_dequantize(const HostGraph& graph, int value, int user, Dequantize&
 }
 
 Verdict read_bias(const HostGraph& graph, int value, int user, const QParams& src, const QParams& wei, int64_t channels,
-                  std::vector<int32_t>& bias, int& bias_node) {
-  bias_node = -1;
+                  std::vector<int32_t>& bias, Dequantize& dq) {
+  dq = Dequantize();
   bias.clear();
   if (value < 0) return {};
   const auto count = static_cast<size_t>(channels);
-  const HostValue* v = &graph.values[value];
-  if (v->producer >= 0) {
-    Dequantize dq;
-    if (!is_dequantize(graph.nodes[v->producer])) return refuse(Reason::bias_not_constant, v->name);
+  dq.source = value;
+  dq.params.type = DType::s32;
+  const bool dequantized = graph.values[value].producer >= 0;
+  if (dequantized) {
+    if (!is_dequantize(graph.nodes[graph.values[value].producer])) {
+      return refuse(Reason::bias_not_constant, graph.values[value].name);
+    }
     OCTILE_RETURN_IF_REFUSED(find_dequantize(graph, value, user, dq));
-    if (dq.params.type != DType::s32) return refuse(Reason::type_not_supported, v->name);
-    OCTILE_RETURN_IF_REFUSED(check_bias_scale(dq.params, src, wei, count));
-    bias_node = dq.node;
-    v = &graph.values[dq.source];
-    value = dq.source;
   }
-  if (!v->constant) return refuse(Reason::bias_not_constant, v->name);
-  bias.resize(count);
-  if (v->type == ElemType::f32) {
-    std::vector<float> values;
-    OCTILE_RETURN_IF_REFUSED(read_floats(graph, value, values));
-    if (!fits(*v, values.size(), count)) return refuse(Reason::malformed, "bias length");
-    return quantize_bias(values, src, wei, bias);
-  }
-  if (v->type != ElemType::s32) return refuse(Reason::type_not_supported, v->name);
+  const HostValue& v = graph.values[dq.source];
+  if (!v.constant) return refuse(Reason::bias_not_constant, v.name);
+  if (dq.params.per_channel() && dq.params.scale.size() != count) return refuse(Reason::malformed, "bias scales");
+  std::vector<float> values;
   std::vector<int32_t> codes;
-  OCTILE_RETURN_IF_REFUSED(read_ints(graph, value, codes));
-  if (!fits(*v, codes.size(), count)) return refuse(Reason::malformed, "bias length");
-  for (size_t c = 0; c < count; ++c) bias[c] = codes[codes.size() == 1 ? 0 : c];
+  if (v.type == ElemType::f32) {
+    OCTILE_RETURN_IF_REFUSED(read_floats(graph, dq.source, values));
+  } else {
+    OCTILE_RETURN_IF_REFUSED(read_ints(graph, dq.source, codes));
+  }
+  if (!fits(v, codes.size() + values.size(), count)) return refuse(Reason::malformed, "bias length");
+  if (dequantized && !has_acc_scale(dq.params, src, wei, count)) {
+    if (dq.params.per_channel() && codes.size() == 1) codes.resize(count, codes[0]);
+    values = real_values(codes, dq.params);
+  }
+  bias.resize(count);
+  if (!values.empty()) OCTILE_RETURN_IF_REFUSED(quantize_bias(values, src, wei, bias));
+  for (size_t c = 0; c < count && values.empty(); ++c) bias[c] = codes[codes.size() == 1 ? 0 : c];
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "plugin/partition/host_graph.h"
 #include "plugin/partition/reasons.h"
+#include "workload/numerics/requantize.h"
 #include "workload/spec/op_spec.h"
 
 namespace octile::plugin {
@@ -20,10 +21,11 @@ struct QParams {
   [[nodiscard]] bool has_zp() const;
 };
 
-// A DequantizeLinear that feeds exactly one node.
+// A DequantizeLinear in front of a node.
 struct Dequantize {
   int node = -1;
-  int source = -1;  // the quantized value
+  bool shared = false;  // others read it too: the node looks through it but does not own it
+  int source = -1;      // the quantized value
   QParams params;
   int64_t axis = 1;  // as written; means something only per channel
 };
@@ -31,6 +33,11 @@ struct Dequantize {
 [[nodiscard]] bool is_quantize(const HostNode& node);
 [[nodiscard]] bool is_dequantize(const HostNode& node);
 
+// A QuantizeLinear that rounds as the region does.
+[[nodiscard]] Verdict check_quantize(const HostNode& q);
+
+// The type of a region's value, if it can have one.
+[[nodiscard]] bool read_dtype(ElemType from, DType& to);
 // The element type of a quantized 8-bit value.
 [[nodiscard]] Verdict read_type(const HostGraph& graph, int value, DType& type);
 // Copies a constant of any alignment; refuses other types and non-constants.
@@ -41,12 +48,12 @@ struct Dequantize {
 // The same, for an activation: one scale, positive and finite.
 [[nodiscard]] Verdict read_source_params(const HostGraph& graph, int scale, int zp, DType type, QParams& out);
 
-// The dequantize in front of `value`, whose only reader is node `user`.
+// The dequantize in front of `value`, which node `user` reads.
 [[nodiscard]] Verdict find_dequantize(const HostGraph& graph, int value, int user, Dequantize& out);
 
-// Bias codes of scale src * wei[c]: from int32 codes, from a dequantize of int32, or rounded from float constants.
-// `bias_node` receives the dequantize node, or -1.
+// Bias codes of scale src * wei[c]: from int32 codes, from a dequantize of such, or rounded from floats, be they
+// constants or dequantized constants of another scale.  `dq.node` is -1 where there is no dequantize.
 [[nodiscard]] Verdict read_bias(const HostGraph& graph, int value, int user, const QParams& src, const QParams& wei,
-                                int64_t channels, std::vector<int32_t>& bias, int& bias_node);
+                                int64_t channels, std::vector<int32_t>& bias, Dequantize& dq);
 
 }  // namespace octile::plugin

@@ -1,6 +1,7 @@
-// Unit: the host nodes that together are one integer op (dequantizes, the op, its bias add and clamp, the quantize).
-// In:  a host graph and the node that names the op.  Out: the unit, or why it is none.
-// Not here: which units go together (groups.h), weights' bytes (copied when the region is built).
+// Unit: the host nodes that stand and fall together (an op with its dequantizes, bias, clamp and quantize; or one node
+// alone), and what they are as nodes of a region's graph.
+// In:  a host graph and the node that names the unit.  Out: the unit, or why it is none.
+// Not here: which units are worth taking (worth.h), which go together (groups.h), weights' bytes (build.cpp).
 #pragma once
 
 #include <string>
@@ -13,49 +14,67 @@
 
 namespace octile::plugin {
 
+// One node of the region's graph. Operands are host values, or ~i for the i-th inner value of the unit; `desc.wei` is
+// empty until the region is built.
+struct Step {
+  NodeDesc desc;
+  int wei = -1;                 // host value of constant weights, or -1
+  size_t wei_begin = 0;         // first byte of them
+  bool wei_transposed = false;  // dense weights stored [n, k]
+};
+
+// What a unit is to those who decide whether it is worth taking.
+enum class Role : uint8_t {
+  product,     // a convolution or a matrix product
+  quantize,    // floats to codes, nothing else
+  dequantize,  // codes to floats, nothing else
+  integer,     // codes to codes
+  function,    // floats to floats, element by element, of one operand
+  floating,    // floats to floats, any other
+  movement,    // the same elements elsewhere, floats or codes
+};
+
 struct Unit {
   int anchor = -1;         // the node users know it by
   std::vector<int> nodes;  // all its host nodes, the anchor among them
-  // desc.inputs and desc.output are host value indices until the region is built; desc.wei is empty until then.
-  NodeDesc desc;
-  int wei = -1;                 // host value of constant weights, or -1
-  bool wei_transposed = false;  // dense weights stored [n, k]
+  // Dequantizes it looks through, which others read too: they must be in the unit's own group, for a host hands over
+  // what is in front of a group as floats.
+  std::vector<int> through;
+  Role role = Role::product;
+  std::vector<Step> steps;       // topological order
+  std::vector<ValueDesc> inner;  // values that the host does not have, constants among them
+};
+
+// Writes the steps of a unit.
+class UnitWriter {
+ public:
+  UnitWriter(const HostGraph& graph, int node, Unit& unit);
+
+  // A value between two steps.
+  int inner(DType type);
+  int constant(const std::vector<float>& data, std::vector<int64_t> dims);
+  int constant(const std::vector<int32_t>& data, std::vector<int64_t> dims);
+  // The step that bears the unit's name, and those around it.
+  NodeDesc& main(NodeKind kind, std::vector<int> inputs, int output);
+  NodeDesc& step(NodeKind kind, std::vector<int> inputs, int output);
+  // Conversions as steps; `floats` < 0: into or out of an inner value, which is returned.
+  int dequantize(int codes, const QParams& q);
+  void dequantize(int codes, const QParams& q, int floats, bool is_main);
+  void quantize(int floats, const QParams& q, int codes, bool is_main);
+
+ private:
+  NodeDesc& add(NodeKind kind, std::vector<int> inputs, int output);
+  const HostGraph& graph_;
+  Unit& unit_;
+  std::string label_;
 };
 
 // Is this an op a unit can be built on (a convolution or a matrix product)?
 [[nodiscard]] bool is_anchor(const HostNode& node);
 [[nodiscard]] Verdict recognise(const HostGraph& graph, int node, Unit& unit);
-// A QuantizeLinear or DequantizeLinear by itself.
-[[nodiscard]] Verdict recognise_lone(const HostGraph& graph, int node, Unit& unit);
-
-// What the recognisers of one op family share.
-struct Operands {
-  int src = -1, wei = -1, dst = -1;  // quantized host values
-  QParams src_q, wei_q, dst_q;
-  int64_t wei_axis = 0;  // of per-channel weights, as the host wrote it
-  std::vector<int32_t> bias;
-  Post post = Post::none;
-  float clip_lo = 0, clip_hi = 0;
-  std::vector<int> nodes;  // beside the anchor
-};
-
-[[nodiscard]] Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit);
-[[nodiscard]] Verdict recognise_dense(const HostGraph& graph, int node, Unit& unit);
-
-// Dequantizes in front of inputs 0 and 1.
-[[nodiscard]] Verdict read_qdq_inputs(const HostGraph& graph, int node, Operands& ops);
-// From the float `value` on: [Relu | Clip], QuantizeLinear.
-[[nodiscard]] Verdict read_qdq_tail(const HostGraph& graph, int value, Operands& ops);
-// The only node reading a float that stays inside the unit, or why it cannot stay inside.
-[[nodiscard]] Verdict sole_float_reader(const HostGraph& graph, int value, int& reader);
-// The QLinear form: inputs x, x_scale, x_zp, w, w_scale, w_zp, y_scale, y_zp at the given positions.
-struct QLinearSlots {
-  size_t src, src_scale, src_zp, wei, wei_scale, wei_zp, dst_scale, dst_zp;
-};
-[[nodiscard]] Verdict read_qlinear(const HostGraph& graph, int node, const QLinearSlots& slots, Operands& ops);
-// The integer form: x, w, x_zp, w_zp; int32 out.
-[[nodiscard]] Verdict read_integer(const HostGraph& graph, int node, Operands& ops);
-// Types, zero points, scales, clamp, name; then checks the whole as the runtime will.
-[[nodiscard]] Verdict finish_unit(const HostGraph& graph, int node, const Operands& ops, Unit& unit);
+// The node's name, or that of what it makes.
+[[nodiscard]] std::string node_label(const HostGraph& graph, const HostNode& node);
+// What the runtime and the region's own checks say of the unit by itself.
+[[nodiscard]] Verdict check_unit(const HostGraph& graph, const Unit& unit);
 
 }  // namespace octile::plugin

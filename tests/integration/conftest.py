@@ -94,6 +94,39 @@ def check(open_session, target):
 
 
 @pytest.fixture
+def check_near(open_session, decisions, target):
+    """check_near(net, near, extents…): all is one region of the plugin, and what it answers is right.
+
+    `near`: the Quantized outputs whose codes are within `quanta` of the host's, which reads every op literally at its
+    lowest optimisation level. What the net's own steps compute from them is equal, bit for bit.
+    """
+
+    def run(net, near, quanta=1, regions=1, runs=({},)):
+        for value in near:
+            net.output(value)
+        model = net.model().SerializeToString()
+        taken = [n for n in decisions(model, full=True)["nodes"] if n["taken"]]
+        assert len({n["region"] for n in taken}) == regions
+        session = open_session(model, target, full=True)
+        host = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL)
+        names = [o.name for o in net.outputs]
+        for extents in runs:
+            feeds = net.feeds(**extents)
+            got, wanted = (dict(zip(names, s.run(None, feeds), strict=True)) for s in (session, host))
+            for value in near:
+                assert got[value.name].dtype == wanted[value.name].dtype
+                off = np.abs(got[value.name].astype(np.float64) - wanted[value.name].astype(np.float64))
+                assert off.size == 0 or off.max() <= quanta, value.name
+            known = {**feeds, **{v.name: got[v.name] for v in near}}
+            for name, step in net.steps:
+                known[name] = step(known)
+            for name in names:
+                np.testing.assert_array_equal(got[name], known[name], err_msg=name)
+
+    return run
+
+
+@pytest.fixture
 def decisions(open_session, target, tmp_path):
     """decisions(model) -> what the plugin says it did, without a run."""
 

@@ -134,8 +134,40 @@ class Net:
         dtype = np.dtype(dtype)
         return Quantized(None, dtype, np.float32(acc_scale), self.random_zp(dtype) if zp is None else zp)
 
+    def left(self, q):
+        """An op on codes that only the host runs, and exactly."""
+        out = Quantized(self.node("Mod", [q.name, self.constant(np.array(100, q.dtype))]), q.dtype, q.scale, q.zp)
+        self.steps.append((out.name, lambda v: np.mod(v[q.name], np.array(100, q.dtype))))
+        return out
+
+    def between(self, op, inputs, dtype="uint8", scale=0.03, zp=None, outputs=1, domain="", **attributes):
+        """Dequantizes, one float op, a quantize. `inputs`: Quantized, arrays (constants as they are) or names.
+
+        What it answers is asked of ONNX Runtime (fixture check_near), so it takes no step of its own.
+        """
+        made = self.real(op, inputs, outputs, domain, **attributes)
+        made = [made] if outputs == 1 else made
+        codes = [self.codes_of(name, dtype, scale, zp) for name in made]
+        return codes[0] if outputs == 1 else codes
+
+    def real(self, op, inputs, outputs=1, domain="", **attributes):
+        names = [
+            self.real_of(i) if isinstance(i, Quantized) else i if isinstance(i, str) else self.constant(i)
+            for i in inputs
+        ]
+        return self.node(op, names, outputs, domain, **attributes)
+
+    def real_of(self, q):
+        return self.node("DequantizeLinear", self.params(q.name, q.scale, q.zp, q.dtype))
+
+    def codes_of(self, name, dtype="uint8", scale=0.03, zp=None):
+        dtype = np.dtype(dtype)
+        q = Quantized(None, dtype, scale, (3 if dtype == np.int8 else 131) if zp is None else zp)
+        q.name = self.node("QuantizeLinear", self.params(name, q.scale, q.zp, q.dtype))
+        return q
+
     def pool(self, q):
-        """MaxPool between a dequantize and a quantize: left to the host, and exact there."""
+        """MaxPool between a dequantize and a quantize."""
         y = self.node("MaxPool", [self.dequantize(q)], kernel_shape=[2, 2], strides=[1, 1])
         out = Quantized(None, q.dtype, q.scale, q.zp)
         out.name = self.node("QuantizeLinear", self.params(y, q.scale, q.zp, q.dtype))
@@ -145,12 +177,6 @@ class Net:
             return np.maximum.reduce([a[:, :, :-1, :-1], a[:, :, 1:, :-1], a[:, :, :-1, 1:], a[:, :, 1:, 1:]])
 
         self.steps.append((out.name, run))
-        return out
-
-    def transpose(self, q):
-        """The last two axes exchanged; left to the host."""
-        out = Quantized(self.node("Transpose", [q.name], perm=[1, 0]), q.dtype, q.scale, q.zp)
-        self.steps.append((out.name, lambda v: v[q.name].T))
         return out
 
     # Weights.

@@ -1,0 +1,164 @@
+// From units to a GraphDesc.  In/out: see build.h and partition.h.  Not here: recognition.
+#include "plugin/partition/build.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <unordered_map>
+
+namespace octile::plugin {
+namespace {
+
+std::vector<uint8_t> copy_weights(const HostValue& wei, const Step& step) {
+  const OpSpec& s = step.desc.spec;
+  const auto* from = static_cast<const uint8_t*>(wei.data) + step.wei_begin;
+  std::vector<uint8_t> out(s.kind == OpKind::dense ? static_cast<size_t>(s.k * s.n) : wei.bytes);
+  if (!step.wei_transposed) {
+    std::memcpy(out.data(), from, out.size());
+    return out;
+  }
+  for (int64_t j = 0; j < s.n; ++j) {
+    for (int64_t i = 0; i < s.k; ++i) out[i * s.n + j] = from[j * s.k + i];
+  }
+  return out;
+}
+
+class Builder {
+ public:
+  Builder(const HostGraph& graph, bool with_weights) : graph_(graph), with_weights_(with_weights) {
+    desc_.name = graph.name;
+  }
+
+  Status add(const Unit& unit) {
+    inner_.assign(unit.inner.size(), -1);
+    for (const Step& step : unit.steps) OCTILE_RETURN_IF_ERROR(add(unit, step));
+    return {};
+  }
+
+  Result<runtime::RegionDesc> finish(const std::vector<int>& inputs, const std::vector<int>& outputs) {
+    for (const auto* list : {&inputs, &outputs}) {
+      for (const int v : *list) {
+        const auto it = index_.find(v);
+        if (it == index_.end()) {
+          return Status(Code::internal, "octile: '" + graph_.values[v].name + "' crosses the region but no op uses it");
+        }
+        (list == &inputs ? desc_.inputs : desc_.outputs).push_back(it->second);
+      }
+    }
+    drop_unread();
+    return std::move(desc_);
+  }
+
+ private:
+  Status add(const Unit& unit, const Step& step) {
+    NodeDesc node = step.desc;
+    for (int& v : node.inputs) {
+      v = value(unit, v);
+      if (v < 0) return type_error(step);
+    }
+    if (stands_for_a_constant(node)) {
+      index_[step.desc.output] = node.inputs[0];
+      return {};
+    }
+    node.output = value(unit, node.output);
+    if (node.output < 0) return type_error(step);
+    note_scales(node);
+    if (step.wei >= 0 && with_weights_) node.wei = copy_weights(graph_.values[step.wei], step);
+    desc_.nodes.push_back(std::move(node));
+    return {};
+  }
+
+  static Status type_error(const Step& step) {
+    return {Code::invalid_argument, "node \"" + step.desc.name + "\": an operand's type is not supported"};
+  }
+
+  [[nodiscard]] bool stands_for_a_constant(const NodeDesc& node) const {
+    return node.kind == NodeKind::identity && desc_.values[node.inputs[0]].constant;
+  }
+
+  // Index of a step's operand, made at its first meeting; -1 for a type a region does not know.
+  int value(const Unit& unit, int operand) {
+    if (operand < 0) {
+      int& known = inner_[~operand];
+      if (known < 0) {
+        known = static_cast<int>(desc_.values.size());
+        desc_.values.push_back(unit.inner[~operand]);
+      }
+      return known;
+    }
+    const auto it = index_.find(operand);
+    if (it != index_.end()) return it->second;
+    const HostValue& host = graph_.values[operand];
+    ValueDesc v;
+    v.name = host.name;
+    if (!read_dtype(host.type, v.type)) return -1;
+    v.constant = host.constant;
+    if (host.constant) {
+      v.dims = host.dims;
+      v.data.resize(host.bytes);
+      if (host.bytes > 0) std::memcpy(v.data.data(), host.data, host.bytes);
+    }
+    const int made = static_cast<int>(desc_.values.size());
+    desc_.values.push_back(std::move(v));
+    index_.emplace(operand, made);
+    return made;
+  }
+
+  void note_scales(const NodeDesc& node) {
+    if (node.kind != NodeKind::spec && node.kind != NodeKind::conv_transpose) return;
+    const OpQuant& q = node.quant;
+    const auto note = [&](int v, float scale, int32_t zp) {
+      if (size_of(desc_.values[v].type) != 1) return;
+      desc_.values[v].scale = scale;
+      desc_.values[v].zp = zp;
+    };
+    note(node.inputs[0], q.src_scale, q.src_zp);
+    if (node.inputs.size() > 1) note(node.inputs[1], q.wei_scale[0], q.wei_zp[0]);
+    note(node.output, q.dst_scale, q.dst_zp);
+  }
+
+  // Dequantizes whose readers all look through them, and the like.
+  void drop_unread() {
+    std::set<int> read(desc_.outputs.begin(), desc_.outputs.end());
+    std::vector<NodeDesc> kept;
+    for (auto it = desc_.nodes.rbegin(); it != desc_.nodes.rend(); ++it) {
+      if (!read.contains(it->output)) continue;
+      read.insert(it->inputs.begin(), it->inputs.end());
+      kept.push_back(std::move(*it));
+    }
+    std::reverse(kept.begin(), kept.end());
+    desc_.nodes = std::move(kept);
+  }
+
+  const HostGraph& graph_;
+  bool with_weights_;
+  runtime::RegionDesc desc_;
+  std::unordered_map<int, int> index_;  // by host value
+  std::vector<int> inner_;              // of the unit being added
+};
+
+}  // namespace
+
+Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit) {
+  Builder builder(graph, false);
+  OCTILE_RETURN_IF_ERROR(builder.add(unit));
+  std::set<int> made, read;
+  for (const Step& step : unit.steps) {
+    if (step.desc.output >= 0) made.insert(step.desc.output);
+    for (const int v : step.desc.inputs) {
+      if (v >= 0 && !graph.values[v].constant) read.insert(v);
+    }
+  }
+  std::vector<int> inputs;
+  std::set_difference(read.begin(), read.end(), made.begin(), made.end(), std::back_inserter(inputs));
+  return builder.finish(inputs, {made.begin(), made.end()});
+}
+
+Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group, const std::vector<int>& inputs,
+                                         const std::vector<int>& outputs) {
+  Builder builder(graph, true);
+  for (const Unit& unit : group.units) OCTILE_RETURN_IF_ERROR(builder.add(unit));
+  return builder.finish(inputs, outputs);
+}
+
+}  // namespace octile::plugin

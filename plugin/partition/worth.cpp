@@ -1,0 +1,189 @@
+// The rules on units and groups.  In/out: see worth.h.  Not here: recognition, convexity.
+#include "plugin/partition/worth.h"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "plugin/partition/constants.h"
+
+namespace octile::plugin {
+
+Worth::Worth(const HostGraph& graph, const std::vector<Unit>& units)
+    : group(units.size(), 0), graph_(graph), units_(units), unit_of_(graph.nodes.size(), -1) {
+  for (size_t u = 0; u < units.size(); ++u) {
+    for (const int n : units[u].nodes) unit_of_[n] = static_cast<int>(u);
+    std::set<int> made, read;
+    for (const Step& step : units[u].steps) {
+      if (step.desc.output >= 0) made.insert(step.desc.output);
+      for (const int v : step.desc.inputs) {
+        if (v >= 0 && !graph.values[v].constant) read.insert(v);
+      }
+    }
+    sources_.emplace_back(read.begin(), read.end());
+    results_.emplace_back(made.begin(), made.end());
+  }
+}
+
+bool Worth::drop_some(std::vector<Reason>& reasons) {
+  bool dropped = false;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    if (group[u] < 0) continue;
+    const Reason reason = judge(static_cast<int>(u));
+    if (reason == Reason::taken) continue;
+    group[u] = -1;
+    reasons[u] = reason;
+    dropped = true;
+  }
+  return dropped;
+}
+
+bool Worth::drop_groups(std::vector<Reason>& reasons) {
+  std::set<int> kept;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    if (group[u] >= 0 && gains(static_cast<int>(u))) kept.insert(group[u]);
+  }
+  bool dropped = false;
+  for (size_t u = 0; u < units_.size(); ++u) {
+    if (group[u] < 0 || kept.contains(group[u])) continue;
+    group[u] = -1;
+    reasons[u] = Reason::nothing_to_gain;
+    dropped = true;
+  }
+  return dropped;
+}
+
+bool Worth::inside(int node, int unit) const {
+  const int other = node < 0 ? -1 : unit_of_[node];
+  return other >= 0 && group[other] >= 0 && group[other] == group[unit];
+}
+
+bool Worth::made_inside(int value, int unit) const { return inside(graph_.values[value].producer, unit); }
+
+bool Worth::read_inside(int value, int unit) const {
+  const std::vector<int>& readers = graph_.values[value].consumers;
+  return std::any_of(readers.begin(), readers.end(), [&](int r) { return inside(r, unit); });
+}
+
+Reason Worth::judge(int unit) const {
+  switch (units_[unit].role) {
+    case Role::product: {
+      const std::vector<int>& through = units_[unit].through;
+      const bool whole = std::all_of(through.begin(), through.end(), [&](int dq) { return inside(dq, unit); });
+      return whole ? Reason::taken : Reason::shared_dequantize;
+    }
+    case Role::integer: return Reason::taken;
+    case Role::quantize: return judge_quantize(unit);
+    case Role::dequantize: return judge_dequantize(unit);
+    case Role::function:
+    case Role::floating: return judge_floats(unit);
+    case Role::movement: return judge_movement(unit);
+  }
+  return Reason::taken;
+}
+
+// A quantize pays when a taken unit reads it or made its source, and the host would not have fused it with what makes
+// its source.
+Reason Worth::judge_quantize(int unit) const {
+  const int wide = sources_[unit].front(), narrow = results_[unit].front();
+  if (made_inside(wide, unit)) return Reason::taken;
+  if (!read_inside(narrow, unit)) return Reason::no_taken_neighbour;
+  const int before = maker_before_clamp(wide);
+  const bool fused = before >= 0 && !inside(before, unit) && host_fuses(graph_.nodes[before]);
+  return fused ? Reason::host_fuses_it : Reason::taken;
+}
+
+// A dequantize pays when a taken unit writes its source or reads it, and the host would not have fused it with its
+// reader. A dequantized constant is of use only inside.
+Reason Worth::judge_dequantize(int unit) const {
+  const int wide = results_[unit].front();
+  const HostValue& value = graph_.values[wide];
+  const bool read = read_inside(wide, unit);
+  if (sources_[unit].empty()) {
+    const bool all =
+        std::all_of(value.consumers.begin(), value.consumers.end(), [&](int r) { return inside(r, unit); });
+    return read && all && !value.graph_output ? Reason::taken : Reason::no_taken_neighbour;
+  }
+  if (read) return Reason::taken;
+  if (!made_inside(sources_[unit].front(), unit)) return Reason::no_taken_neighbour;
+  for (const int r : value.consumers) {
+    const HostNode& reader = graph_.nodes[r];
+    if (!is_quantize(reader) && (is_anchor(reader) || host_fuses(reader))) return Reason::host_fuses_it;
+  }
+  return Reason::taken;
+}
+
+Reason Worth::judge_floats(int unit) const {
+  for (const int v : sources_[unit]) {
+    const ElemType type = graph_.values[v].type;
+    if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
+  }
+  const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(),
+                                  [&](int v) { return read_inside(v, unit) || graph_.values[v].graph_output; });
+  return wanted || function_of_codes(unit) ? Reason::taken : Reason::float_to_host;
+}
+
+Reason Worth::judge_movement(int unit) const {
+  if (graph_.values[results_[unit].front()].type == ElemType::f32) return judge_floats(unit);
+  const bool beside =
+      std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) { return made_inside(v, unit); }) ||
+      std::any_of(results_[unit].begin(), results_[unit].end(), [&](int v) { return read_inside(v, unit); });
+  return beside ? Reason::taken : Reason::no_taken_neighbour;
+}
+
+// A function, or functions of functions, of one dequantized tensor: a table from codes to floats.
+bool Worth::function_of_codes(int unit) const {
+  while (units_[unit].role == Role::function) {
+    const int maker = graph_.values[sources_[unit].front()].producer;
+    if (!inside(maker, unit)) return false;
+    unit = unit_of_[maker];
+  }
+  return units_[unit].role == Role::dequantize;
+}
+
+// Does the unit alone justify a group?
+bool Worth::gains(int unit) const {
+  const Role role = units_[unit].role;
+  if (role == Role::product) return true;
+  return (role == Role::function || role == Role::floating) && !host_fuses(graph_.nodes[units_[unit].anchor]);
+}
+
+// Would the host make one integer op of the node, the dequantizes before and the quantize behind it?
+bool Worth::host_fuses(const HostNode& node) const {
+  if (is_anchor(node)) return node.inputs.size() > 1 && dequantized(node.input(0)) && dequantized(node.input(1));
+  static const std::set<std::string_view> kOfOne = {"AveragePool", "Flatten", "Gather",    "GlobalAveragePool",
+                                                    "LeakyRelu",   "MaxPool", "Reshape",   "Resize",
+                                                    "Sigmoid",     "Slice",   "Softmax",   "Split",
+                                                    "Squeeze",     "Tile",    "Transpose", "Unsqueeze"};
+  static const std::set<std::string_view> kOfAll = {"Add", "Concat", "Mul"};
+  if (!node.domain.empty() || !writes_quantized(node)) return false;
+  if (kOfOne.contains(node.op)) return dequantized(node.input(0));
+  return kOfAll.contains(node.op) &&
+         std::all_of(node.inputs.begin(), node.inputs.end(), [&](int v) { return dequantized(v); });
+}
+
+bool Worth::dequantized(int value) const {
+  const int maker = value < 0 ? -1 : graph_.values[value].producer;
+  return maker >= 0 && is_dequantize(graph_.nodes[maker]);
+}
+
+// Is the node's result quantized, perhaps after a clamp?
+bool Worth::writes_quantized(const HostNode& node, bool through_clamp) const {
+  return std::any_of(node.outputs.begin(), node.outputs.end(), [&](int v) {
+    if (v < 0) return false;
+    const std::vector<int>& readers = graph_.values[v].consumers;
+    return std::any_of(readers.begin(), readers.end(), [&](int r) {
+      const HostNode& reader = graph_.nodes[r];
+      return is_quantize(reader) || (through_clamp && is_clamp(reader) && writes_quantized(reader, false));
+    });
+  });
+}
+
+// The node that makes the value, or whose result a clamp made it of; -1 for inputs and constants.
+int Worth::maker_before_clamp(int value) const {
+  const int maker = graph_.values[value].producer;
+  if (maker < 0 || !is_clamp(graph_.nodes[maker]) || graph_.nodes[maker].input(0) < 0) return maker;
+  return graph_.values[graph_.nodes[maker].input(0)].producer;
+}
+
+}  // namespace octile::plugin

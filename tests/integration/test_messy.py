@@ -1,0 +1,128 @@
+"""Graphs as tools leave them: what stands between a product and its quantize, floats that are read twice, and the like.
+
+In:  products with surroundings.  Out: codes near the host's literal answer.
+Not here: clean forms (test_ops.py).
+"""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from conftest import cpu_session
+from nets import Net
+
+
+def real_product(net, x, k, n, bias=None, op="MatMul", shape=None, axis=1, **attributes):
+    """The float answer of a product with dequantized weights."""
+    codes, scale, zps, _ = net.weights(shape or (k, n), "int8", True, axis, 0)
+    scale = (scale / 25 / np.sqrt(k)).astype(np.float32)
+    wei = net.node("DequantizeLinear", [net.constant(codes), net.constant(scale), net.constant(zps)], axis=axis)
+    return net.real(op, [x, wei, *([] if bias is None else [bias])], **attributes)
+
+
+@pytest.mark.parametrize("what", ["Reshape", "Transpose", "Relu", "Relu, Reshape", "Reshape, Relu"])
+def test_between_product_and_quantize(check_near, what):
+    net = Net(1)
+    y = real_product(net, net.code_input([4, 96], "uint8"), 96, 12)
+    for op in what.split(", "):
+        others = [np.array([2, 2, 12], np.int64)] if op == "Reshape" else []
+        y = net.real(op, [y, *others])
+    check_near(net, [net.codes_of(y)])
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_floats_behind_a_convolution(check_near, kernel):
+    """x * sigmoid(x) of floats that are never quantized: from the accumulators."""
+    net = Net(2)
+    x = net.code_input([1, 8, 9, 9], "uint8")
+    f = real_product(net, x, 8 * kernel * kernel, 6, np.float32(net.rng.normal(0, 1, 6)), "Conv",
+                     (6, 8, kernel, kernel), 0)  # fmt: skip
+    y = net.codes_of(net.real("Mul", [f, net.real("Sigmoid", [f])]))
+    net.output(net.conv(y, 6, 4))
+    check_near(net, [y])
+
+
+def test_floats_for_the_model(open_session, target):
+    """A last product without a quantize behind it."""
+    net = Net(3)
+    y = net.between("Relu", [net.code_input([3, 96], "uint8")])
+    out = real_product(net, y, 96, 10)
+    net.output(out)
+    net.output(y)
+    feeds = net.feeds()
+    model = net.model().SerializeToString()
+    got = open_session(model, target, full=True).run(None, feeds)
+    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feeds)
+    np.testing.assert_allclose(got[0], wanted[0], rtol=1e-4, atol=1e-3)
+
+
+def test_a_dequantize_with_two_readers(check_near):
+    net = Net(4)
+    x = net.code_input([1, 8, 6, 6], "uint8")
+    real = net.real_of(x)
+    convolved = real_product(net, real, 72, 8, None, "Conv", (8, 8, 3, 3), 0, pads=[1, 1, 1, 1])
+    y = net.codes_of(convolved)
+    check_near(net, [y, net.codes_of(net.node("Relu", [real]))])
+
+
+def test_a_bias_of_another_scale(check_near):
+    net = Net(5)
+    x = net.code_input([1, 8, 6, 6], "uint8")
+    codes = net.constant(net.rng.integers(-90, 90, 6).astype(np.int32))
+    bias = net.node("DequantizeLinear", [codes, net.constant(np.float32(0.011)), net.constant(np.int32(0))])
+    y = net.codes_of(real_product(net, x, 72, 6, bias, "Conv", (6, 8, 3, 3), 0))
+    check_near(net, [y])
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_attention(check_near, scaled):
+    """softmax(q k^T / sqrt d) v, with and without codes between the steps."""
+    net = Net(6)
+    q, k, v = (net.code_input(["B", 4, "M", 64], "uint8", zp=120) for _ in range(3))
+    scores = net.real("MatMul", [q, net.between("Transpose", [k], scale=k.scale, zp=k.zp, perm=[0, 1, 3, 2])])
+    if scaled:
+        scores = net.real("Div", [scores, np.float32(4)])
+    scores = net.codes_of(scores, scale=0.02)
+    shares = net.between("Softmax", [scores], scale=1 / 256, zp=0)
+    y = net.codes_of(net.real("MatMul", [shares, v]), scale=v.scale)
+    check_near(net, [scores, shares, y], quanta=2, runs=[dict(B=1, M=7), dict(B=2, M=32)])
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_batched_constant_weights(check_near, batches):
+    net = Net(7)
+    x = net.code_input([batches, 5, 64], "uint8")
+    check_near(net, [net.codes_of(real_product(net, x, 64, 12, None, "MatMul", (batches, 64, 12), 2))])
+
+
+@pytest.mark.parametrize(("a", "b"), [(1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("variable", [False, True])
+def test_gemm_of_transposed_matrices(check_near, a, b, variable):
+    net = Net(8)
+    x = net.code_input([64, 5] if a else [5, 64], "uint8", zp=127)
+    if variable:
+        f = net.real("Gemm", [x, net.code_input([12, 64] if b else [64, 12], "uint8")], transA=a, transB=b)
+    else:
+        shape, axis = ((12, 64), 0) if b else ((64, 12), 1)
+        f = real_product(net, x, 64, 12, None, "Gemm", shape, axis, transA=a, transB=b)
+    check_near(net, [net.codes_of(f, scale=0.1)])
+
+
+@pytest.mark.parametrize(("settings", "kernel"), [({}, 2), (dict(strides=[2, 2]), 2), (dict(strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]), 3)])  # fmt: skip
+@pytest.mark.parametrize("groups", [1, 2])
+def test_conv_transpose(check_near, settings, kernel, groups):
+    net = Net(9)
+    x = net.code_input([1, 8, 6, 7], "uint8")
+    codes = net.constant(net.rng.integers(-127, 128, (8, 6 // groups, kernel, kernel)).astype(np.int8))
+    wei = net.node("DequantizeLinear", [codes, net.constant(np.float32(0.002)), net.constant(np.int8(0))])
+    y = net.codes_of(net.real("ConvTranspose", [x, wei], group=groups, **settings))
+    check_near(net, [y])
+
+
+def test_residual_block(check_near):
+    net = Net(10)
+    x = net.between("Relu", [net.code_input([1, 8, 7, 7], "uint8")], zp=0)
+    a = net.conv(x, 8, 8, clamp="relu")
+    net.output(a)
+    y = net.between("Relu", [net.real("Add", [a, x])], scale=a.scale, zp=0)
+    net.output(net.conv(y, 8, 8))
+    check_near(net, [x, y])

@@ -1,0 +1,91 @@
+"""Pools, means, softmax and layer normalization between dequantizes and a quantize: taken, within one code of the host.
+
+In:  one op, a product behind it.  Out: codes near the host's literal answer, the product exact.
+Not here: their quantized forms (test_qlinear.py).
+"""
+
+import numpy as np
+import pytest
+from nets import Net
+
+POOLS = {
+    "plain": dict(kernel_shape=[2, 2]),
+    "strided": dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+    "asymmetric": dict(kernel_shape=[3, 2], strides=[1, 2], pads=[1, 0, 0, 1]),
+    "ceil": dict(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
+    "same": dict(kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+}
+
+
+def followed(net, y, per_channel=True):
+    net.output(net.conv(y, 6, 4, kernel=(1, 1), pads=(0, 0, 0, 0), per_channel=per_channel))
+    return [y]
+
+
+@pytest.mark.parametrize("how", POOLS)
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pool(check_near, op, how, dtype):
+    net = Net(1)
+    x = net.code_input([2, 6, 8, 9], dtype)
+    check_near(net, followed(net, net.between(op, [x], dtype, scale=x.scale, zp=x.zp, **POOLS[how])))
+
+
+def test_average_that_counts_pads(check_near):
+    net = Net(2)
+    x = net.code_input([1, 6, 7, 7], "uint8")
+    pool = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1)
+    check_near(net, followed(net, net.between("AveragePool", [x], **pool)))
+
+
+def test_dilated_max_pool(check_near):
+    net = Net(3)
+    x = net.code_input([1, 6, 9, 9], "uint8")
+    check_near(net, followed(net, net.between("MaxPool", [x], kernel_shape=[2, 2], dilations=[2, 3])))
+
+
+def test_pool_1d(check_near):
+    net = Net(4)
+    y = net.between("MaxPool", [net.code_input([1, 6, 11], "uint8")], kernel_shape=[3], strides=[2])
+    net.output(net.conv(y, 6, 4, kernel=(1,), pads=(0, 0)))
+    check_near(net, [y])
+
+
+@pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_global_pool(check_near, op, dtype):
+    net = Net(5)
+    x = net.code_input(["N", 6, "H", "W"], dtype)
+    check_near(net, followed(net, net.between(op, [x], dtype)), runs=[dict(N=1, H=7, W=5), dict(N=2, H=1, W=33)])
+
+
+@pytest.mark.parametrize(("axes", "keep"), [([2, 3], 1), ([-1], 1), ([1], 1), ([0, 2], 0)])
+@pytest.mark.parametrize("opset", [17, 18])
+def test_reduce_mean(check_near, axes, keep, opset):
+    net = Net(6, opset=opset)
+    x = net.conv(net.code_input([2, 3, 4, 5], "uint8"), 3, 6)
+    net.output(x)
+    by_input = [np.array(axes, np.int64)] if opset >= 18 else []
+    by_attribute = {} if opset >= 18 else dict(axes=axes)
+    check_near(net, [net.between("ReduceMean", [x, *by_input], keepdims=keep, **by_attribute)])
+
+
+@pytest.mark.parametrize(("axis", "opset"), [(-1, 17), (1, 17), (2, 13), (1, 12), (3, 12)])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_softmax(check_near, axis, opset, dtype):
+    net = Net(7, opset=opset)
+    x = net.code_input([2, 6, 4, 5], dtype)
+    x.scale = np.float32(0.05)
+    y = net.between("Softmax", [x], dtype, scale=1 / 256, zp=np.iinfo(dtype).min, axis=axis)
+    check_near(net, followed(net, y, per_channel=opset >= 13))
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_layer_norm(check_near, bias, dtype):
+    net = Net(8)
+    x = net.code_input(["B", 7, 24], dtype)
+    parameters = [net.rng.normal(1, 0.2, 24).astype(np.float32) for _ in range(2 if bias else 1)]
+    y = net.between("LayerNormalization", [x, *parameters], dtype)
+    net.output(net.dense(y, 24, 8))
+    check_near(net, [y], runs=[dict(B=1), dict(B=5)])

@@ -1,0 +1,471 @@
+// Translations: what single host nodes answer once they are nodes of a region's graph.
+// In:  hand-made nodes, worked answers.  Out: equality through the interpreter; reasons where there is no translation.
+// Not here: products (test_recognise.cpp), which of them are taken (test_worth.cpp).
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "graph_kit.h"
+#include "plugin/partition/build.h"
+#include "plugin/partition/translate.h"
+#include "workload/graph/interpreter.h"
+
+namespace octile::plugin::test {
+namespace {
+
+using Floats = std::vector<float>;
+using Codes = std::vector<uint8_t>;
+using Dims = std::vector<int64_t>;
+
+template <class T>
+HostArray array(DType type, const Dims& dims, const std::vector<T>& data) {
+  HostArray a(type, dims);
+  EXPECT_EQ(a.bytes.size(), data.size() * sizeof(T));
+  std::memcpy(a.bytes.data(), data.data(), std::min(a.bytes.size(), data.size() * sizeof(T)));
+  return a;
+}
+
+// A host node under test, with its inputs' data.
+struct NodeKit : GraphKit {
+  std::vector<HostArray> data;
+
+  int floats(const Dims& dims, const Floats& values) {
+    data.push_back(array(DType::f32, dims, values));
+    return input(ElemType::f32, dims);
+  }
+  int codes(const Dims& dims, const Codes& values) {
+    data.push_back(array(DType::u8, dims, values));
+    return input(ElemType::u8, dims);
+  }
+  int list(const std::vector<int64_t>& values) {
+    return constant<int64_t>(ElemType::s64, values, {static_cast<int64_t>(values.size())});
+  }
+  int numbers(const Floats& values) {
+    return constant<float>(ElemType::f32, values, {static_cast<int64_t>(values.size())});
+  }
+  // The last node's answers.
+  std::vector<HostArray> answers() {
+    Unit unit;
+    const Verdict refusal = translate(linked(), static_cast<int>(graph.nodes.size()) - 1, unit);
+    EXPECT_FALSE(refusal) << to_string(refusal->reason) << " " << refusal->detail;
+    if (refusal) return {};
+    const auto desc = build_unit(graph, unit);
+    EXPECT_TRUE(desc.ok()) << desc.status().to_string();
+    if (!desc.ok()) return {};
+    const auto out = interpret(*desc, data);
+    EXPECT_TRUE(out.ok()) << out.status().to_string();
+    return out.ok() ? *out : std::vector<HostArray>();
+  }
+  void expect(const Dims& dims, const Floats& wanted) {
+    const std::vector<HostArray> out = answers();
+    ASSERT_EQ(out.size(), 1U);
+    EXPECT_EQ(out[0].dims, dims);
+    EXPECT_EQ(Floats(out[0].as<float>(), out[0].as<float>() + out[0].count()), wanted);
+  }
+  void expect(const Dims& dims, const Codes& wanted) {
+    const std::vector<HostArray> out = answers();
+    ASSERT_EQ(out.size(), 1U);
+    EXPECT_EQ(out[0].dims, dims);
+    EXPECT_EQ(out[0].bytes, wanted);
+  }
+  Reason reason() {
+    Unit unit;
+    const Verdict refusal = translate(linked(), static_cast<int>(graph.nodes.size()) - 1, unit);
+    return refusal ? refusal->reason : Reason::taken;
+  }
+};
+
+TEST(Translate, FunctionsOfOneOperand) {
+  const Floats x{-3, -0.5F, 0, 0.5F, 2};
+  const auto expect = [&](const char* op, const Floats& wanted, const auto& change) {
+    SCOPED_TRACE(op);
+    NodeKit kit;
+    kit.node(op, {kit.floats({5}, x)}, ElemType::f32);
+    change(kit);
+    kit.expect({5}, wanted);
+  };
+  const auto plain = [](NodeKit&) {};
+  expect("Relu", {0, 0, 0, 0.5F, 2}, plain);
+  expect("LeakyRelu", {-0.03F, -0.005F, 0, 0.5F, 2}, plain);
+  expect("LeakyRelu", {-1.5F, -0.25F, 0, 0.5F, 2}, [](NodeKit& kit) { kit.real("alpha", 0.5F); });
+  expect("HardSigmoid", {0, 0.25F, 0.5F, 0.75F, 1}, [](NodeKit& kit) { kit.real("alpha", 0.5F); });
+  expect("Neg", {3, 0.5F, -0.0F, -0.5F, -2}, plain);
+  expect("Abs", {3, 0.5F, 0, 0.5F, 2}, plain);
+  expect("Round", {-3, -0.0F, 0, 0, 2}, plain);
+  expect("Floor", {-3, -1, 0, 0, 2}, plain);
+  expect("Ceil", {-3, -0.0F, 0, 1, 2}, plain);
+  expect("Reciprocal", {1 / -3.0F, -2, INFINITY, 2, 0.5F}, plain);
+  expect("Identity", x, plain);
+  expect("Dropout", x, plain);
+  expect("Clip", {-1, -0.5F, 0, 0.5F, 1}, [](NodeKit& kit) {
+    kit.real("min", -1);
+    kit.real("max", 1);
+  });
+  expect("Clip", {-3, -0.5F, 0, 0, 0}, [](NodeKit& kit) { kit.last().inputs = {0, -1, kit.scale(0)}; });
+  expect("Cast", x, [](NodeKit& kit) { kit.integer("to", 1); });
+}
+
+TEST(Translate, TranscendentalsAreRoundedOnce) {
+  const auto at_one = [](const char* op, const char* domain, double wanted) {
+    SCOPED_TRACE(op);
+    NodeKit kit;
+    kit.node(op, {kit.floats({1}, {1})}, ElemType::f32);
+    kit.last().domain = domain;
+    const std::vector<HostArray> out = kit.answers();
+    ASSERT_EQ(out.size(), 1U);
+    EXPECT_NEAR(out[0].as<float>()[0], wanted, 1e-7);
+  };
+  at_one("Sigmoid", "", 1 / (1 + std::exp(-1.0)));
+  at_one("Tanh", "", std::tanh(1.0));
+  at_one("Exp", "", std::exp(1.0));
+  at_one("Log", "", 0);
+  at_one("Sqrt", "", 1);
+  at_one("Erf", "", std::erf(1.0));
+  at_one("Softplus", "", std::log1p(std::exp(1.0)));
+  at_one("Elu", "", 1);
+  at_one("HardSwish", "", 2.0 / 3);
+  const double gelu = 0.5 * (1 + std::erf(std::sqrt(0.5)));
+  at_one("Gelu", "", gelu);
+  at_one("Gelu", "com.microsoft", gelu);
+  at_one("FastGelu", "com.microsoft", 0.5 * (1 + std::tanh(std::sqrt(2 / M_PI) * 1.044715)));
+  at_one("QuickGelu", "com.microsoft", 1 / (1 + std::exp(-1.702)));
+}
+
+TEST(Translate, FunctionsOfTwoBroadcast) {
+  const auto expect = [](const char* op, const Floats& wanted) {
+    SCOPED_TRACE(op);
+    NodeKit kit;
+    const int a = kit.floats({2, 2}, {1, 2, 3, 4});
+    kit.node(op, {a, kit.numbers({2, -1})}, ElemType::f32);
+    kit.expect({2, 2}, wanted);
+  };
+  expect("Add", {3, 1, 5, 3});
+  expect("Sub", {-1, 3, 1, 5});
+  expect("Mul", {2, -2, 6, -4});
+  expect("Div", {0.5F, -2, 1.5F, -4});
+  expect("Pow", {1, 0.5F, 9, 0.25F});
+  expect("Min", {1, -1, 2, -1});
+  expect("Max", {2, 2, 3, 4});
+}
+
+TEST(Translate, ManyOperandsAndOtherExponents) {
+  {
+    NodeKit kit;
+    const int a = kit.floats({2}, {1, 2}), b = kit.floats({2}, {10, 20}), c = kit.floats({1}, {100});
+    kit.node("Sum", {a, b, c}, ElemType::f32);
+    kit.expect({2}, Floats{111, 122});
+  }
+  {
+    NodeKit kit;
+    kit.node("Max", {kit.floats({2}, {1, 2})}, ElemType::f32);
+    kit.expect({2}, Floats{1, 2});
+  }
+  {
+    NodeKit kit;
+    kit.node("Pow", {kit.floats({2}, {3, -3}), kit.constant<int64_t>(ElemType::s64, {2}, {})}, ElemType::f32);
+    kit.expect({2}, Floats{9, 9});
+  }
+  {
+    NodeKit kit;
+    kit.node("BiasGelu", {kit.floats({2}, {0, 5}), kit.numbers({0, -5})}, ElemType::f32);
+    kit.last().domain = "com.microsoft";
+    kit.expect({2}, Floats{0, 0});
+  }
+}
+
+TEST(Translate, Pools) {
+  const Floats picture{1, 2, 3, 4, 5, 6, 7, 8, 9};
+  {
+    NodeKit kit;
+    kit.node("MaxPool", {kit.floats({1, 1, 3, 3}, picture)}, ElemType::f32);
+    kit.ints("kernel_shape", {2, 2});
+    kit.expect({1, 1, 2, 2}, Floats{5, 6, 8, 9});
+  }
+  {
+    NodeKit kit;
+    kit.node("MaxPool", {kit.codes({1, 1, 3}, {7, 200, 9})}, ElemType::u8);
+    kit.ints("kernel_shape", {2});
+    kit.ints("strides", {2});
+    kit.integer("ceil_mode", 1);
+    kit.expect({1, 1, 2}, Codes{200, 9});
+  }
+  {
+    NodeKit kit;
+    kit.node("AveragePool", {kit.floats({1, 1, 3, 3}, picture)}, ElemType::f32);
+    kit.ints("kernel_shape", {2, 2});
+    kit.ints("strides", {2, 2});
+    kit.ints("pads", {1, 1, 0, 0});
+    kit.integer("count_include_pad", 1);
+    kit.expect({1, 1, 2, 2}, Floats{0.25F, 1.25F, 2.75F, 7});
+  }
+  {
+    NodeKit kit;
+    kit.node("GlobalAveragePool", {kit.floats({1, 1, 3, 3}, picture)}, ElemType::f32);
+    kit.expect({1, 1, 1, 1}, Floats{5});
+  }
+  {
+    NodeKit kit;
+    kit.node("GlobalMaxPool", {kit.floats({1, 1, 3, 3}, picture)}, ElemType::f32);
+    kit.expect({1, 1, 1, 1}, Floats{9});
+  }
+  {
+    NodeKit kit;
+    kit.node("MaxPool", {kit.floats({1, 1, 3, 3}, picture)}, ElemType::f32);
+    kit.ints("kernel_shape", {1, 2, 2});
+    EXPECT_EQ(kit.reason(), Reason::spatial_rank);
+  }
+}
+
+TEST(Translate, MeansTakeAxesFromAttributeOrInput) {
+  const Floats x{1, 2, 3, 4, 5, 6};
+  {
+    NodeKit kit;
+    kit.node("ReduceMean", {kit.floats({2, 3}, x)}, ElemType::f32);
+    kit.ints("axes", {-1});
+    kit.integer("keepdims", 0);
+    kit.expect({2}, Floats{2, 5});
+  }
+  {
+    NodeKit kit;
+    kit.node("ReduceMean", {kit.floats({2, 3}, x), kit.list({0})}, ElemType::f32);
+    kit.expect({1, 3}, Floats{2.5F, 3.5F, 4.5F});
+  }
+  {
+    NodeKit kit;
+    kit.node("ReduceMean", {kit.floats({2, 3}, x)}, ElemType::f32);
+    kit.expect({1, 1}, Floats{3.5F});
+    kit.integer("noop_with_empty_axes", 1);
+    kit.expect({2, 3}, x);
+  }
+}
+
+TEST(Translate, SoftmaxOfOldOpsetsCoversAllAxesFromItsOwn) {
+  for (const int since : {11, 13}) {
+    NodeKit kit;
+    kit.node("Softmax", {kit.floats({1, 2, 2}, {0, 0, 0, 0})}, ElemType::f32);
+    kit.last().since = since;
+    const float share = since == 11 ? 0.25F : 0.5F;
+    kit.expect({1, 2, 2}, Floats{share, share, share, share});
+  }
+  NodeKit open;
+  open.node("Softmax", {open.input(ElemType::f32, {-1, 2, -1})}, ElemType::f32);
+  open.last().since = 11;
+  EXPECT_EQ(open.reason(), Reason::shape_unknown);
+}
+
+TEST(Translate, LayerNormalization) {
+  NodeKit kit;
+  kit.node("LayerNormalization", {kit.floats({1, 2}, {1, 3}), kit.numbers({2, 4}), kit.numbers({10, 20})},
+           ElemType::f32);
+  kit.real("epsilon", 0);
+  kit.expect({1, 2}, Floats{8, 24});
+}
+
+TEST(Translate, MovementsOfFloatsAndCodes) {
+  const Codes six{1, 2, 3, 4, 5, 6};
+  const auto moved = [&](const char* op, const auto& change, const Dims& dims, const Codes& wanted) {
+    SCOPED_TRACE(op);
+    NodeKit kit;
+    kit.node(op, {kit.codes({1, 2, 3}, six)}, ElemType::u8);
+    change(kit);
+    kit.expect(dims, wanted);
+  };
+  const auto with = [](auto... inputs) {
+    return [=](NodeKit& kit) { (kit.last().inputs.push_back(inputs(kit)), ...); };
+  };
+  const auto list = [](std::vector<int64_t> l) { return [l](NodeKit& kit) { return kit.list(l); }; };
+  moved("Reshape", with(list({3, -1})), {3, 2}, six);
+  moved(
+      "Flatten", [](NodeKit&) {}, {1, 6}, six);
+  moved("Squeeze", with(list({0})), {2, 3}, six);
+  moved(
+      "Unsqueeze", [](NodeKit& kit) { kit.ints("axes", {0}); }, {1, 1, 2, 3}, six);
+  moved("Transpose", [](NodeKit& kit) { kit.ints("perm", {0, 2, 1}); }, {1, 3, 2}, {1, 4, 2, 5, 3, 6});
+  moved("Slice", with(list({0}), list({1000}), list({-1}), list({2})), {1, 2, 2}, {1, 3, 4, 6});
+  moved("Gather",
+        [](NodeKit& kit) {
+          kit.last().inputs.push_back(kit.list({-1, 0}));
+          kit.integer("axis", 2);
+        },
+        {1, 2, 2}, {3, 1, 6, 4});  // clang-format keeps it so
+  moved("Pad",
+        [](NodeKit& kit) {
+          kit.last().inputs.push_back(kit.list({0, 0, 1, 0, 0, 0}));
+          kit.last().inputs.push_back(kit.u8(9));
+        },
+        {1, 2, 4}, {9, 1, 2, 3, 9, 4, 5, 6});
+  moved("Pad",
+        [](NodeKit& kit) {
+          kit.last().inputs = {kit.last().inputs[0], kit.list({1, 0}), -1, kit.list({-1})};
+          kit.text("mode", "edge");
+        },
+        {1, 2, 4}, {1, 1, 2, 3, 4, 4, 5, 6});
+}
+
+TEST(Translate, SplitIsASlicePerOutput) {
+  NodeKit kit;
+  kit.node("Split", {kit.codes({1, 5}, {1, 2, 3, 4, 5})}, ElemType::u8);
+  kit.integer("axis", -1);
+  kit.last().outputs.push_back(kit.input(ElemType::u8, {}));
+  const std::vector<HostArray> halves = kit.answers();
+  ASSERT_EQ(halves.size(), 2U);
+  EXPECT_EQ(halves[0].bytes, (Codes{1, 2, 3}));
+  EXPECT_EQ(halves[1].bytes, (Codes{4, 5}));
+  kit.ints("split", {1, 4});
+  EXPECT_EQ(kit.answers()[1].bytes, (Codes{2, 3, 4, 5}));
+}
+
+TEST(Translate, ConcatAndBlocks) {
+  {
+    NodeKit kit;
+    const int a = kit.codes({1, 2}, {1, 2}), b = kit.codes({1, 1}, {3});
+    kit.node("Concat", {a, b}, ElemType::u8);
+    kit.integer("axis", 1);
+    kit.expect({1, 3}, Codes{1, 2, 3});
+  }
+  {
+    NodeKit kit;
+    kit.node("SpaceToDepth", {kit.codes({1, 1, 2, 2}, {1, 2, 3, 4})}, ElemType::u8);
+    kit.integer("blocksize", 2);
+    kit.expect({1, 4, 1, 1}, Codes{1, 2, 3, 4});
+  }
+  {
+    NodeKit kit;
+    kit.node("DepthToSpace", {kit.codes({1, 8, 1, 1}, {0, 1, 2, 3, 4, 5, 6, 7})}, ElemType::u8);
+    kit.integer("blocksize", 2);
+    kit.text("mode", "CRD");
+    kit.expect({1, 2, 2, 2}, Codes{0, 1, 2, 3, 4, 5, 6, 7});
+  }
+}
+
+TEST(Translate, Resizes) {
+  const auto resized = [](const auto& change, const Floats& wanted) {
+    NodeKit kit;
+    const int x = kit.floats({1, 1, 1, 2}, {0, 8});
+    kit.node("Resize", {x, -1, kit.numbers({1, 1, 1, 2})}, ElemType::f32);
+    change(kit, x);
+    kit.expect({1, 1, 1, 4}, wanted);
+  };
+  resized([](NodeKit&, int) {}, {0, 0, 8, 8});
+  resized([](NodeKit& kit, int) { kit.text("mode", "linear"); }, {0, 2, 6, 8});
+  resized(
+      [](NodeKit& kit, int) {
+        kit.text("mode", "linear");
+        kit.text("coordinate_transformation_mode", "asymmetric");
+      },
+      {0, 4, 8, 8});
+  resized([](NodeKit& kit, int x) { kit.last().inputs = {x, -1, -1, kit.list({1, 1, 1, 4})}; }, {0, 0, 8, 8});
+  resized(
+      [](NodeKit& kit, int x) {
+        kit.last().inputs = {x, kit.numbers({1, 1, 1, 2})};
+        kit.last().since = 10;
+      },
+      {0, 0, 8, 8});
+  resized(
+      [](NodeKit& kit, int x) {
+        kit.last().op = "Upsample";
+        kit.last().inputs = {x};
+        kit.last().attributes["scales"].floats = {1, 1, 1, 2};
+      },
+      {0, 0, 8, 8});
+  NodeKit cubic;
+  cubic.node("Resize", {cubic.input(ElemType::f32, {1, 1, 1, 2}), -1, cubic.numbers({1, 1, 1, 2})}, ElemType::f32);
+  cubic.text("mode", "cubic");
+  EXPECT_EQ(cubic.reason(), Reason::attribute);
+}
+
+TEST(Translate, QuantizedFormsAreWrittenOut) {
+  const auto params = [](NodeKit& kit, float scale, int zp) { return std::pair(kit.scale(scale), kit.u8(zp)); };
+  {
+    NodeKit kit;
+    const int a = kit.codes({2}, {10, 20}), b = kit.codes({2}, {3, 5});
+    const auto [sa, za] = params(kit, 0.5F, 4);
+    const auto [sb, zb] = params(kit, 1, 1);
+    const auto [sy, zy] = params(kit, 0.25F, 2);
+    kit.node("QLinearAdd", {a, sa, za, b, sb, zb, sy, zy}, ElemType::u8);
+    kit.last().domain = "com.microsoft";
+    kit.expect({2}, Codes{22, 50});  // 3 + 2, 8 + 4
+    kit.last().op = "QLinearMul";
+    kit.expect({2}, Codes{26, 130});
+  }
+  {
+    NodeKit kit;
+    const auto [sx, zx] = params(kit, 0.5F, 4);
+    kit.node("QLinearLeakyRelu", {kit.codes({2}, {0, 8}), sx, zx, sx, zx}, ElemType::u8);
+    kit.last().domain = "com.microsoft";
+    kit.real("alpha", 0.5F);
+    kit.expect({2}, Codes{2, 8});
+  }
+  {
+    NodeKit kit;
+    const int a = kit.codes({1}, {10}), b = kit.codes({1}, {10});
+    const auto [sy, zy] = params(kit, 0.5F, 0);
+    const auto [sa, za] = params(kit, 1, 0);
+    kit.node("QLinearConcat", {sy, zy, a, sy, zy, b, sa, za}, ElemType::u8);
+    kit.last().domain = "com.microsoft";
+    kit.integer("axis", 0);
+    kit.expect({2}, Codes{10, 20});
+  }
+  {
+    NodeKit kit;
+    const auto [s, z] = params(kit, 1, 0);
+    kit.node("QLinearGlobalAveragePool", {kit.codes({1, 1, 2, 2}, {1, 2, 3, 6}), s, z, s, z}, ElemType::u8);
+    kit.last().domain = "com.microsoft";
+    kit.expect({1, 1, 1, 1}, Codes{3});
+    kit.integer("channels_last", 1);
+    kit.expect({1, 1, 1, 2}, Codes{2, 4});
+  }
+}
+
+TEST(Translate, ConversionsAndDequantizedConstants) {
+  {
+    NodeKit kit;
+    kit.quantize(kit.floats({2}, {1, -1}));
+    kit.expect({2}, Codes{7, 0});
+  }
+  {
+    NodeKit kit;
+    kit.dequantize(kit.codes({2}, {7, 0}), 0.25F, 3);
+    kit.expect({2}, Floats{1, -0.75F});
+  }
+  NodeKit kit;
+  const int codes = kit.constant<int8_t>(ElemType::s8, {1, 2, 3, 4}, {2, 2});
+  kit.node("DequantizeLinear", {codes, kit.numbers({1, 10})}, ElemType::f32, {2, 2});
+  kit.integer("axis", 0);
+  kit.expect({2, 2}, Floats{1, 2, 30, 40});
+}
+
+TEST(Translate, SaysWhyNot) {
+  const auto reason = [](const char* op, const auto& change) {
+    NodeKit kit;
+    kit.node(op, {kit.input(ElemType::f32, {1, 1, 4, 4})}, ElemType::f32);
+    change(kit);
+    return kit.reason();
+  };
+  const auto plain = [](NodeKit&) {};
+  EXPECT_EQ(reason("Sort", plain), Reason::op_not_supported);
+  EXPECT_EQ(reason("Relu", [](NodeKit& kit) { kit.last().domain = "other"; }), Reason::op_not_supported);
+  EXPECT_EQ(reason("Relu", [](NodeKit& kit) { kit.last().inputs.clear(); }), Reason::malformed);
+  EXPECT_EQ(reason("Relu", [](NodeKit& kit) { kit.last().inputs = {kit.scale(1)}; }), Reason::constant_operands);
+  EXPECT_EQ(reason("Add", [](NodeKit& kit) { kit.last().inputs.push_back(kit.u8(1)); }), Reason::type_not_supported);
+  EXPECT_EQ(reason("Reshape", [](NodeKit& kit) { kit.last().inputs.push_back(kit.input(ElemType::s64, {2})); }),
+            Reason::operand_not_constant);
+  EXPECT_EQ(reason("Pad", [](NodeKit& kit) { kit.text("mode", "wrap"); }), Reason::malformed);
+  EXPECT_EQ(reason("Cast", [](NodeKit& kit) { kit.integer("to", 10); }), Reason::type_not_supported);
+  EXPECT_EQ(reason("Relu",
+                   [](NodeKit& kit) {
+                     kit.graph.values[kit.last().outputs[0]].type = kit.graph.values[kit.last().inputs[0]].type =
+                         ElemType::other;
+                   }),
+            Reason::type_not_supported);
+  EXPECT_EQ(reason("MaxPool",
+                   [](NodeKit& kit) {
+                     kit.ints("kernel_shape", {2, 2});
+                     kit.last().outputs.push_back(kit.input(ElemType::s64, {}));
+                     kit.output(kit.last().outputs[1]);
+                   }),
+            Reason::attribute);
+}
+
+}  // namespace
+}  // namespace octile::plugin::test

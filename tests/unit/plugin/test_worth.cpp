@@ -1,0 +1,107 @@
+// Worth: what is left although it could be taken, and for which reason.
+// In:  hand-made graphs; "Sort" stands for what only the host runs.  Out: verdicts.
+// Not here: groups (test_partition.cpp).
+#include <gtest/gtest.h>
+
+#include "graph_kit.h"
+#include "plugin/partition/partition.h"
+
+namespace octile::plugin::test {
+namespace {
+
+struct WorthKit : GraphKit {
+  int image = input(ElemType::u8, {1, 4, 8, 8});
+
+  int real(const std::string& op, int x) { return node(op, {x}, ElemType::f32, {1, 4, 8, 8}); }
+  int real_input() { return input(ElemType::f32, {1, 4, 8, 8}); }
+  int reals_of_conv() { return dequantize(conv(image), 0.25F, 3); }
+  // Why the node that makes the value is left; `taken` if it is not.
+  Reason of(int value) {
+    const Partition p = partition(linked());
+    const NodeVerdict& v = p.nodes[graph.values[value].producer];
+    return v.group >= 0 ? Reason::taken : v.reason;
+  }
+};
+
+TEST(Worth, FloatsEnterThroughAQuantizeOnly) {
+  WorthKit kit;
+  const int before = kit.real("Exp", kit.real("Sort", kit.real_input()));
+  const int q = kit.quantize(before);
+  const int mixed = kit.node("Add", {kit.dequantize(kit.conv(q), 0.25F, 3), before}, ElemType::f32);
+  kit.output(kit.quantize(mixed));
+  EXPECT_EQ(kit.of(before), Reason::float_from_host);
+  EXPECT_EQ(kit.of(mixed), Reason::float_from_host);
+  EXPECT_EQ(kit.of(q), Reason::taken);
+}
+
+TEST(Worth, FloatsLeaveAsFunctionsOfCodesOrForTheModel) {
+  WorthKit kit;
+  const int x = kit.reals_of_conv();
+  const int function = kit.real("Exp", kit.node("Mul", {x, kit.scale(2)}, ElemType::f32));
+  const int rows = kit.real("Softmax", x), final = kit.real("Softmax", x);
+  kit.output(kit.real("Sort", function));
+  kit.output(kit.real("Sort", rows));
+  kit.output(final);
+  EXPECT_EQ(kit.of(function), Reason::taken);
+  EXPECT_EQ(kit.of(rows), Reason::float_to_host);
+  EXPECT_EQ(kit.of(final), Reason::taken);
+}
+
+TEST(Worth, WhatTheHostMakesOneIntegerOpOfStaysWhole) {
+  WorthKit kit;
+  const int x = kit.reals_of_conv();
+  const int tiled = kit.quantize(kit.real("Tile", x));
+  kit.output(kit.conv(tiled));
+  EXPECT_EQ(kit.of(x), Reason::host_fuses_it);
+  EXPECT_EQ(kit.of(tiled), Reason::host_fuses_it);
+}
+
+TEST(Worth, ConversionsAndMovementsNeedNeighbours) {
+  WorthKit kit;
+  const int turned = kit.node("Transpose", {kit.image}, ElemType::u8, {8, 8, 4, 1});
+  kit.output(kit.node("Sort", {turned}, ElemType::u8));
+  const int q = kit.quantize(kit.real_input());
+  kit.output(kit.node("Sort", {q}, ElemType::u8));
+  const int constant = kit.dequantize(kit.weights({4}));
+  kit.output(kit.real("Sort", constant));
+  EXPECT_EQ(kit.of(turned), Reason::no_taken_neighbour);
+  EXPECT_EQ(kit.of(q), Reason::no_taken_neighbour);
+  EXPECT_EQ(kit.of(constant), Reason::no_taken_neighbour);
+}
+
+TEST(Worth, AGroupWithoutProductsNeedsAnOpTheHostRunsInFloats) {
+  {
+    WorthKit kit;
+    const int q = kit.quantize(kit.real("Sigmoid", kit.dequantize(kit.image)));
+    kit.output(q);
+    EXPECT_EQ(kit.of(q), Reason::nothing_to_gain);
+  }
+  {
+    WorthKit kit;
+    const int q = kit.quantize(kit.real("HardSwish", kit.dequantize(kit.image)));
+    kit.output(q);
+    EXPECT_EQ(kit.of(q), Reason::taken);
+  }
+  {
+    WorthKit kit;
+    const int x = kit.dequantize(kit.quantize(kit.real_input()));
+    kit.output(kit.real("Sort", x));
+    EXPECT_EQ(kit.of(x), Reason::nothing_to_gain);
+  }
+}
+
+TEST(Worth, AProductLooksThroughADequantizeOfItsOwnGroupOnly) {
+  for (const bool outside : {false, true}) {
+    SCOPED_TRACE(outside);
+    WorthKit kit;
+    const int x = kit.dequantize(kit.input(ElemType::u8, {4, 4}), 0.5F, 1);
+    kit.graph.values[x].dims = {4, 4};
+    const int other = kit.node(outside ? "Sort" : "Exp", {x}, ElemType::f32, {4, 4});
+    const int f = kit.node("MatMul", {x, kit.dequantize(kit.quantize(other), 0.25F, 3)}, ElemType::f32, {4, 4});
+    kit.output(kit.quantize(f));
+    EXPECT_EQ(kit.of(f), outside ? Reason::shared_dequantize : Reason::taken);
+  }
+}
+
+}  // namespace
+}  // namespace octile::plugin::test
