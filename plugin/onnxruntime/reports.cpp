@@ -96,11 +96,11 @@ struct Reports::State {
     return {st.code(), "option explain: " + st.message()};
   }
 
-  // The node with its unit's kernels, if it is the one the unit is named after.
+  // The node with its kernels, if it is one that steps are named after.
   [[nodiscard]] Json with_kernels(const Json& node) const {
     Json out = node;
-    if (!node.contains("unit") || node["unit"] != node["name"]) return out;
-    const auto it = shaped.find(node["unit"].get<std::string>());
+    if (!node.contains("unit")) return out;
+    const auto it = shaped.find(node["name"].get<std::string>());
     if (it == shaped.end()) return out;
     out["op"] = it->second.back()["op"];
     out["kernels"] = it->second.back()["kernels"];

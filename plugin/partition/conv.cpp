@@ -91,15 +91,19 @@ Verdict read_geometry(const HostNode& node, const std::vector<int64_t>& wei, Nod
 
 }  // namespace
 
-Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit) {
-  const HostNode& n = graph.nodes[node];
-  Operands ops;
-  OCTILE_RETURN_IF_REFUSED(read_operands(graph, node, ops));
+Verdict read_image(const HostGraph& graph, const HostNode& node, Operands& ops, NodeDesc& d) {
   const HostValue& wei = graph.values[ops.wei];
   if (!wei.constant) return refuse(Reason::weights_not_constant, wei.name);
   if (wei.dims.size() != 3 && wei.dims.size() != 4) return refuse(Reason::spatial_rank);
+  return read_geometry(node, wei.dims, d);
+}
+
+Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit) {
+  const HostNode& n = graph.nodes[node];
+  Operands ops;
   NodeDesc d;
-  OCTILE_RETURN_IF_REFUSED(read_geometry(n, wei.dims, d));
+  OCTILE_RETURN_IF_REFUSED(read_operands(graph, node, ops));
+  OCTILE_RETURN_IF_REFUSED(read_image(graph, n, ops, d));
   const int bias = n.op == "QLinearConv" ? n.input(kQLinearConvBias) : n.op == "ConvInteger" ? -1 : n.input(2);
   OCTILE_RETURN_IF_REFUSED(add_bias(graph, bias, node, d.spec.oc, ops));
   if (ops.dst < 0) {

@@ -44,7 +44,9 @@ Verdict read_batches(const HostValue& src, const HostValue& wei, Operands& ops) 
   return {};
 }
 
-Verdict read_extents(const HostGraph& graph, const HostNode& n, Operands& ops, NodeDesc& d) {
+}  // namespace
+
+Verdict read_matrix(const HostGraph& graph, const HostNode& n, Operands& ops, NodeDesc& d) {
   OpSpec& s = d.spec;
   const HostValue& src = graph.values[ops.src];
   const HostValue& wei = graph.values[ops.wei];
@@ -59,6 +61,8 @@ Verdict read_extents(const HostGraph& graph, const HostNode& n, Operands& ops, N
   s.n = wei.dims[rank - (ops.wei_transposed ? 2 : 1)];
   return {};
 }
+
+namespace {
 
 // A bias needs to know how many columns there are.
 Verdict check_columns(int bias, const NodeDesc& d) {
@@ -94,7 +98,7 @@ void read_added_bias(const HostGraph& graph, int& value, Operands& ops, const No
 Verdict recognise_qdq(const HostGraph& graph, int node, Operands& ops, NodeDesc& d) {
   const HostNode& n = graph.nodes[node];
   OCTILE_RETURN_IF_REFUSED(read_qdq_inputs(graph, node, ops));
-  OCTILE_RETURN_IF_REFUSED(read_extents(graph, n, ops, d));
+  OCTILE_RETURN_IF_REFUSED(read_matrix(graph, n, ops, d));
   OCTILE_RETURN_IF_REFUSED(check_axis(graph.values[ops.wei], ops));
   int value = n.output(0);
   if (n.op == "Gemm") {
@@ -122,7 +126,7 @@ Verdict recognise_dense(const HostGraph& graph, int node, Unit& unit) {
   } else {
     OCTILE_RETURN_IF_REFUSED(read_qlinear(graph, node, n.op == "QGemm" ? kQGemm : kQLinearMatMul, ops));
   }
-  OCTILE_RETURN_IF_REFUSED(read_extents(graph, n, ops, d));
+  OCTILE_RETURN_IF_REFUSED(read_matrix(graph, n, ops, d));
   if (n.op == "QGemm") {
     OCTILE_RETURN_IF_REFUSED(check_gemm(n, false));
     OCTILE_RETURN_IF_REFUSED(check_columns(n.input(kQGemmBias), d));

@@ -19,7 +19,7 @@ class Partitioner {
   // Products first, since they own the dequantizes, clamps and quantizes around them; then every node by itself.
   void recognise_units() {
     for (int n = 0; n < count(); ++n) {
-      if (is_anchor(graph_.nodes[n])) consider(n, recognise);
+      if (unit_of_[n] < 0 && is_anchor(graph_.nodes[n])) consider(n, recognise);
     }
     for (int n = 0; n < count(); ++n) {
       if (unit_of_[n] < 0 && translates(graph_.nodes[n])) consider(n, translate);

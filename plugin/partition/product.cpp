@@ -13,7 +13,7 @@ namespace octile::plugin {
 namespace {
 
 // A product that answers in floats pays for the pass over its accumulators where each is a sum of this many terms.
-constexpr int64_t kWorthFloats = 64;
+constexpr int64_t kWorthFloats = 256;
 
 // The destination of a QuantizeLinear or of a QLinear op.
 Verdict read_destination(const HostGraph& graph, int value, int scale, int zp, Operands& ops) {
@@ -121,28 +121,6 @@ Verdict check_spec(const HostGraph& graph, const Operands& ops, const NodeDesc& 
   return {};
 }
 
-void fill_spec(const HostGraph& graph, const Operands& ops, const std::string& label, NodeDesc& d) {
-  OpSpec& s = d.spec;
-  s.name = graph.name + ":" + label;
-  s.src = ops.src_q.type;
-  s.wei = ops.wei_q.type;
-  s.dst = ops.dst_q.type == DType::f32 ? DType::s32 : ops.dst_q.type;
-  s.src_zp = ops.src_q.has_zp();
-  s.wei_zp = ops.wei_q.has_zp();
-  s.dst_zp = ops.dst_q.has_zp();
-  s.wei_per_oc = ops.wei_q.per_channel();
-  s.bias = !ops.bias.empty();
-  s.post = ops.post;
-  d.quant.src_scale = ops.src_q.scale[0];
-  d.quant.src_zp = ops.src_q.zp[0];
-  d.quant.wei_scale = ops.wei_q.scale;
-  d.quant.wei_zp = ops.wei_q.zp;
-  d.quant.dst_scale = ops.dst_q.scale[0];
-  d.quant.dst_zp = ops.dst_q.zp[0];
-  d.quant.bias = ops.bias;
-  if (s.dst != DType::s32) set_clamp(d.quant, s.dst, s.post, ops.clip_lo, ops.clip_hi);
-}
-
 }  // namespace
 
 void own(const Dequantize& dq, Operands& ops) {
@@ -219,13 +197,35 @@ Verdict add_bias(const HostGraph& graph, int value, int user, int64_t channels, 
   return {};
 }
 
+Verdict fill_spec(const HostGraph& graph, const Operands& ops, const std::string& label, NodeDesc& d) {
+  OpSpec& s = d.spec;
+  s.name = graph.name + ":" + label;
+  s.src = ops.src_q.type;
+  s.wei = ops.wei_q.type;
+  s.dst = ops.dst_q.type == DType::f32 ? DType::s32 : ops.dst_q.type;
+  s.src_zp = ops.src_q.has_zp();
+  s.wei_zp = ops.wei_q.has_zp();
+  s.dst_zp = ops.dst_q.has_zp();
+  s.wei_per_oc = ops.wei_q.per_channel();
+  s.bias = !ops.bias.empty();
+  s.post = ops.post;
+  d.quant.src_scale = ops.src_q.scale[0];
+  d.quant.src_zp = ops.src_q.zp[0];
+  d.quant.wei_scale = ops.wei_q.scale;
+  d.quant.wei_zp = ops.wei_q.zp;
+  d.quant.dst_scale = ops.dst_q.scale[0];
+  d.quant.dst_zp = ops.dst_q.zp[0];
+  d.quant.bias = ops.bias;
+  if (s.dst != DType::s32) set_clamp(d.quant, s.dst, s.post, ops.clip_lo, ops.clip_hi);
+  return check_spec(graph, ops, d);
+}
+
 Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, NodeDesc d, Unit& unit) {
   unit.role = Role::product;
   unit.nodes = ops.nodes;
   unit.through = ops.through;
   unit.nodes.push_back(node);
-  fill_spec(graph, ops, node_label(graph, graph.nodes[node]), d);
-  OCTILE_RETURN_IF_REFUSED(check_spec(graph, ops, d));
+  OCTILE_RETURN_IF_REFUSED(fill_spec(graph, ops, node_label(graph, graph.nodes[node]), d));
 
   UnitWriter writer(graph, node, unit);
   std::vector<int> inputs{ops.src};

@@ -3,6 +3,7 @@
 // Not here: attributes of convolutions (conv.cpp), extents of matrices (dense.cpp).
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "plugin/partition/unit.h"
@@ -25,6 +26,11 @@ struct Operands {
 
 [[nodiscard]] Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit);
 [[nodiscard]] Verdict recognise_dense(const HostGraph& graph, int node, Unit& unit);
+[[nodiscard]] Verdict recognise_dynamic(const HostGraph& graph, int node, Unit& unit);
+
+// Extents and attributes of an op whose operands are known, into `d`.
+[[nodiscard]] Verdict read_image(const HostGraph& graph, const HostNode& node, Operands& ops, NodeDesc& d);
+[[nodiscard]] Verdict read_matrix(const HostGraph& graph, const HostNode& node, Operands& ops, NodeDesc& d);
 
 // The dequantize belongs to the unit, or is looked through.
 void own(const Dequantize& dq, Operands& ops);
@@ -42,8 +48,9 @@ struct QLinearSlots {
 [[nodiscard]] Verdict read_integer(const HostGraph& graph, int node, Operands& ops);
 // Bias of the op's input `value` (-1: none) into `ops`.
 [[nodiscard]] Verdict add_bias(const HostGraph& graph, int value, int user, int64_t channels, Operands& ops);
-// Types, zero points, scales and clamp into `d`, which has its geometry; then the unit: movements before the op, the
-// op, what turns accumulators into floats, movements behind. Checked as the runtime will.
+// Types, zero points, scales and clamp into `d`, which has its geometry. Checked as the runtime will.
+[[nodiscard]] Verdict fill_spec(const HostGraph& graph, const Operands& ops, const std::string& label, NodeDesc& d);
+// That, and the unit: movements before the op, the op, what turns accumulators into floats, movements behind.
 [[nodiscard]] Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, NodeDesc d, Unit& unit);
 
 }  // namespace octile::plugin

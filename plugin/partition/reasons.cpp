@@ -37,6 +37,7 @@ std::string_view to_string(Reason reason) {
     case Reason::not_in_regions: return "regions do not run it";
     case Reason::no_taken_neighbour: return "no taken node beside it";
     case Reason::host_fuses_it: return "the host fuses it with its neighbour";
+    case Reason::stored_floats: return "it works on floats that are no function of codes";
     case Reason::float_from_host: return "it reads floats that the host makes";
     case Reason::float_to_host: return "it makes floats that only the host reads";
     case Reason::nothing_to_gain: return "its group holds nothing the host runs slower";

@@ -43,6 +43,7 @@ enum class Reason : uint8_t {
   not_in_regions,
   no_taken_neighbour,
   host_fuses_it,
+  stored_floats,
   float_from_host,
   float_to_host,
   nothing_to_gain,

@@ -108,8 +108,9 @@ void UnitWriter::quantize(int floats, const QParams& q, int codes, bool is_main)
 }
 
 bool is_anchor(const HostNode& node) {
-  static constexpr std::string_view kOnnx[] = {"Conv",        "ConvTranspose", "MatMul",      "Gemm",
-                                               "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"};
+  static constexpr std::string_view kOnnx[] = {"Conv",        "ConvTranspose", "MatMul",
+                                               "Gemm",        "QLinearConv",   "QLinearMatMul",
+                                               "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"};
   if (node.domain == "com.microsoft") return node.op == "QGemm";
   if (!node.domain.empty()) return false;
   for (const std::string_view op : kOnnx) {
@@ -122,6 +123,7 @@ Verdict recognise(const HostGraph& graph, int node, Unit& unit) {
   const std::string& op = graph.nodes[node].op;
   unit.anchor = node;
   if (graph.nodes[node].output(0) < 0) return refuse(Reason::malformed, "no output");
+  if (op == "DynamicQuantizeLinear") return recognise_dynamic(graph, node, unit);
   return op.find("Conv") != std::string::npos ? recognise_conv(graph, node, unit) : recognise_dense(graph, node, unit);
 }
 

@@ -6,11 +6,16 @@
 #include <string_view>
 
 #include "plugin/partition/constants.h"
+#include "plugin/partition/ground.h"
 
 namespace octile::plugin {
 
 Worth::Worth(const HostGraph& graph, const std::vector<Unit>& units)
-    : group(units.size(), 0), graph_(graph), units_(units), unit_of_(graph.nodes.size(), -1) {
+    : group(units.size(), 0),
+      graph_(graph),
+      units_(units),
+      unit_of_(graph.nodes.size(), -1),
+      slow_(on_stored_floats(graph, units)) {
   for (size_t u = 0; u < units.size(); ++u) {
     for (const int n : units[u].nodes) unit_of_[n] = static_cast<int>(u);
     std::set<int> made, read;
@@ -118,6 +123,7 @@ Reason Worth::judge_floats(int unit) const {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
   }
+  if (slow_[unit]) return Reason::stored_floats;
   const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(),
                                   [&](int v) { return read_inside(v, unit) || graph_.values[v].graph_output; });
   return wanted || function_of_codes(unit) ? Reason::taken : Reason::float_to_host;

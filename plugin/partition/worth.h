@@ -4,6 +4,7 @@
 //
 // The rules, in words (docs/plugin.md gives their reasons):
 // - floats enter a region only through a quantize;
+// - float ops whose operands or results a region would have to store as floats are left, unless small (ground.h);
 // - floats leave a region only as what the model or a taken neighbour wants, or as a function of one quantized tensor;
 // - conversions and movements are taken beside something else that is taken, and not away from an op that the host
 //   would make one integer op of;
@@ -48,6 +49,7 @@ class Worth {
   const std::vector<Unit>& units_;
   std::vector<int> unit_of_;                         // by host node
   std::vector<std::vector<int>> sources_, results_;  // by unit: host values that are no constants
+  std::vector<bool> slow_;                           // by unit
 };
 
 }  // namespace octile::plugin

@@ -163,7 +163,7 @@ void expect_floats(ConvKit& kit, const std::string& what) {
   SCOPED_TRACE(what);
   kit.graph.values[kit.w].dims = kit.graph.values[kit.wd].dims = {2, 3, 1, 1};
   EXPECT_NE(reason(kit, "Conv"), Reason::taken);
-  kit.graph.values[kit.w].dims = kit.graph.values[kit.wd].dims = {2, 3, 5, 5};
+  kit.graph.values[kit.w].dims = kit.graph.values[kit.wd].dims = {2, 3, 10, 10};
   const Recognised r = look(kit, "Conv");
   ASSERT_FALSE(r.refusal) << r.refusal->detail;
   EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::spec, NodeKind::cast, NodeKind::mul}));
@@ -176,17 +176,17 @@ void expect_floats(ConvKit& kit, const std::string& what) {
 
 TEST(Recognise, FloatResultsAreAccumulatorsTimesTheirScales) {
   {
-    ConvKit kit({2, 3, 5, 5});
+    ConvKit kit({2, 3, 10, 10});
     kit.output(kit.f);
     expect_floats(kit, "the model's output too");
   }
   {
-    ConvKit kit({2, 3, 5, 5});
+    ConvKit kit({2, 3, 10, 10});
     kit.node("Exp", {kit.f}, ElemType::f32);
     expect_floats(kit, "two readers");
   }
   {
-    ConvKit kit({2, 3, 5, 5});
+    ConvKit kit({2, 3, 10, 10});
     kit.node_of("QuantizeLinear").op = "Exp";
     expect_floats(kit, "no quantize");
   }
@@ -315,6 +315,62 @@ TEST(Recognise, BatchedConstantsAreAProductEach) {
                                               NodeKind::concat}));
   EXPECT_EQ(r.unit.steps[1].wei_begin, 0U);
   EXPECT_EQ(r.unit.steps[3].wei_begin, 12U);
+}
+
+// x -> DynamicQuantizeLinear -> MatMulInteger, Cast, Mul by the scales, [Add], twice.
+struct DynamicKit : GraphKit {
+  int x = input(ElemType::f32, {5, 3}), quantized, scale_out, zp_out, plain, biased;
+  DynamicKit() {
+    quantized = node("DynamicQuantizeLinear", {x}, ElemType::u8, {5, 3});
+    scale_out = extra_output(ElemType::f32);
+    zp_out = extra_output(ElemType::u8);
+    plain = product(constant<float>(ElemType::f32, {0.5F}, {}));
+    const int bias = constant<float>(ElemType::f32, {1, 2}, {2});
+    biased = node("Add", {bias, product(constant<float>(ElemType::f32, {0.5F, 0.25F}, {2}))}, ElemType::f32);
+  }
+  int extra_output(ElemType type) {
+    const int v = input(type, {});
+    last().outputs.push_back(v);
+    return v;
+  }
+  int product(int wei_scale) {
+    const int w = constant<int8_t>(ElemType::s8, {1, -2, 3, -4, 5, -6}, {3, 2});
+    const HostNode quantize = graph.nodes[0];
+    const int scales = node("Mul", {quantize.outputs[1], wei_scale}, ElemType::f32);
+    const int acc = node("MatMulInteger", {quantize.outputs[0], w, quantize.outputs[2]}, ElemType::s32);
+    const int real = node("Cast", {acc}, ElemType::f32);
+    integer("to", 1);
+    return node("Mul", {real, scales}, ElemType::f32);
+  }
+};
+
+TEST(Recognise, DynamicProductsOfOneQuantizeAreOneUnit) {
+  DynamicKit kit;
+  kit.output(kit.plain);
+  const Recognised r = look(kit, "DynamicQuantizeLinear");
+  ASSERT_FALSE(r.refusal) << r.refusal->detail;
+  EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::dynamic, NodeKind::dynamic}));
+  EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
+  const NodeDesc &first = r.unit.steps[0].desc, &second = r.unit.steps[1].desc;
+  EXPECT_EQ(first.inputs, std::vector<int>{kit.x});
+  EXPECT_EQ(first.output, kit.plain);
+  EXPECT_EQ(first.spec.k, 3);
+  EXPECT_EQ(second.output, kit.biased);
+  EXPECT_EQ(second.floats, (std::vector<float>{1, 2}));
+  EXPECT_EQ(second.quant.wei_scale, (std::vector<float>{0.5F, 0.25F}));
+}
+
+TEST(Recognise, DynamicCodesThatGoElsewhereAreLeft) {
+  {
+    DynamicKit kit;
+    kit.node("Sort", {kit.quantized}, ElemType::u8);
+    EXPECT_EQ(reason(kit, "DynamicQuantizeLinear"), Reason::output_used_elsewhere);
+  }
+  {
+    DynamicKit kit;
+    kit.output(kit.scale_out);
+    EXPECT_EQ(reason(kit, "DynamicQuantizeLinear"), Reason::output_used_elsewhere);
+  }
 }
 
 TEST(Recognise, MatMulOfActivationsNeedsRanks) {

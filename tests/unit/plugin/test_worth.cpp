@@ -90,6 +90,26 @@ TEST(Worth, AGroupWithoutProductsNeedsAnOpTheHostRunsInFloats) {
   }
 }
 
+TEST(Worth, FloatsOfThreeTensorsAreStoredAndLeftUnlessSmall) {
+  for (const int64_t extent : {8, 80}) {
+    SCOPED_TRACE(extent);
+    WorthKit kit;
+    const std::vector<int64_t> dims{-1, 4, extent, extent};
+    const auto real = [&](int a, int b) { return kit.node("Add", {a, b}, ElemType::f32, dims); };
+    const auto x = [&] { return kit.dequantize(kit.conv(kit.image), 0.25F, 3); };
+    const int pair = real(x(), x()), three = real(pair, x());
+    const int scale = kit.constant<float>(ElemType::f32, {1, 2, 3, 4}, {4, 1, 1});
+    const int per_channel = real(x(), scale);
+    kit.output(kit.quantize(three));
+    kit.output(kit.quantize(per_channel));
+    EXPECT_EQ(kit.of(three), extent == 8 ? Reason::taken : Reason::stored_floats);
+    EXPECT_EQ(kit.of(per_channel), extent == 8 ? Reason::taken : Reason::stored_floats);
+    kit.graph.nodes[kit.graph.values[three].producer].op = "Relu";  // of the pair alone
+    kit.graph.nodes[kit.graph.values[three].producer].inputs.resize(1);
+    EXPECT_EQ(kit.of(three), Reason::taken);
+  }
+}
+
 TEST(Worth, AProductLooksThroughADequantizeOfItsOwnGroupOnly) {
   for (const bool outside : {false, true}) {
     SCOPED_TRACE(outside);

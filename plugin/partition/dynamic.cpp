@@ -1,0 +1,148 @@
+// Products of what is quantized in each run: DynamicQuantizeLinear, and every MatMulInteger or ConvInteger that reads
+// it, with its Cast, its Mul by the scales and its Add of a bias.
+// In:  the DynamicQuantizeLinear.  Out: one unit of them all, floats in and out; a refusal if its codes go elsewhere.
+// Not here: integer products of constant zero points (conv.cpp, dense.cpp).
+#include <algorithm>
+
+#include "plugin/partition/product.h"
+
+namespace octile::plugin {
+namespace {
+
+bool is(const HostNode& node, std::string_view op) { return node.op == op && node.domain.empty(); }
+
+// The only reader of the value, if it is this op.
+int sole_reader(const HostGraph& graph, int value, std::string_view op) {
+  const int reader = graph.sole_consumer(value);
+  const bool fits = reader >= 0 && is(graph.nodes[reader], op) && !graph.nodes[reader].taken_elsewhere &&
+                    graph.nodes[reader].output(0) >= 0;
+  return fits ? reader : -1;
+}
+
+int other_input(const HostNode& node, int value) {
+  if (node.inputs.size() != 2) return -1;
+  return node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
+}
+
+// One product behind the quantize: what is read of it.
+struct Chain {
+  int node = -1;
+  int scale_node = -1;  // the Mul of the two scales
+  NodeDesc desc;
+  Operands ops;
+};
+
+// Cast, Mul by (source scale * weights' scale), [Add of a constant].
+Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
+  constexpr int64_t kFloat = 1;
+  Operands& ops = chain.ops;
+  const int cast = sole_reader(graph, ops.dst, "Cast");
+  if (cast < 0 || graph.nodes[cast].int_attribute("to", 0) != kFloat) return refuse(Reason::output_used_elsewhere);
+  const int real = graph.nodes[cast].output(0), mul = sole_reader(graph, real, "Mul");
+  if (mul < 0) return refuse(Reason::output_used_elsewhere);
+  const int scales = other_input(graph.nodes[mul], real);
+  chain.scale_node = scales < 0 ? -1 : graph.values[scales].producer;
+  if (chain.scale_node < 0 || sole_reader(graph, scales, "Mul") != mul || !is(graph.nodes[chain.scale_node], "Mul")) {
+    return refuse(Reason::parameters_not_constant, "scales of the product");
+  }
+  const HostNode& scale_node = graph.nodes[chain.scale_node];
+  if (scale_node.input(0) != source_scale && scale_node.input(1) != source_scale) {
+    return refuse(Reason::parameters_not_constant, "scales of the product");
+  }
+  std::vector<float>& scale = ops.wei_q.scale;
+  OCTILE_RETURN_IF_REFUSED(read_floats(graph, other_input(scale_node, source_scale), scale));
+  const bool image = chain.desc.spec.kind == OpKind::conv2d;
+  if (scale.size() != 1 && (image || std::ssize(scale) != chain.desc.spec.n)) return refuse(Reason::per_channel_axis);
+  if (scale.size() > 1 && ops.wei_q.zp.size() == 1) ops.wei_q.zp.resize(scale.size(), ops.wei_q.zp[0]);
+  if (scale.size() == 1 && ops.wei_q.zp.size() > 1) scale.resize(ops.wei_q.zp.size(), scale[0]);
+  ops.nodes.insert(ops.nodes.end(), {cast, mul, chain.scale_node});
+  ops.dst = graph.nodes[mul].output(0);
+  return {};
+}
+
+// A constant behind the product with an element per channel.
+void read_added_floats(const HostGraph& graph, Chain& chain) {
+  Operands& ops = chain.ops;
+  const int add = sole_reader(graph, ops.dst, "Add");
+  const int other = add < 0 ? -1 : other_input(graph.nodes[add], ops.dst);
+  if (other < 0) return;
+  const bool image = chain.desc.spec.kind == OpKind::conv2d;
+  const int64_t channels = image ? chain.desc.spec.oc : chain.desc.spec.n;
+  const std::vector<int64_t>& dims = graph.values[other].dims;
+  const size_t behind = image ? static_cast<size_t>(chain.desc.spatial_rank) : 0, rank = dims.size();
+  const size_t most = graph.values[ops.src].dims.size();
+  std::vector<float> bias;
+  if (rank <= behind || rank > most || dims[rank - 1 - behind] != channels) return;
+  if (read_floats(graph, other, bias) || std::ssize(bias) != channels) return;
+  chain.desc.floats = std::move(bias);
+  ops.nodes.push_back(add);
+  ops.dst = graph.nodes[add].output(0);
+}
+
+Verdict read_chain(const HostGraph& graph, const HostNode& quantize, int product, Chain& chain) {
+  const HostNode& n = graph.nodes[product];
+  const bool image = is(n, "ConvInteger");
+  if (!image && !is(n, "MatMulInteger")) return refuse(Reason::output_used_elsewhere, "read by " + n.op);
+  if (n.taken_elsewhere) return refuse(Reason::assigned_elsewhere, n.name);
+  if (n.input(0) != quantize.output(0) || n.input(2) != quantize.output(2) || n.output(0) < 0) {
+    return refuse(Reason::parameters_not_constant, n.name);
+  }
+  chain.node = product;
+  Operands& ops = chain.ops;
+  ops.src = n.input(0);
+  ops.wei = n.input(1);
+  ops.dst = n.output(0);
+  OCTILE_RETURN_IF_REFUSED(read_type(graph, ops.wei, ops.wei_q.type));
+  OCTILE_RETURN_IF_REFUSED(read_params(graph, -1, n.input(3), ops.wei_q.type, ops.wei_q));
+  if (!graph.values[ops.wei].constant) return refuse(Reason::weights_not_constant, graph.values[ops.wei].name);
+  OCTILE_RETURN_IF_REFUSED(image ? read_image(graph, n, ops, chain.desc) : read_matrix(graph, n, ops, chain.desc));
+  if (ops.batches > 1) return refuse(Reason::weights_batched);
+  OCTILE_RETURN_IF_REFUSED(read_tail(graph, quantize.output(1), chain));
+  read_added_floats(graph, chain);
+  return {};
+}
+
+// The readers of one of the quantize's results are exactly these nodes.
+bool read_by(const HostGraph& graph, int value, std::vector<int> nodes) {
+  if (value < 0 || graph.values[value].graph_output) return false;
+  std::vector<int> readers = graph.values[value].consumers;
+  std::sort(readers.begin(), readers.end());
+  std::sort(nodes.begin(), nodes.end());
+  return readers == nodes;
+}
+
+}  // namespace
+
+Verdict recognise_dynamic(const HostGraph& graph, int node, Unit& unit) {
+  const HostNode& n = graph.nodes[node];
+  if (n.input(0) < 0 || n.output(1) < 0 || n.output(2) < 0) return refuse(Reason::malformed, "an output is missing");
+  unit.role = Role::product;
+  unit.anchor = node;
+  unit.nodes = {node};
+  std::vector<int> products, scale_nodes;
+  for (const int reader : graph.values[n.output(0)].consumers) {
+    Chain chain;
+    OCTILE_RETURN_IF_REFUSED(read_chain(graph, n, reader, chain));
+    products.push_back(reader);
+    scale_nodes.push_back(chain.scale_node);
+    Operands& ops = chain.ops;
+    ops.src_q.type = DType::u8;
+    ops.dst_q.type = DType::s32;
+    const std::string label = node_label(graph, graph.nodes[reader]);
+    OCTILE_RETURN_IF_REFUSED(fill_spec(graph, ops, label, chain.desc));
+    Step step{std::move(chain.desc), ops.wei, 0, false};
+    step.desc.kind = NodeKind::dynamic;
+    step.desc.name = label;
+    step.desc.spec.src_zp = true;
+    step.desc.inputs = {n.input(0)};
+    step.desc.output = ops.dst;
+    unit.steps.push_back(std::move(step));
+    unit.nodes.push_back(reader);
+    unit.nodes.insert(unit.nodes.end(), ops.nodes.begin(), ops.nodes.end());
+  }
+  const bool whole = !products.empty() && read_by(graph, n.output(0), products) &&
+                     read_by(graph, n.output(1), scale_nodes) && read_by(graph, n.output(2), products);
+  return whole ? Verdict{} : refuse(Reason::output_used_elsewhere, graph.values[n.output(0)].name);
+}
+
+}  // namespace octile::plugin

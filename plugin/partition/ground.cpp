@@ -1,0 +1,132 @@
+// The forms of float values, in the words of the region's lowering (docs/region.md).
+// In/out: see ground.h.  Not here: anything about codes.
+#include "plugin/partition/ground.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "workload/numerics/unary.h"
+
+namespace octile::plugin {
+namespace {
+
+constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first extent
+
+struct Form {
+  enum class Kind : uint8_t { scalar, function, pair, stored };
+  Kind kind = Kind::stored;
+  int codes = -1;  // function: of these
+};
+
+class Forms {
+ public:
+  Forms(const HostGraph& graph, const Unit& unit, const std::unordered_map<int, Form>& known)
+      : graph_(graph), unit_(unit), known_(known) {}
+
+  // Would any step work on stored floats? `made`: the forms of its results.
+  bool slow(std::unordered_map<int, Form>& made) {
+    bool any = false;
+    for (const Step& step : unit_.steps) {
+      const Form form = result(step.desc);
+      any = any || (works_on_floats(step.desc, form) && !small(step.desc.output));
+      (step.desc.output < 0 ? inner_ : made)[step.desc.output] = form;
+    }
+    return any;
+  }
+
+ private:
+  [[nodiscard]] Form form(int operand) const {
+    for (const auto* map : {&inner_, &known_}) {
+      if (const auto it = map->find(operand); it != map->end()) return it->second;
+    }
+    const bool constant = operand < 0 ? unit_.inner[~operand].constant : graph_.values[operand].constant;
+    const std::vector<int64_t>& dims = operand < 0 ? unit_.inner[~operand].dims : graph_.values[operand].dims;
+    const bool one = std::all_of(dims.begin(), dims.end(), [](int64_t d) { return d == 1; });
+    return {constant && one ? Form::Kind::scalar : Form::Kind::stored};
+  }
+
+  [[nodiscard]] Form result(const NodeDesc& d) const {
+    using Kind = Form::Kind;
+    if (d.kind == NodeKind::spec) {
+      return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0]} : Form{Kind::stored};
+    }
+    if (d.kind == NodeKind::dynamic || d.kind == NodeKind::cast) return {Kind::stored};
+    const Form a = form(d.inputs[0]);
+    if (is_binary(d.kind)) return binary(a, form(d.inputs[1]));
+    if (is_unary(d.kind)) return a;
+    return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
+  }
+
+  [[nodiscard]] static Form binary(const Form& a, const Form& b) {
+    using Kind = Form::Kind;
+    if (a.kind == Kind::scalar && b.kind == Kind::scalar) return a;
+    if (b.kind == Kind::scalar && a.kind == Kind::function) return a;
+    if (a.kind == Kind::scalar && b.kind == Kind::function) return b;
+    if (a.kind != Kind::function || b.kind != Kind::function) return {Kind::stored};
+    return a.codes == b.codes ? a : Form{Kind::pair};
+  }
+
+  [[nodiscard]] static bool moves(const NodeDesc& d) {
+    const bool linear = d.kind == NodeKind::resize && !d.ints.empty() && d.ints[0] == 1;
+    return (d.kind >= NodeKind::concat && d.kind < NodeKind::cast && !linear) || d.kind == NodeKind::max_pool ||
+           d.kind == NodeKind::global_max_pool;
+  }
+
+  [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
+    if (d.kind == NodeKind::spec || d.kind == NodeKind::dynamic) return false;
+    if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm) return false;  // by rows
+    if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
+    if (is_unary(d.kind) || is_binary(d.kind)) return made.kind == Form::Kind::stored;
+    for (const int v : d.inputs) {
+      const bool index = d.kind == NodeKind::gather && v == d.inputs.back();
+      if (!index && graph_type(v) == ElemType::f32 && form(v).kind != Form::Kind::function) return true;
+    }
+    return made.kind == Form::Kind::stored && graph_type(d.output) == ElemType::f32 && !only_quantized(d.output);
+  }
+
+  [[nodiscard]] ElemType graph_type(int operand) const {
+    if (operand >= 0) return graph_.values[operand].type;
+    const DType type = unit_.inner[~operand].type;
+    return type == DType::f32 ? ElemType::f32 : type == DType::s32 ? ElemType::s32 : ElemType::other;
+  }
+
+  // Does a quantize, and nothing else, read the value?
+  [[nodiscard]] bool only_quantized(int value) const {
+    if (value < 0) return true;  // what a unit makes for itself it also quantizes
+    const int reader = graph_.sole_consumer(value);
+    return reader >= 0 && is_quantize(graph_.nodes[reader]);
+  }
+
+  [[nodiscard]] bool small(int value) const {
+    if (value < 0) return false;
+    const HostValue& v = graph_.values[value];
+    int64_t count = 1;
+    for (size_t i = 0; i < v.dims.size(); ++i) {
+      if (v.dims[i] < 0 && i > 0) return false;
+      count *= std::max<int64_t>(v.dims[i], 1);
+    }
+    return v.ranked && count <= kSmall;
+  }
+
+  const HostGraph& graph_;
+  const Unit& unit_;
+  const std::unordered_map<int, Form>& known_;
+  std::unordered_map<int, Form> inner_;
+};
+
+}  // namespace
+
+std::vector<bool> on_stored_floats(const HostGraph& graph, const std::vector<Unit>& units) {
+  std::unordered_map<int, Form> known;
+  std::vector<bool> out;
+  for (const Unit& unit : units) {
+    std::unordered_map<int, Form> made;
+    const bool slow = Forms(graph, unit, known).slow(made);
+    const bool floats = unit.role == Role::function || unit.role == Role::floating || unit.role == Role::movement;
+    out.push_back(floats && slow);
+    known.insert(made.begin(), made.end());
+  }
+  return out;
+}
+
+}  // namespace octile::plugin

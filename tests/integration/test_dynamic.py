@@ -1,0 +1,68 @@
+"""Dynamic quantization as ONNX Runtime's own quantizer writes it: taken, and as near as float arithmetic lets it be.
+
+In:  float models quantized here.  Out: answers near the host's at its lowest optimisation level.
+Not here: constant zero points (test_ops.py).
+"""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from conftest import cpu_session
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
+
+
+def quantized(folder, nodes, inputs, outputs, constants, weight_type, per_channel=False):
+    values = [helper.make_tensor_value_info(n, T.FLOAT, s) for n, s in [*inputs.items(), *outputs.items()]]
+    tensors = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in constants.items()]
+    graph = helper.make_graph(nodes, "net", values[: len(inputs)], values[len(inputs) :], tensors)
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "float.onnx"
+    )
+    # Seven bits where the weights are signed: the host's own sums saturate on CPUs without VNNI.
+    reduced = weight_type == QuantType.QInt8
+    quantize_dynamic(folder / "float.onnx", folder / "dynamic.onnx", weight_type=weight_type, per_channel=per_channel,
+                     reduce_range=reduced)  # fmt: skip
+    return (folder / "dynamic.onnx").read_bytes()
+
+
+def check(open_session, target, model, feeds):
+    got = open_session(model, target, full=True).run(None, feeds)
+    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feeds)
+    for actual, expected in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+@pytest.mark.parametrize("weights", [QuantType.QInt8, QuantType.QUInt8])
+@pytest.mark.parametrize("shape", [(7, 48), (2, 5, 48)])
+def test_products_of_one_tensor(open_session, target, tmp_path, weights, per_channel, shape):
+    """Three matrices read the same activation; one of them has a bias."""
+    rng = np.random.default_rng(1)
+    nodes = [helper.make_node("MatMul", ["x", f"w{i}"], [f"m{i}"], f"matmul{i}") for i in range(3)]
+    nodes.append(helper.make_node("Add", ["m2", "bias"], ["y2"], "add"))
+    constants = {f"w{i}": rng.normal(0, 0.1, (48, 16 + 8 * i)) for i in range(3)}
+    constants["bias"] = rng.normal(0, 1, 32)
+    outputs = {"m0": (*shape[:-1], 16), "m1": (*shape[:-1], 24), "y2": (*shape[:-1], 32)}
+    model = quantized(tmp_path, nodes, {"x": shape}, outputs, constants, weights, per_channel)
+    check(open_session, target, model, {"x": rng.normal(0.3, 1, shape).astype(np.float32)})
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_convolution(open_session, target, tmp_path, groups):
+    rng = np.random.default_rng(2)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], "conv", pads=[1, 1, 1, 1], strides=[2, 2], group=groups)
+    constants = {"w": rng.normal(0, 0.1, (8, 4 // groups, 3, 3)), "b": rng.normal(0, 1, 8)}
+    model = quantized(tmp_path, [node], {"x": (1, 4, 9, 9)}, {"y": (1, 8, 5, 5)}, constants, QuantType.QUInt8)
+    check(open_session, target, model, {"x": rng.normal(0, 1, (1, 4, 9, 9)).astype(np.float32)})
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
+def test_constant_activations(open_session, target, tmp_path, value):
+    rng = np.random.default_rng(3)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], "matmul")]
+    model = quantized(tmp_path, nodes, {"x": ("M", 16)}, {"y": ("M", 8)}, {"w": rng.normal(0, 1, (16, 8))},
+                      QuantType.QInt8)  # fmt: skip
+    check(open_session, target, model, {"x": np.full((3, 16), value, np.float32)})
