@@ -35,6 +35,20 @@ Json node_json(const plugin::HostGraph& graph, const plugin::Partition& partitio
   return out;
 }
 
+Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& partition) {
+  Json out = Json::array();
+  for (const plugin::Group& group : partition.groups) {
+    const plugin::Border border = plugin::border_of(graph, group);
+    out.push_back({{"region", out.size()},
+                   {"nodes", group.nodes.size()},
+                   {"inputs", border.inputs},
+                   {"float_inputs", border.float_inputs},
+                   {"outputs", border.outputs},
+                   {"float_outputs", border.float_outputs}});
+  }
+  return out;
+}
+
 // Per host node, the name of the unit it is part of.
 std::vector<std::string> unit_names(const plugin::HostGraph& graph, const plugin::Partition& partition) {
   std::vector<std::string> out(graph.nodes.size());
@@ -65,6 +79,7 @@ struct Reports::State {
   std::string explain_path, workloads_path, profile_path;
   SessionFacts facts;
   std::map<std::string, Json> graphs;                         // key -> array of nodes
+  std::map<std::string, Json> regions;                        // key -> array of regions
   std::unordered_map<std::string, std::vector<Json>> shaped;  // unit -> what was chosen, per shape met
   std::set<std::string> logged;
 
@@ -79,6 +94,8 @@ struct Reports::State {
         nodes.push_back(with_kernels(n));
       }
     }
+    Json all_regions = Json::array();
+    for (const auto& [key, some] : regions) all_regions.insert(all_regions.end(), some.begin(), some.end());
     const std::string text = dump(Json{{"version", 1},
                                        {"octile", OCTILE_VERSION},
                                        {"onnxruntime", facts.host_version},
@@ -88,6 +105,7 @@ struct Reports::State {
                                        {"warnings", facts.warnings},
                                        {"nodes_taken", taken},
                                        {"nodes_total", total},
+                                       {"regions", std::move(all_regions)},
                                        {"nodes", std::move(nodes)}});
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
     const Status st = packs::write_file_atomically(explain_path, std::span(&bytes, 1));
@@ -166,6 +184,7 @@ Status Reports::add_partition(const std::string& key, const plugin::HostGraph& g
   Json nodes = Json::array();
   for (size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(graph, partition, n, names));
   state_->graphs[key] = std::move(nodes);
+  state_->regions[key] = regions_json(graph, partition);
   return state_->write_explain();
 }
 

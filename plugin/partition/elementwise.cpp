@@ -1,8 +1,11 @@
 // Functions of one operand and of two, element by element.
 // In:  a site.  Out: its steps.  Not here: windows and rows (rows.cpp).
+#include <array>
+#include <cmath>
 #include <map>
 
 #include "plugin/partition/constants.h"
+#include "plugin/partition/quant_params.h"
 #include "plugin/partition/translate.h"
 
 namespace octile::plugin {
@@ -127,6 +130,35 @@ Verdict write_pow(const Site& site) {
     return refuse(Reason::type_not_supported, v.name);
   }
   site.writer.main(NodeKind::pow, {site.in[0], e}, site.out);
+  return {};
+}
+
+// x * a + b per channel, as the host's own float kernel has it.
+Verdict write_batch_norm(const Site& site) {
+  const HostNode& n = site.node;
+  const auto index = static_cast<int>(&n - site.graph.nodes.data());
+  if (n.int_attribute("training_mode", 0) != 0) return refuse(Reason::attribute, "training_mode");
+  std::array<std::vector<float>, 4> p;  // scale, bias, mean, variance
+  for (size_t i = 0; i < p.size(); ++i) {
+    Dequantize dq;
+    OCTILE_RETURN_IF_REFUSED(read_reals(site.graph, n.input(i + 1), index, p[i], dq));
+    if (p[i].size() != p[0].size() || p[i].empty()) return refuse(Reason::malformed, "parameters differ in length");
+    if (dq.node >= 0) site.writer.look_through(dq.node);
+  }
+  int64_t rank = 0;
+  OCTILE_RETURN_IF_REFUSED(read_rank(site.graph, n.input(0), rank));
+  if (rank < 2) return refuse(Reason::rank_unknown);
+  const float epsilon = n.float_attribute("epsilon", 1e-5F);
+  std::vector<float> a, b;
+  for (size_t c = 0; c < p[0].size(); ++c) {
+    a.push_back(p[0][c] / std::sqrt(p[3][c] + epsilon));
+    b.push_back(p[1][c] - p[2][c] * a[c]);
+  }
+  std::vector<int64_t> dims(static_cast<size_t>(rank) - 1, 1);
+  dims[0] = std::ssize(a);
+  const int scaled = site.writer.inner(DType::f32);
+  site.writer.step(NodeKind::mul, {site.in[0], site.writer.constant(a, dims)}, scaled);
+  site.writer.main(NodeKind::add, {scaled, site.writer.constant(b, dims)}, site.out);
   return {};
 }
 

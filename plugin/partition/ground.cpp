@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first extent
 
 struct Form {
-  enum class Kind : uint8_t { scalar, function, pair, stored };
+  enum class Kind : uint8_t { scalar, vector, function, channels, pair, stored };  // vector: a constant per channel
   Kind kind = Kind::stored;
-  int codes = -1;  // function: of these
+  int codes = -1;  // function, channels: of these
 };
 
 class Forms {
@@ -41,8 +41,17 @@ class Forms {
     }
     const bool constant = operand < 0 ? unit_.inner[~operand].constant : graph_.values[operand].constant;
     const std::vector<int64_t>& dims = operand < 0 ? unit_.inner[~operand].dims : graph_.values[operand].dims;
-    const bool one = std::all_of(dims.begin(), dims.end(), [](int64_t d) { return d == 1; });
-    return {constant && one ? Form::Kind::scalar : Form::Kind::stored};
+    const auto wide = [](int64_t d) { return d != 1; };
+    if (!constant || std::count_if(dims.begin(), dims.end(), wide) > 1) return {Form::Kind::stored};
+    const auto last = std::find_if(dims.rbegin(), dims.rend(), wide);
+    return {last == dims.rend() ? Form::Kind::scalar : Form::Kind::vector, static_cast<int>(last - dims.rbegin())};
+  }
+
+  // Does a constant vary along the axis that lies innermost in the region: an image's channels, a matrix's columns?
+  [[nodiscard]] bool innermost(const Form& vector, int value) const {
+    if (value < 0 || !graph_.values[value].ranked) return true;
+    const int rank = static_cast<int>(graph_.values[value].dims.size());
+    return (rank >= 3 && vector.codes == rank - 2) || (rank <= 3 && vector.codes == 0);
   }
 
   [[nodiscard]] Form result(const NodeDesc& d) const {
@@ -52,16 +61,21 @@ class Forms {
     }
     if (d.kind == NodeKind::dynamic || d.kind == NodeKind::cast) return {Kind::stored};
     const Form a = form(d.inputs[0]);
-    if (is_binary(d.kind)) return binary(a, form(d.inputs[1]));
+    if (is_binary(d.kind)) return binary(a, form(d.inputs[1]), d.output);
     if (is_unary(d.kind)) return a;
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
   }
 
-  [[nodiscard]] static Form binary(const Form& a, const Form& b) {
+  [[nodiscard]] Form binary(const Form& a, const Form& b, int output) const {
     using Kind = Form::Kind;
-    if (a.kind == Kind::scalar && b.kind == Kind::scalar) return a;
-    if (b.kind == Kind::scalar && a.kind == Kind::function) return a;
-    if (a.kind == Kind::scalar && b.kind == Kind::function) return b;
+    const bool a_constant = a.kind <= Kind::vector, b_constant = b.kind <= Kind::vector;
+    if (a_constant && b_constant) return {std::max(a.kind, b.kind), std::max(a.codes, b.codes)};
+    if (a_constant || b_constant) {
+      const Form &constant = a_constant ? a : b, &other = a_constant ? b : a;
+      if (other.kind != Kind::function && other.kind != Kind::channels) return {Kind::stored};
+      if (constant.kind == Kind::scalar) return other;
+      return innermost(constant, output) ? Form{Kind::channels, other.codes} : Form{Kind::stored};
+    }
     if (a.kind != Kind::function || b.kind != Kind::function) return {Kind::stored};
     return a.codes == b.codes ? a : Form{Kind::pair};
   }
@@ -78,8 +92,8 @@ class Forms {
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
     if (is_unary(d.kind) || is_binary(d.kind)) return made.kind == Form::Kind::stored;
     for (const int v : d.inputs) {
-      const bool index = d.kind == NodeKind::gather && v == d.inputs.back();
-      if (!index && graph_type(v) == ElemType::f32 && form(v).kind != Form::Kind::function) return true;
+      const bool parameter = v != d.inputs[0] && d.kind != NodeKind::concat;
+      if (!parameter && graph_type(v) == ElemType::f32 && form(v).kind != Form::Kind::function) return true;
     }
     return made.kind == Form::Kind::stored && graph_type(d.output) == ElemType::f32 && !only_quantized(d.output);
   }

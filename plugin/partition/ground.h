@@ -3,7 +3,8 @@
 // Not here: what follows from it (worth.h).
 //
 // A region keeps floats as functions of codes: of one tensor of codes (a table), or of two (a table of pairs). What has
-// neither form must be stored, and then the host's own float kernels are as fast or faster. Small tensors do not matter.
+// neither form must be stored, and then the host's own float kernels are as fast or faster. Small tensors do not
+// matter.
 #pragma once
 
 #include <vector>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
 #include "plugin/partition/quant_params.h"
 #include "plugin/partition/translate.h"
@@ -155,6 +156,17 @@ Verdict write_pad(const Site& site) {
 }
 
 Verdict write_reshape(const Site& site) {
+  const int target = site.node.input(1);
+  if (target >= 0 && !site.graph.values[target].constant) {
+    ComputedShape shape;
+    const auto index = static_cast<int>(&site.node - site.graph.nodes.data());
+    OCTILE_RETURN_IF_REFUSED(read_computed_shape(site.graph, index, shape));
+    site.writer.own(shape.nodes);
+    std::vector<int> inputs{site.in[0]};
+    if (shape.like >= 0) inputs.push_back(shape.like);
+    site.writer.main(NodeKind::reshape, std::move(inputs), site.out).ints = std::move(shape.ints);
+    return {};
+  }
   std::vector<int64_t> shape;
   bool found = false;
   OCTILE_RETURN_IF_REFUSED(read_list(site.graph, site.node, "shape", 1, shape, found));

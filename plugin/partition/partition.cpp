@@ -120,6 +120,25 @@ class Partitioner {
 
 }  // namespace
 
+Border border_of(const HostGraph& graph, const Group& group) {
+  const auto inside = [&](int n) { return std::binary_search(group.nodes.begin(), group.nodes.end(), n); };
+  Border out;
+  for (const HostValue& v : graph.values) {
+    const bool read = std::any_of(v.consumers.begin(), v.consumers.end(), inside);
+    const bool leaves = v.graph_output || !std::all_of(v.consumers.begin(), v.consumers.end(), inside);
+    const int floats = v.type == ElemType::f32 ? 1 : 0;
+    if (v.constant) continue;
+    if (v.producer >= 0 && inside(v.producer)) {
+      out.outputs += leaves ? 1 : 0;
+      out.float_outputs += leaves ? floats : 0;
+    } else if (read) {
+      ++out.inputs;
+      out.float_inputs += floats;
+    }
+  }
+  return out;
+}
+
 bool could_be_taken(const HostNode& node) { return is_anchor(node) || translates(node); }
 
 Partition partition(const HostGraph& graph) {

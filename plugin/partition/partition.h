@@ -21,6 +21,12 @@ struct Group {
   std::vector<Unit> units;  // topological order
 };
 
+// Tensors that cross a group's border, those of floats among them; constants do not count.
+struct Border {
+  int inputs = 0, outputs = 0, float_inputs = 0, float_outputs = 0;
+};
+[[nodiscard]] Border border_of(const HostGraph& graph, const Group& group);
+
 struct Partition {
   std::vector<NodeVerdict> nodes;  // one per host node
   std::vector<Group> groups;

@@ -62,7 +62,7 @@ Verdict read_quantized_tail(const HostGraph& graph, int value, Operands& ops) {
         OCTILE_RETURN_IF_REFUSED(read_clip_bounds(graph, n, ops.clip_lo, ops.clip_hi));
         ops.post = ops.clip_lo == 0.0F && ops.clip_hi == 6.0F ? Post::relu6 : Post::clip;
       }
-    } else if (is_single_movement(n)) {
+    } else if (is_single_movement(n) && (n.input(1) < 0 || graph.values[n.input(1)].constant)) {
       ops.views.push_back(reader);
     } else {
       return refuse(Reason::output_not_quantized, "read by " + n.op);

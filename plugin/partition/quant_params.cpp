@@ -174,6 +174,18 @@ Verdict find_dequantize(const HostGraph& graph, int value, int user, Dequantize&
   return read_params(graph, dq.input(1), dq.input(2), out.params.type, out.params);
 }
 
+Verdict read_reals(const HostGraph& graph, int value, int user, std::vector<float>& out, Dequantize& dq) {
+  dq = Dequantize();
+  if (value < 0) return refuse(Reason::malformed, "a constant is missing");
+  if (graph.values[value].producer < 0) return read_floats(graph, value, out);
+  OCTILE_RETURN_IF_REFUSED(find_dequantize(graph, value, user, dq));
+  std::vector<int32_t> codes;
+  OCTILE_RETURN_IF_REFUSED(read_ints(graph, dq.source, codes));
+  if (dq.params.per_channel() && codes.size() != dq.params.scale.size()) return refuse(Reason::per_channel_axis);
+  out = real_values(codes, dq.params);
+  return {};
+}
+
 Verdict read_bias(const HostGraph& graph, int value, int user, const QParams& src, const QParams& wei, int64_t channels,
                   std::vector<int32_t>& bias, Dequantize& dq) {
   dq = Dequantize();

@@ -51,6 +51,9 @@ struct Dequantize {
 // The dequantize in front of `value`, which node `user` reads.
 [[nodiscard]] Verdict find_dequantize(const HostGraph& graph, int value, int user, Dequantize& out);
 
+// The floats of a constant, or of a dequantized one (`dq`, whose node is -1 where there is none).
+[[nodiscard]] Verdict read_reals(const HostGraph& graph, int value, int user, std::vector<float>& out, Dequantize& dq);
+
 // Bias codes of scale src * wei[c]: from int32 codes, from a dequantize of such, or rounded from floats, be they
 // constants or dequantized constants of another scale.  `dq.node` is -1 where there is no dequantize.
 [[nodiscard]] Verdict read_bias(const HostGraph& graph, int value, int user, const QParams& src, const QParams& wei,

@@ -51,6 +51,7 @@ struct OpRow {
 [[nodiscard]] Verdict write_quick_gelu(const Site& site);
 [[nodiscard]] Verdict write_binary(const Site& site);
 [[nodiscard]] Verdict write_pow(const Site& site);
+[[nodiscard]] Verdict write_batch_norm(const Site& site);
 // rows.cpp: windows, means and rows
 [[nodiscard]] Verdict write_pool(const Site& site);
 [[nodiscard]] Verdict write_global_pool(const Site& site);

@@ -37,8 +37,8 @@ enum class Role : uint8_t {
 struct Unit {
   int anchor = -1;         // the node users know it by
   std::vector<int> nodes;  // all its host nodes, the anchor among them
-  // Dequantizes it looks through, which others read too: they must be in the unit's own group, for a host hands over
-  // what is in front of a group as floats.
+  // Dequantizes it looks through, which are units themselves: they must be in the unit's own group, for a host hands
+  // over what is in front of a group as floats.
   std::vector<int> through;
   Role role = Role::product;
   std::vector<Step> steps;       // topological order
@@ -50,6 +50,10 @@ class UnitWriter {
  public:
   UnitWriter(const HostGraph& graph, int node, Unit& unit);
 
+  // Host nodes that belong to the unit besides those it was begun with.
+  void own(const std::vector<int>& nodes) { unit_.nodes.insert(unit_.nodes.end(), nodes.begin(), nodes.end()); }
+  // A dequantize whose constant the unit has read: it must be in the unit's own group.
+  void look_through(int node) { unit_.through.push_back(node); }
   // A value between two steps.
   int inner(DType type);
   int constant(const std::vector<float>& data, std::vector<int64_t> dims);

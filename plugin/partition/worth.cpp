@@ -71,12 +71,12 @@ bool Worth::read_inside(int value, int unit) const {
 }
 
 Reason Worth::judge(int unit) const {
+  const std::vector<int>& through = units_[unit].through;
+  if (!std::all_of(through.begin(), through.end(), [&](int dq) { return inside(dq, unit); })) {
+    return Reason::shared_dequantize;
+  }
   switch (units_[unit].role) {
-    case Role::product: {
-      const std::vector<int>& through = units_[unit].through;
-      const bool whole = std::all_of(through.begin(), through.end(), [&](int dq) { return inside(dq, unit); });
-      return whole ? Reason::taken : Reason::shared_dequantize;
-    }
+    case Role::product:
     case Role::integer: return Reason::taken;
     case Role::quantize: return judge_quantize(unit);
     case Role::dequantize: return judge_dequantize(unit);

@@ -126,3 +126,31 @@ def test_residual_block(check_near):
     y = net.between("Relu", [net.real("Add", [a, x])], scale=a.scale, zp=0)
     net.output(net.conv(y, 8, 8))
     check_near(net, [x, y])
+
+
+def test_batch_normalization(check_near):
+    net = Net(11)
+    x = net.conv(net.code_input([1, 3, 9, 9], "uint8"), 3, 6)
+    net.output(x)
+    scale, bias, mean = (net.rng.normal(0, 1, 6).astype(np.float32) for _ in range(3))
+    variance = net.rng.uniform(0.5, 2, 6).astype(np.float32)
+    y = net.codes_of(net.real("Relu", [net.real("BatchNormalization", [x, scale, bias, mean, variance])]), zp=0)
+    net.output(net.conv(y, 6, 4))
+    check_near(net, [y])
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_reshape_to_a_computed_shape(check_near, whole):
+    """To axes of its own and an open one; to the shape of another tensor."""
+    net = Net(12)
+    x = net.dense(net.code_input(["A", "B", 16], "uint8"), 16, 12)
+    net.output(x)
+    shape = net.node("Shape", [x.name])
+    if not whole:
+        first = net.node("Slice", [shape, *(net.constant(np.array([i], np.int64)) for i in (0, 1, 0))])
+        last = net.constant(np.array([-1], np.int64))
+        y = net.node("Reshape", [x.name, net.node("Concat", [first, last], axis=0)])
+    else:
+        y = net.node("Reshape", [net.node("Flatten", [x.name], axis=2), shape])
+    y = type(x)(y, x.dtype, x.scale, x.zp)
+    check_near(net, [y], runs=[dict(A=1, B=7), dict(A=3, B=2)])

@@ -40,6 +40,17 @@ def test_outputs_in_the_middle(check, decisions):
     assert regions(decisions(net.model().SerializeToString())) == 1
 
 
+def test_borders_are_counted(decisions):
+    net = Net(16)
+    a = net.conv(net.quantize(net.float_input([1, 4, 8, 8]), "uint8"), 4, 8)
+    net.output(a)
+    net.output(net.dequantize(a))
+    (region,) = decisions(net.model().SerializeToString())["regions"]
+    assert region["nodes"] == 7
+    borders = {k: v for k, v in region.items() if "puts" in k}
+    assert borders == {"inputs": 1, "float_inputs": 1, "outputs": 2, "float_outputs": 1}
+
+
 def test_two_readers_of_one_input(check, decisions):
     net = Net(3)
     x = net.code_input([1, 4, 8, 8], "int8")

@@ -76,6 +76,7 @@ Arity arity_of(const NodeDesc& node) {
   if (node.kind == NodeKind::spec) return node.spec.wei_var ? Arity{2, 2} : Arity{1, 1};
   if (is_binary(node.kind) || node.kind == NodeKind::gather) return {2, 2};
   if (node.kind == NodeKind::layer_norm) return {2, 3};
+  if (node.kind == NodeKind::reshape) return {1, node.ints.empty() ? 2U : 1U};
   if (node.kind == NodeKind::concat) return {1, SIZE_MAX};
   return {1, 1};
 }
@@ -111,7 +112,7 @@ Status check_types(const GraphDesc& graph, const NodeDesc& node) {
     const ValueDesc& value = graph.values[static_cast<size_t>(node.inputs[i])];
     if (node.kind == NodeKind::gather && i == 1) {
       if (value.type != DType::s32 || !value.constant) return bad(node, "wants constant s32 indices");
-    } else if (value.type != out) {
+    } else if (value.type != out && !(node.kind == NodeKind::reshape && i == 1)) {
       return bad(node, "its operands are not of its output's type");
     }
   }

@@ -110,7 +110,7 @@ enum class NodeKind : uint8_t {
   gather,     // ints: axis [0]; input 1: constant s32 indices of any shape, negative ones from the end
   pad,        // ints: begins of all axes, ends of all axes (negative: crop), mode (0 constant, 1 reflect, 2 edge) [0]
               // floats: the value [0]; of a quantized value its code
-  reshape,    // ints: target shape; 0 copies, -1 infers
+  reshape,    // ints: target shape; 0 copies, -1 infers. With a second input (of any type) and no ints: to its shape
   flatten,    // ints: axis [1]
   squeeze,    // ints: axes; none: every axis of extent 1
   unsqueeze,  // ints: axes, of the output

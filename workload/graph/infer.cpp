@@ -264,7 +264,10 @@ Result<Shape> infer_movement(const NodeDesc& node, const std::vector<Shape>& inp
       return out;
     }
     case NodeKind::pad: return infer_pad(node, src);
-    case NodeKind::reshape: return infer_reshape(node, src);
+    case NodeKind::reshape:
+      if (inputs.size() == 1) return infer_reshape(node, src);
+      if (element_count(src) == element_count(inputs[1])) return inputs[1];
+      return bad(node, print(src) + " does not become " + print(inputs[1]));
     case NodeKind::flatten: {
       const auto rank = static_cast<int64_t>(src.size());
       int64_t axis = int_or(node, 0, 1);

@@ -173,6 +173,43 @@ TEST(Translate, ManyOperandsAndOtherExponents) {
   }
 }
 
+TEST(Translate, BatchNormalizationReadsDequantizedParameters) {
+  NodeKit kit;
+  const int scale = kit.constant<int8_t>(ElemType::s8, {4, 8}, {2});
+  const int scales = kit.node("DequantizeLinear", {scale, kit.scale(0.5F)}, ElemType::f32, {2});
+  const int x = kit.floats({1, 2, 1, 2}, {1, 2, 3, 4});
+  kit.node("BatchNormalization", {x, scales, kit.numbers({10, 20}), kit.numbers({1, 3}), kit.numbers({4, 1})},
+           ElemType::f32);
+  kit.real("epsilon", 0);
+  kit.expect({1, 2, 1, 2}, Floats{10, 11, 20, 24});
+}
+
+TEST(Translate, ComputedTargetsOfReshapes) {
+  {
+    NodeKit kit;
+    const int x = kit.codes({2, 1, 3}, {1, 2, 3, 4, 5, 6});
+    kit.graph.values[x].dims = {-1, 1, -1};
+    const int shape = kit.node("Shape", {x}, ElemType::s64, {3});
+    const int first = kit.node("Slice", {shape, kit.list({0}), kit.list({1}), kit.list({0})}, ElemType::s64, {1});
+    const int target = kit.node("Concat", {first, kit.list({-1})}, ElemType::s64, {2});
+    kit.node("Reshape", {x, target}, ElemType::u8);
+    kit.expect({2, 3}, Codes{1, 2, 3, 4, 5, 6});
+    Unit unit;
+    EXPECT_FALSE(translate(kit.graph, static_cast<int>(kit.graph.nodes.size()) - 1, unit));
+    EXPECT_EQ(unit.nodes.size(), 4U);  // nothing is left of the shape's arithmetic
+    kit.output(target);
+    EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
+  }
+  NodeKit kit;  // to the shape of another value
+  const int x = kit.codes({2, 1, 3}, {1, 2, 3, 4, 5, 6}), y = kit.codes({3, 2}, {1, 2, 3, 4, 5, 6});
+  kit.graph.values[y].dims = {-1, -1};
+  kit.node("Reshape", {x, kit.node("Shape", {y}, ElemType::s64, {2})}, ElemType::u8);
+  kit.expect({3, 2}, Codes{1, 2, 3, 4, 5, 6});
+  kit.graph.values[y].dims = {-1, 2};  // one extent open: the other number says it
+  kit.data.pop_back();
+  kit.expect({3, 2}, Codes{1, 2, 3, 4, 5, 6});
+}
+
 TEST(Translate, Pools) {
   const Floats picture{1, 2, 3, 4, 5, 6, 7, 8, 9};
   {

@@ -98,12 +98,12 @@ TEST(Worth, FloatsOfThreeTensorsAreStoredAndLeftUnlessSmall) {
     const auto real = [&](int a, int b) { return kit.node("Add", {a, b}, ElemType::f32, dims); };
     const auto x = [&] { return kit.dequantize(kit.conv(kit.image), 0.25F, 3); };
     const int pair = real(x(), x()), three = real(pair, x());
-    const int scale = kit.constant<float>(ElemType::f32, {1, 2, 3, 4}, {4, 1, 1});
-    const int per_channel = real(x(), scale);
-    kit.output(kit.quantize(three));
-    kit.output(kit.quantize(per_channel));
+    const int per_row = real(x(), kit.constant(ElemType::f32, std::vector<float>(extent, 2), {extent, 1}));
+    const int per_channel = real(x(), kit.constant<float>(ElemType::f32, {1, 2, 3, 4}, {4, 1, 1}));
+    for (const int v : {three, per_row, per_channel}) kit.output(kit.quantize(v));
     EXPECT_EQ(kit.of(three), extent == 8 ? Reason::taken : Reason::stored_floats);
-    EXPECT_EQ(kit.of(per_channel), extent == 8 ? Reason::taken : Reason::stored_floats);
+    EXPECT_EQ(kit.of(per_row), extent == 8 ? Reason::taken : Reason::stored_floats);
+    EXPECT_EQ(kit.of(per_channel), Reason::taken);
     kit.graph.nodes[kit.graph.values[three].producer].op = "Relu";  // of the pair alone
     kit.graph.nodes[kit.graph.values[three].producer].inputs.resize(1);
     EXPECT_EQ(kit.of(three), Reason::taken);

@@ -55,6 +55,8 @@ TEST(InterpreterMovement, Shapes) {
   EXPECT_EQ(run(node(NodeKind::reshape, {0, -1}), {x}).dims, (Shape{2, 12}));
   EXPECT_EQ(run(node(NodeKind::reshape, {4, 0, 2}), {x}).dims, (Shape{4, 3, 2}));
   EXPECT_EQ(values(run(node(NodeKind::reshape, {24}), {x})), values(x));
+  EXPECT_EQ(run(node(NodeKind::reshape), {x, array<uint8_t>({6, 4}, std::vector<uint8_t>(24))}).dims, (Shape{6, 4}));
+  EXPECT_FALSE(refusal(node(NodeKind::reshape), {x, counting({5, 5})}).ok());
   EXPECT_EQ(run(node(NodeKind::flatten), {x}).dims, (Shape{2, 12}));
   EXPECT_EQ(run(node(NodeKind::flatten, {0}), {x}).dims, (Shape{1, 24}));
   EXPECT_EQ(run(node(NodeKind::flatten, {-1}), {x}).dims, (Shape{6, 4}));
