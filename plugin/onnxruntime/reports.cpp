@@ -210,8 +210,8 @@ Status Reports::add_times(const std::vector<runtime::StepTime>& times) {
   std::string text;
   for (const runtime::StepTime& t : times) {
     const std::string& name = t.nodes.empty() ? t.kind : t.nodes.front();
-    const Json line{{"node", name},         {"nodes", t.nodes}, {"kind", t.kind}, {"op", t.op},      {"us", t.us},
-                    {"best_us", t.best_us}, {"calls", t.calls}, {"macs", t.macs}, {"bytes", t.bytes}};
+    const Json line{{"node", name}, {"nodes", t.nodes},     {"kind", t.kind},   {"op", t.op},     {"form", t.form},
+                    {"us", t.us},   {"best_us", t.best_us}, {"calls", t.calls}, {"macs", t.macs}, {"bytes", t.bytes}};
     text += line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   }
   return state_->append_profile(text);

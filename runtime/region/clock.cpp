@@ -33,6 +33,25 @@ std::vector<std::string> nodes_of(const Step& step, const std::vector<std::strin
   return out;
 }
 
+std::string_view name_of(BinaryKind kind) {
+  static constexpr std::string_view kNames[]{"affine", "sum", "sum_div", "product", "product_div", "pairs"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+// "sum_div" of a binary step; of a product's tails "table", "binary:affine", "gate:pairs", one after the other.
+std::string form_of(const Step& step) {
+  if (step.kind == StepKind::binary) return std::string(name_of(step.form.kind));
+  std::string out;
+  for (const StepTail& t : step.tails) {
+    if (!out.empty()) out += "+";
+    if (t.tail.kind == Tail::Kind::table) out += "table";
+    if (t.tail.kind == Tail::Kind::gain) out += "gain";
+    if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
+    if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string_view name_of(StepKind kind) {
@@ -75,6 +94,7 @@ std::vector<StepTime> StepClock::times(const std::vector<std::string>& names) co
       StepTime t;
       t.nodes = nodes_of(step, names);
       t.kind = std::string(name_of(step.kind));
+      t.form = form_of(step);
       if (step.node >= 0) t.op = program->ops[node];
       t.macs = macs_of(step);
       t.bytes = bytes_of(*program, step);

@@ -34,6 +34,7 @@ struct NodeDecision {
 struct StepTime {
   std::vector<std::string> nodes;  // it computes; the first names it. None: a change of layout at the border
   std::string kind, op;            // the pass, and the first node's op at these shapes
+  std::string form;                // how a function of two codes is computed, and what a product's tails are
   int64_t calls = 0, macs = 0, bytes = 0;
   double us = 0, best_us = 0;  // the sum, the fastest
 };
