@@ -40,6 +40,7 @@ REFUSED_BY_ORT = [
     "Pad reflect: ",  # or reflect it
     "Only N can be zero",
     "must be at least 1, got 0",
+    "corresponding outermost 2 scale values being 1",  # linear resizes of batch or channels too
 ]
 EXACT = {
     "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "max_pool", "global_max_pool", "concat",
