@@ -108,6 +108,19 @@ TEST(InterpreterSpec, ConvTransposeStridesPadsAndOutputPadding) {
             (std::vector<int32_t>{144, 148, 150, 155, 160, 160, 166, 172}));
 }
 
+// ORT's extent where the stride leaps over the kernel: nothing can be padded away.
+TEST(InterpreterSpec, ConvTransposeSameWithAShortKernel) {
+  NodeDesc n = spec_node(OpKind::conv2d, DType::u8, DType::s32);
+  n.kind = NodeKind::conv_transpose;
+  n.auto_pad = "SAME_UPPER";
+  n.spatial_rank = 1;
+  n.spec.sw = 2;
+  n.wei = bytes<int8_t>({3});
+  const HostArray y = answer(n, {array<uint8_t>({1, 1, 3}, {1, 2, 4})});
+  EXPECT_EQ(y.dims, (Shape{1, 1, 5}));
+  EXPECT_EQ(values<int32_t>(y), (std::vector<int32_t>{3, 0, 6, 0, 12}));
+}
+
 TEST(InterpreterSpec, DenseBroadcastsLeadingAxes) {
   NodeDesc n = spec_node(OpKind::dense, DType::u8, DType::s32);
   n.spec.wei_var = true;
