@@ -78,9 +78,9 @@ Result<HostArray> run_dense(const NodeDesc& node, const Operands& in, HostArray 
 
 Result<HostArray> run_conversion(const NodeDesc& node, const HostArray& src, HostArray out) {
   OpSpec s = node.spec;
-  if (out.count() == 0) return out;
   s.mb = 1;
   if (!s.mult_per_c) {
+    if (out.count() == 0) return out;
     s.c = 1;
     s.m = src.count();
     OCTILE_RETURN_IF_ERROR(reference::run(s, node.quant, src.bytes.data(), nullptr, out.bytes.data()));
@@ -88,6 +88,7 @@ Result<HostArray> run_conversion(const NodeDesc& node, const HostArray& src, Hos
   }
   OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, 1), src.dims.size()));
   if (src.dims[axis] != s.c) return bad(node, "wants " + std::to_string(s.c) + " channels, got " + print(src.dims));
+  if (out.count() == 0) return out;
   const auto at = src.dims.begin() + static_cast<int64_t>(axis);
   const int64_t outer = element_count(Shape(src.dims.begin(), at)),
                 inner = element_count(Shape(at + 1, src.dims.end()));

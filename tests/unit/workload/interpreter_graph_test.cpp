@@ -149,6 +149,8 @@ TEST(InterpreterSpec, RequantizeOfChannels) {
   EXPECT_EQ(values<uint8_t>(answer(n, {x})), (std::vector<uint8_t>{1, 2, 6, 8}));
   n.ints = {-1};
   EXPECT_EQ(values<uint8_t>(answer(n, {x})), (std::vector<uint8_t>{1, 4, 3, 8}));
+  EXPECT_TRUE(refusal(n, {array<int32_t>({0, 2}, {})}).ok());
+  EXPECT_FALSE(refusal(n, {array<int32_t>({0, 3}, {})}).ok());  // also of nothing
 }
 
 // dequantize, x + 3, clip 0..6, x * that, / 6, quantize: a hard swish as tools write it.
