@@ -73,7 +73,8 @@ Status spread(const NodeDesc& node, int64_t output_padding, WindowAxis& axis) {
   const int64_t full = axis.stride * (axis.in - 1) + output_padding + axis.dilation * (axis.kernel - 1) + 1;
   axis.out = full - axis.begin - axis.end;
   if (same_padding(node)) {
-    axis.out = std::min(axis.in * axis.stride, full);  // a kernel shorter than its stride: nothing to pad away, as in ORT
+    axis.out =
+        std::min(axis.in * axis.stride, full);  // a kernel shorter than its stride: nothing to pad away, as in ORT
     split_padding(node, full - axis.out, axis);
   }
   return axis.out > 0 ? Status() : bad(node, "its output would have no pixels");

@@ -36,6 +36,7 @@ struct Shrunk {
 class GraphTally {
  public:
   void add(const RandomGraph& random);
+  void count(const std::string& title, const std::string& what) { ++histograms_[title][what]; }
   [[nodiscard]] bool covers(NodeKind kind) const;
   [[nodiscard]] std::string text() const;
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "runtime/region/region.h"
+#include "runtime/region/supported.h"
 #include "targets/probe/probe.h"
 #include "tests/conformance/graphs/check_graph.h"
 #include "tests/support/guarded.h"
@@ -192,6 +193,7 @@ class Conformance {
         const std::string wrong = difference(random.graph, sets, prepare);
         if (!wrong.empty()) fail(wrong, threads, shrink(random.graph, sets, prepare));
       }
+      count_passes(random, desc->isa);
     }
   }
 
@@ -222,6 +224,23 @@ class Conformance {
     return GraphRun([region, graph, parallel](const std::vector<HostArray>& inputs) {
       return run_region(*region, graph, inputs, parallel);
     });
+  }
+
+  // How the nodes ran, and on which ground.
+  void count_passes(const RandomGraph& random, Isa isa) {
+    for (const NodeDesc& node : random.graph.nodes) {
+      constexpr const char* kGrounds[] = {"integer", "rows", "island"};
+      tally_.count("ground", kGrounds[static_cast<size_t>(runtime::ground_of(node))]);
+    }
+    const Result<std::unique_ptr<runtime::Region>> region = runtime::Region::create(library_, isa, random.graph, 1);
+    if (!region.ok()) return;  // counted as a failure before
+    const Result<std::vector<runtime::NodeDecision>> nodes = (*region)->explain(random.shapes[0]);
+    if (!nodes.ok()) return;
+    for (const runtime::NodeDecision& node : *nodes) {
+      const runtime::Decision& how = node.kernels.front();
+      const bool pass = how.kernel.starts_with("region:"), tail = how.reason.starts_with("tail of");
+      tally_.count("ran as", !pass ? "kernel" : tail ? "tail" : how.kernel == "region:none" ? how.reason : how.kernel);
+    }
   }
 
   void write_repro(const TargetDesc& desc, uint64_t seed) {
