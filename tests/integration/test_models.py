@@ -1,7 +1,7 @@
 """ResNet-50 and MobileNetV2, quantized in four forms: all of it taken, in one region; the answers ours and sound.
 
-In:  the models bench/models writes (made here once, kept in build/models).  Out: bit equality with our portable C, and a
-distance to the float model no larger than ONNX Runtime's.
+In:  the models bench/models writes (made here once, kept in build/models).  Out: bit equality with our portable C, and
+a distance to the float model no larger than ONNX Runtime's.
 Not here: speed (bench/), trained nets.
 
 ONNX Runtime's own answer is not asked bit for bit: some of its integer kernels round after they have added the zero

@@ -256,6 +256,9 @@ class Judge:
         return self.emit("Pad", [*x, self.constant(np.array(ints[: 2 * rank], np.int64)), *value], mode=mode)
 
     def reshape(self, x, ints, _, node):
+        if len(x) > 1:
+            shape = np.array(self.values[node["inputs"][1]].array.shape, np.int64)
+            return self.emit("Reshape", [x[0], self.constant(shape)], allowzero=1)
         return self.emit("Reshape", [*x, self.constant(np.array(ints, np.int64))])
 
     def flatten(self, x, ints, _, node):

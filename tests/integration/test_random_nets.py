@@ -3,7 +3,7 @@
 In:  a seed, printed with each failure; nets of convolutions, products and what stands between them, calibrated on a
 random input and written as QDQ, as QLinear* operators or dynamically quantized.  Out: for each net, (1) the plugin
 hands out every intermediate value; ORT's CPU operators, each fed exactly these, agree with the next one; (2) a session
-that hands out the last value alone, free to fuse, gives the same bits (not of dynamically quantized nets).
+that hands out the last value alone, free to fuse, gives the same bits, where both leave nothing to the host.
 Not here: the oracle (tests/conformance/graphs), single operators (test_ops.py).
 
 Weights stay within +-63: on CPUs without VNNI ORT's u8 by s8 kernels saturate above. What ORT itself deviates in is
@@ -370,6 +370,12 @@ def disagreement(op, form, got, judged):
 def test_random_nets(open_session, target, tmp_path, form):
     wrong, nodes, taken = [], 0, []
     explain = tmp_path / "explain.json"
+
+    def run(model, x):
+        session = open_session(model, {**target, "explain": explain})
+        taken.append([n["taken"] for n in json.loads(explain.read_text())["nodes"]])
+        return session.run(None, {"x": x})
+
     for i in range(NETS):
         seed = SEED * 1000 + i
         net = Net(seed)
@@ -378,13 +384,12 @@ def test_random_nets(open_session, target, tmp_path, form):
         writer = Writer(form, net.rng)
         everything = [net.x, *[op.output for op in net.ops]]
         handed_out = everything[1:] if form == "dynamic" else everything
-        values = open_session(writer.whole(net, handed_out), target).run(None, {"x": x})
+        values = run(writer.whole(net, handed_out), x)
         values = ([x] if form == "dynamic" else []) + list(values)
-        session = open_session(writer.whole(net, everything[-1:]), {**target, "explain": explain})
-        last = session.run(None, {"x": x})[0]
-        taken += [n["taken"] for n in json.loads(explain.read_text())["nodes"]]
-        # Floats that are left to the host, of dynamic nets many, it computes otherwise where it fuses otherwise.
-        if form != "dynamic" and not np.array_equal(last, values[-1]):
+        last = run(writer.whole(net, everything[-1:]), x)[0]
+        # What is left to the host it computes otherwise where it fuses otherwise.
+        ours = all(all(session) for session in taken[-2:])
+        if ours and not np.array_equal(last, values[-1], equal_nan=form == "dynamic"):
             wrong.append(f"seed {seed}: the last value differs where nothing else is handed out")
         feeds = {f"in_{t.name}": v for t, v in zip(everything, values, strict=True)}
         judge = cpu_session(writer.apart(net), LEVEL)
@@ -393,6 +398,7 @@ def test_random_nets(open_session, target, tmp_path, form):
             nodes += 1
             if found := disagreement(op, form, got, judged):
                 wrong.append(f"seed {seed}: {found}")
-    print(f"{form}: {nodes} operators, {np.mean(taken):.0%} of the nodes taken")
+    share, whole = np.mean(sum(taken, [])), sum(map(all, taken))
+    print(f"{form}: {nodes} operators, {share:.0%} of the nodes taken, {whole} of {2 * NETS} sessions whole")
     assert not wrong, f"{form}: {len(wrong)} of {nodes} operators:\n" + "\n".join(wrong[:30])
-    assert np.mean(taken) > TAKEN[form]
+    assert share > TAKEN[form]
