@@ -112,6 +112,17 @@ def scaling(times):
     return result
 
 
+def by_threads(rows):
+    """Rows of a scaling run, whose peers are "peer@threads", as one row per number of threads."""
+    result = []
+    for row in rows:
+        threads = sorted({int(label.partition("@")[2]) for label in row["peers"]})
+        for n in threads:
+            peers = {label.partition("@")[0]: v for label, v in row["peers"].items() if label.endswith(f"@{n}")}
+            result.append({"model": row["model"], "form": row["form"], "threads": n, "peers": peers})
+    return result
+
+
 def slower(rows, margin):
     """(row, ratio) of every row where Octile takes more than (1 + margin) times as long as ORT on the same file."""
     found = [(row, ratio(row["peers"], "ort_int8")) for row in rows]

@@ -255,7 +255,9 @@ def main():
         print(f"chart: {chart.draw(rows, args.chart, title)}")
     if stopped:
         return 130
-    return check(rows, args.margin) if args.check and not args.scaling else 0
+    if not args.check:
+        return 0
+    return check(compare.by_threads(rows) if args.scaling else rows, args.margin)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,13 @@ def test_scaling_is_each_peers_own():
     assert compare.scaling(times) == {"octile": {2: 1.6}, "ort_int8": {}}
 
 
+def test_scaling_rows_fall_apart_into_rows_per_number_of_threads():
+    row = {"model": "m", "form": "f", "peers": peers(**{"octile@1": 3.0, "ort_int8@1": 4.0, "octile@12": 2.0})}
+    one, twelve = compare.by_threads([row])
+    assert (one["threads"], compare.ratio(one["peers"], "ort_int8")) == (1, 1.333)
+    assert (twelve["threads"], list(twelve["peers"])) == (12, ["octile"])
+
+
 def test_slower_rows_are_those_beyond_the_margin():
     rows = [{"peers": peers(octile=o, ort_int8=1.0)} for o in (0.5, 1.0, 1.02, 1.2)]
     rows.append({"peers": peers(octile=9.0)})
