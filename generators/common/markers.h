@@ -14,6 +14,7 @@ namespace octile::generators {
 inline constexpr const char* kWord = "q8_word";    // a 32-bit word loaded from 8- or 16-bit elements
 inline constexpr const char* kDot = "q8_dot";      // acc + dot of the elements of two words
 inline constexpr const char* kQuad = "q8_quad";    // words of four bytes, in lane order
+inline constexpr const char* kPair = "q8_pair";    // words of two bytes widened to 16 bits, in lane order
 inline constexpr const char* kLanes = "q8_lanes";  // a vector of 32-bit elements put into lane order
 inline constexpr const char* kCodes = "q8_codes";  // codes in lane order back to bytes in channel order
 inline constexpr const char* kDot16 = "q8_dot16";  // acc + widened 16-bit sum of several u8 x s8 word pairs
@@ -33,10 +34,13 @@ inline Halide::Expr dot16(const std::vector<Halide::Expr>& args) {
 }
 
 // Lane order: in a vector of L channels (L = 32 or 64) channel 16*l + 4*j + t stands at j*L/4 + 4*l + t. It is what
-// unpacking bytes inside 128-bit lanes leaves behind, and cheap to undo at the end; the three calls below are only
+// unpacking bytes inside 128-bit lanes leaves behind, and cheap to undo at the end; the four calls below are only
 // meaningful on vectors of exactly L lanes that start at a multiple of L.
 inline Halide::Expr quad(const std::vector<Halide::Expr>& bytes) {
   return Halide::Internal::Call::make(Halide::Int(32), kQuad, bytes, Halide::Internal::Call::PureExtern);
+}
+inline Halide::Expr pair(const std::vector<Halide::Expr>& bytes) {
+  return Halide::Internal::Call::make(Halide::Int(32), kPair, bytes, Halide::Internal::Call::PureExtern);
 }
 inline Halide::Expr lanes(const Halide::Expr& element) {
   return Halide::Internal::Call::make(element.type(), kLanes, {element}, Halide::Internal::Call::PureExtern);

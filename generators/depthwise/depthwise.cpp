@@ -41,28 +41,52 @@ Expr packed(const std::vector<Expr>& elements, int taps) {
   return word;
 }
 
-void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
-  s.groups = (c.kx + c.taps - 1) / c.taps;
+// Words of neighbouring taps of a row, and their share of the sum.
+Expr row_words(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
+  const auto ordered = [&](const Expr& e) { return c.lane_order ? lanes(e) : e; };
   Expr word;
   for (int g = s.groups - 1; g >= 0; --g) {
     std::vector<Expr> elements;
-    // In lane order a word always has four bytes; what stands under a zero weight does not matter.
+    // In lane order a word always has all its bytes; what stands under a zero weight does not matter.
     const int count = c.lane_order ? c.taps : std::min(c.taps, c.kx - g * c.taps);
     for (int k = g * c.taps; k < g * c.taps + count; ++k) {
       elements.push_back(s.src(s.c, s.x * c.stride + std::min(k, c.kx - 1), s.row, 0, 0));
     }
-    const Expr here = c.lane_order ? quad(elements) : packed(elements, c.taps);
+    const Expr here = !c.lane_order ? packed(elements, c.taps) : c.taps == 4 ? quad(elements) : pair(elements);
     word = word.defined() ? select(s.group == g, here, word) : here;
   }
   s.pack(s.c, s.x, s.row, s.group) = word;
-  const auto ordered = [&](const Expr& e) { return c.lane_order ? lanes(e) : e; };
-  Expr sum = ordered(s.bias(s.c));
   for (int ky = 0; ky < c.ky; ++ky) {
     for (int g = 0; g < s.groups; ++g) {
       sum = dot(sum, s.pack(s.c, s.x, s.y * c.stride + ky, g), ordered(weights(s, c, g, ky)));
     }
   }
-  s.acc(s.c, s.x, s.y) = sum;
+  return sum;
+}
+
+// The last column of a filter with an odd number of columns, two rows in a word: a word of its own for each row would
+// be half empty.
+Expr odd_column(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
+  const auto tap = [&](const Expr& row) { return s.src(s.c, s.x * c.stride + c.kx - 1, row, 0, 0); };
+  s.column(s.c, s.x, s.row) = pair({tap(s.row), tap(s.row + 1)});
+  s.last(s.c, s.x, s.row) = pair({tap(s.row), tap(s.row)});
+  for (int ky = 0; ky < c.ky; ky += 2) {
+    const Expr row = s.y * c.stride + ky, first = weights(s, c, s.groups, ky);  // its upper half is zero
+    if (ky + 1 < c.ky) {
+      sum = dot(sum, s.column(s.c, s.x, row), lanes(first | (weights(s, c, s.groups, ky + 1) << 16)));
+    } else {
+      sum = dot(sum, s.last(s.c, s.x, row), lanes(first));
+    }
+  }
+  return sum;
+}
+
+void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
+  s.has_column = c.lane_order && c.taps == 2 && c.kx % 2 == 1 && c.kx > 1 && c.ky > 1 && c.ky % 2 == 1;
+  s.groups = s.has_column ? c.kx / 2 : (c.kx + c.taps - 1) / c.taps;
+  const Expr bias = c.lane_order ? lanes(s.bias(s.c)) : s.bias(s.c);
+  const Expr sum = row_words(s, c, bias);
+  s.acc(s.c, s.x, s.y) = s.has_column ? odd_column(s, c, sum) : sum;
 }
 
 void define_any(DepthwiseStages& s, const DepthwiseConfig& c) {

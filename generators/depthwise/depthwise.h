@@ -18,7 +18,7 @@ struct DepthwiseConfig {
   int taps = 4;             // taps in a word: 4 (t4c) or 2 (t2cw)
   int kx = 0, ky = 0;       // filter; 0: asked of the buffers
   int stride = 0;           // of both axes, dilation 1; 0: anything, the source's x and y dimensions say
-  bool lane_order = false;  // t4c and a fixed filter: words by unpacking bytes inside 128-bit lanes (markers.h)
+  bool lane_order = false;  // a fixed filter: words by unpacking bytes inside 128-bit lanes (markers.h)
 };
 
 struct DepthwiseStages {
@@ -27,12 +27,14 @@ struct DepthwiseStages {
   Halide::Param<int32_t> zp{"zp"};
   Halide::Var c{"c"}, x{"x"}, y{"y"}, row{"row"}, group{"group"};
   Halide::Func pack{"pack"}, acc{"acc"}, out{"out"};
+  Halide::Func column{"column"}, last{"last"};  // has_column: words of the last column, two rows in one; the last row
   Halide::Func scale{"scale_in_lanes"},
       code{"code"};  // lane order only: multipliers, and codes before they are narrowed
   bool lane_order = false;
   bool fixed = false;  // filter and stride known: pack is a stage, acc one expression
-  int groups = 0;      // fixed only
-  Halide::RDom taps;   // otherwise: [group, ky]
+  bool has_column = false;
+  int groups = 0;     // fixed only: words of a row in pack
+  Halide::RDom taps;  // otherwise: [group, ky]
   std::vector<Halide::Argument> args;
 };
 

@@ -38,6 +38,11 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
   if (s.fixed) {
     s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
     s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
+    if (s.has_column) {
+      for (Func column : {s.column, s.last}) {
+        column.compute_at(s.out, tile).bound_extent(s.c, cand.tn).vectorize(s.c, width).unroll(s.x).unroll(s.row);
+      }
+    }
   } else {
     Stage update = s.acc.update(0);
     update.reorder({Var(s.c.name()), s.x, s.y, s.taps[0], s.taps[1]});

@@ -102,8 +102,8 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
       return Status(Code::invalid_argument, "depthwise kernels fix filter and stride together, or neither");
     }
     c.lane_order = r.cand.lane_unpack;
-    if (c.lane_order && (c.taps != 4 || c.kx == 0 || r.cand.tail || (r.cand.tn != 32 && r.cand.tn != 64))) {
-      return Status(Code::invalid_argument, "unpack=lane wants layout t4c, a fixed filter, 32 or 64 channels, no tail");
+    if (c.lane_order && (c.kx == 0 || r.cand.tail || (r.cand.tn != 32 && r.cand.tn != 64))) {
+      return Status(Code::invalid_argument, "unpack=lane wants a fixed filter, 32 or 64 channels, no tail");
     }
     auto s = generators::make_depthwise(c);
     schedules::schedule_depthwise(s, r.cand, lanes);

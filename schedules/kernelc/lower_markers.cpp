@@ -34,6 +34,7 @@ class MarkerLowering : public IRMutator {
     if (op->name == generators::kDot16) return dot16(args);
     if (op->type.lanes() != 32 && op->type.lanes() != 64) refuse("lane order on a vector of other width", op);
     if (op->name == generators::kQuad) return quad(args);
+    if (op->name == generators::kPair) return pair(args);
     if (op->name == generators::kLanes) return lanes(args[0]);
     if (op->name == generators::kCodes) return codes(args[0]);
     return IRMutator::visit(op);
@@ -111,6 +112,20 @@ class MarkerLowering : public IRMutator {
       const Expr back = Reinterpret::make(UInt(16, n / 2), unpack(a[2], a[3], high_bytes));
       for (const bool high : {false, true})
         words.push_back(Reinterpret::make(Int(32, n / 4), unpack(front, back, high)));
+    }
+    return Shuffle::make_concat(words);
+  }
+
+  // Two vectors of bytes to words of two 16-bit elements, in lane order: the second unpacking puts zeros above each
+  // byte.
+  static Expr pair(const std::vector<Expr>& a) {
+    const int n = a[0].type().lanes();
+    const Expr zero = make_zero(UInt(8, n));
+    std::vector<Expr> words;
+    for (const bool high_bytes : {false, true}) {
+      const Expr both = unpack(a[0], a[1], high_bytes);
+      for (const bool high : {false, true})
+        words.push_back(Reinterpret::make(Int(32, n / 4), unpack(both, zero, high)));
     }
     return Shuffle::make_concat(words);
   }

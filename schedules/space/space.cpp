@@ -50,9 +50,9 @@ const std::vector<Space::Constraint>& Space::constraints() {
          // acc16 reads weights from memory but keeps ones and two sums; the others keep weights and one source word.
          return acc + (f.group > 0 ? 4 : columns + 1) <= f.registers - (f.registers > 16 ? 1 : 0);
        }},
-      {"unpack", "lane order wants four taps in a word, a fixed filter and whole blocks of 32 or 64 channels",
+      {"unpack", "lane order wants a fixed filter and whole blocks of 32 or 64 channels",
        [](const Facts& f, const Candidate& c) {
-         return !c.lane_unpack || (c.layout == "t4c" && c.kx != 0 && !c.tail && (c.tn == 32 || c.tn == 64) && f.n > 0);
+         return !c.lane_unpack || (c.kx != 0 && !c.tail && (c.tn == 32 || c.tn == 64) && f.n > 0);
        }},
       {"waste", "shifting the last tile inwards recomputes at most half as much again",
        [](const Facts& f, const Candidate& c) {
@@ -185,7 +185,7 @@ void Space::set_values() {
   numbers_[3] = {1, 2, 3, 4, 6, 8};
   if (facts_.depthwise) {
     numbers_[2] = {step, 2 * step, 4 * step};
-    numbers_[3] = layout_.layout == "t4c" && layout_.kx != 0 ? std::vector{0, 1} : std::vector{0};
+    numbers_[3] = layout_.kx != 0 && facts_.lanes >= 8 ? std::vector{0, 1} : std::vector{0};
   }
   orders_ = {"xyn", "xny", "yxn", "ynx", "nxy", "nyx"};
 }
