@@ -29,8 +29,9 @@ void declare_buffers(DotStages& s, const DotConfig& c) {
   fix(s.src.dim(3), c.facts.src_x);
   fix(s.src.dim(4), 0);
   s.words = c.facts.words != 0 ? Expr(c.facts.words) : s.src.dim(0).extent() / c.word;
-  s.sx = c.facts.sx != 0 ? Expr(c.facts.sx) : s.src.dim(1).extent();
-  s.sy = c.facts.sy != 0 ? Expr(c.facts.sy) : s.src.dim(2).extent();
+  // There is at least one segment: said here, it spares every tile the test for none.
+  s.sx = c.facts.sx != 0 ? Expr(c.facts.sx) : max(s.src.dim(1).extent(), 1);
+  s.sy = c.facts.sy != 0 ? Expr(c.facts.sy) : max(s.src.dim(2).extent(), 1);
   // Packed weights are dense, so they are one row of 32-bit words to us.
   fix(s.wei.dim(0), 1);
   s.wei.set_host_alignment(64);
@@ -87,7 +88,12 @@ DotStages make_dot(const DotConfig& c) {
 
   Expr total = s.acc(s.n, s.x, s.y);
   if (c.weight_zero_points) total = total - s.wzp(s.n) * s.rowsum(s.x, s.y);
-  s.out(s.n, s.x, s.y) = c.dst_s32 ? total : requantize(total, s.mult(s.n), s.lo, s.hi, s.zp);
+  if (c.dst_s32) {
+    s.out(s.n, s.x, s.y) = total;
+  } else {
+    s.code(s.n, s.x, s.y) = requantize_to_code(total, s.mult(s.n), s.lo, s.hi, s.zp);
+    s.out(s.n, s.x, s.y) = cast<uint8_t>(s.code(s.n, s.x, s.y));
+  }
   fix(s.out.output_buffer().dim(0), 1);
   fix(s.out.output_buffer().dim(1), c.facts.dst_x);
   fix(s.out.output_buffer().dim(2), 0);

@@ -23,8 +23,12 @@ void schedule_dot(generators::DotStages& s, const Candidate& cand, int lanes) {
   if (cand.tail) {
     s.out.vectorize(ni);  // a masked dimension cannot be split again
   } else {
-    s.out.vectorize(ni, lanes);
-    if (cand.tn > lanes) s.out.unroll(ni);
+    // AVX2 narrows two registers with one pack instruction each step, AVX-512 one register by itself.
+    const bool pairs = lanes == 8 && s.code.defined() && cand.tn % 16 == 0;
+    const int width = pairs ? 16 : lanes;
+    s.out.vectorize(ni, width);
+    if (cand.tn > width) s.out.unroll(ni);
+    if (pairs) s.code.compute_at(s.out, xi).bound_extent(s.n, cand.tn).vectorize(s.n, lanes).unroll(s.n);
   }
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.n, lanes).unroll(s.n).unroll(s.x).unroll(s.y); };
   s.acc.compute_at(s.out, outer.at(cand.order[0])).bound_extent(s.n, cand.tn);
