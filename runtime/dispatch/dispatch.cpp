@@ -9,9 +9,10 @@ namespace octile::runtime {
 namespace {
 
 constexpr double kNever = std::numeric_limits<double>::infinity();
-constexpr double kCallCycles = 120;  // one call, buffers filled
-constexpr double kTileCycles = 24;   // loop set-up and address work of one tile
-constexpr double kStoreCycles = 5;   // requantize and store of one accumulator vector
+constexpr double kCallCycles = 120;    // one call, buffers filled
+constexpr double kTileCycles = 24;     // loop set-up and address work of one tile
+constexpr double kLaneTileCycles = 4;  // the same where a tile is one step of a loop over pixels: depthwise, unpacked
+constexpr double kStoreCycles = 5;     // requantize and store of one accumulator vector
 constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
 constexpr double kGatherCycles = 3;  // depthwise: one vector of words of taps
@@ -122,7 +123,8 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
     const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
     const bool unpacked = e.cand.find("unpack=lane") != std::string::npos;
     const double gather = e.kh == 0 ? 2 * kGatherCycles : unpacked ? kUnpackCycles : kGatherCycles;
-    return crops * (kTileCycles + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
+    const double tile = unpacked ? kLaneTileCycles : kTileCycles;
+    return crops * (tile + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
   }
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
