@@ -63,7 +63,8 @@ def plain_name(name):
 
 
 def join(steps, ort, units):
-    """Gives every step ORT's time for the nodes it stands for; returns what ORT spends in other nodes, by op type.
+    """Gives every step ORT's time for the nodes it stands for; returns what ORT spends in other nodes, by op type: in
+    those we take, which are folded into some step, and in the rest.
 
     `units` is {host node: the unit it is part of}. Of several steps for one unit the one that multiplies, then the
     slowest, stands for its nodes.
@@ -75,15 +76,15 @@ def join(steps, ort, units):
             known = owner.get(node)
             if known is None or (steps[known]["macs"], steps[known]["us"]) < (step["macs"], step["us"]):
                 owner[node] = i
-    elsewhere = collections.Counter()
+    folded, elsewhere = collections.Counter(), collections.Counter()
     for name, (op, us) in ort.items():
         node = name if name in units or name in owner else plain_name(name)
         i = owner.get(units.get(node, node))
         if i is None:
-            elsewhere[op] += us
+            (folded if node in units else elsewhere)[op] += us
         else:
             steps[i]["ort_us"] = (steps[i]["ort_us"] or 0) + us
-    return dict(elsewhere.most_common())
+    return dict(folded.most_common()), dict(elsewhere.most_common())
 
 
 def peaks(report, threads):
@@ -139,12 +140,13 @@ def report(model, feed, threads=1, repeats=25, seconds=10.0, options=None):
     """Everything `octile bench --layers` shows of one model and one feed."""
     machine = peaks(json.loads(programs.run("octile-bench-peak", ["--json", "--threads", threads])), threads)
     steps, ort, units = profile(model, feed, threads, repeats, seconds, options)
-    elsewhere = join(steps, ort, units)
+    folded, elsewhere = join(steps, ort, units)
     return {
         "model": str(model),
         "shapes": inputs.shapes_text(feed),
         "threads": threads,
         "machine": machine,
         "layers": [judge(step, machine) for step in steps],
+        "ort_folded_us": folded,
         "ort_elsewhere_us": elsewhere,
     }

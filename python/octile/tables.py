@@ -93,8 +93,9 @@ def layered(report):
     share = macs / 1e3 / machine["gmac_per_s"] / ours if ours else 0
     click.echo(f"octile {ours / 1e3:.3f} ms in {len(rows)} layers, {share:.2f} of the peak as a whole")
     click.echo(f"ort    {matched / 1e3:.3f} ms in the nodes these stand for")
-    for op, us in report["ort_elsewhere_us"].items():
-        click.echo(f"       {us / 1e3:.3f} ms in {op} nodes elsewhere")
+    for where, key in (("folded into these", "ort_folded_us"), ("elsewhere", "ort_elsewhere_us")):
+        for op, us in report[key].items():
+            click.echo(f"       {us / 1e3:.3f} ms in {op} nodes {where}")
     levels = ", ".join(f"{rate:.0f} GB/s within {size >> 10} KiB" for size, rate in machine["memory"])
     click.echo(f"peaks measured now: {machine['gmac_per_s']:.1f} GMAC/s ({machine['loop']}); read {levels}")
 

@@ -120,9 +120,7 @@ FormCache::Entry FormCache::find(const PairFunction& f, const QuantizeTo& to) co
   const auto found = entries_.find(key);
   if (found != entries_.end()) return found->second;
   auto pairs = std::make_shared<std::vector<uint8_t>>(65536);
-  for (int i = 0; i < 256; ++i) {
-    for (int j = 0; j < 256; ++j) (*pairs)[static_cast<size_t>(i * 256 + j)] = to(f(i, j));
-  }
+  for (size_t k = 0; k < pairs->size(); ++k) (*pairs)[k] = to(f(static_cast<int>(k / 256), static_cast<int>(k % 256)));
   Entry entry;
   entry.form = prove_binary(pairs->data(), hint_of(f, to));
   if (entry.form.kind == BinaryKind::pairs) {

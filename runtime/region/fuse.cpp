@@ -65,7 +65,6 @@ class Fuser {
   // Steps whose results nobody reads.
   void drop_dead() {
     for (bool changed = true; changed;) {
-      changed = false;
       std::vector<bool> read(p_.stores.size(), false);
       for (const Step& step : p_.steps) each_source(step, [&](int s) { read[static_cast<size_t>(root(s))] = true; });
       const auto dead = [&](const Step& step) {

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "tests/support/random_graph.h"
 #include "tests/unit/plan_file/samples.h"
 
 namespace octile::runtime::test {
@@ -23,6 +24,22 @@ TEST(PlanFile, RoundTrip) {
     ASSERT_TRUE(back.ok()) << back.status().to_string();
     expect_same(plan, *back);
     EXPECT_EQ(bytes_of(*back), bytes);
+  }
+}
+
+TEST(PlanFile, RandomGraphsRoundTrip) {
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const testing::RandomGraph drawn = testing::draw_graph(seed);
+    PlanFile plan;
+    plan.graph = drawn.graph;
+    for (const Shape& shape : drawn.shapes[0]) plan.inputs.push_back({true, Shape(shape.size(), -1)});
+    plan.outputs.resize(drawn.graph.outputs.size());
+    plan.ready = drawn.shapes;
+    const std::vector<uint8_t> bytes = bytes_of(plan);
+    const Result<PlanFile> back = read_plan(bytes, "plan");
+    ASSERT_TRUE(back.ok()) << back.status().to_string();
+    expect_same(plan, *back);
   }
 }
 
