@@ -190,12 +190,21 @@ void copy_words(const void* src, void* dst, int64_t count, const RowArgs&) {
   std::memcpy(dst, src, static_cast<size_t>(count) * sizeof(int32_t));
 }
 
+void quantize_codes(const void* src, void* dst, int64_t count, const RowArgs& args) {
+  const QuantizeForm form{args.scale, args.lo, args.hi, args.dst_zp};
+  args.ops->quantize(static_cast<const float*>(src), form, static_cast<uint8_t*>(dst), count);
+}
+void dequantize_codes(const void* src, void* dst, int64_t count, const RowArgs& args) {
+  args.ops->dequantize(static_cast<const uint8_t*>(src), args.scale, args.src_zp, static_cast<float*>(dst), count);
+}
+
 RowFn row_function(const Job& job, bool interleaved) {
   const ConvertOp& op = *job.op;
   const bool words = size_of(job.src.type) == 4;
   if (op.copy) return words ? copy_words : job.kernels->copy_u8;
-  if (op.kind == OpKind::quantize) return job.kernels->quantize;
-  if (op.kind == OpKind::dequantize) return job.kernels->dequantize;
+  // The host's signed codes are no codes as stored: plain loops turn them on the way.
+  if (op.kind == OpKind::quantize) return job.dst.type == DType::u8 ? quantize_codes : job.kernels->quantize;
+  if (op.kind == OpKind::dequantize) return job.src.type == DType::u8 ? dequantize_codes : job.kernels->dequantize;
   if (job.by_channel && interleaved)
     return words ? job.kernels->requantize_s32_by_channel : job.kernels->requantize_u8_by_channel;
   return words ? job.kernels->requantize_s32 : job.kernels->requantize_u8;
@@ -282,6 +291,7 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
   job.src = tidy(src);
   job.dst = tidy(dst);
   job.args = row_args(op, src, dst);
+  job.args.ops = &ops_for(best);
   set_channel_factors(job);
   const bool src_rows = job.src.stride_c == 1, dst_rows = job.dst.stride_c == 1;
   job.row = row_function(job, src_rows && dst_rows);

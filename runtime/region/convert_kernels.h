@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "runtime/exec/ops/ops.h"
 #include "targets/desc/target.h"
 
 namespace octile::runtime {
@@ -13,6 +14,7 @@ namespace octile::runtime {
 struct RowArgs {
   float scale = 1.0F;           // quantize: divisor; dequantize, requantize: factor
   const float* mult = nullptr;  // requantize_*_by_channel: one factor per element
+  const Ops* ops = nullptr;     // what runtime/exec/ops does better: floats from and to codes as stored
   float lo = 0.0F, hi = 0.0F;   // clamp minus zero point
   int32_t src_zp = 0, dst_zp = 0;
   uint8_t flip = 0;  // of the source (of the result, for copy)

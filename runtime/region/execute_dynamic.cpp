@@ -61,16 +61,28 @@ void scale(const RunContext& run, const Step& s) {
     const float found = parameters[0];
     const auto zp = static_cast<uint32_t>(parameters[1]);
     for (int64_t l = task * group; l < std::min(lines, (task + 1) * group); ++l) {
-      const int32_t* from = acc + l * line;
-      float* to = dst + l * line;
+      const int32_t* __restrict from = acc + l * line;
+      float* __restrict to = dst + l * line;
+      if (s.row == 1) {  // channels innermost
+        const int32_t* __restrict sums = s.sums.data();
+        const float* __restrict factors = s.factors.data();
+        for (int64_t i = 0; i < line; ++i) {
+          const auto real = static_cast<int32_t>(static_cast<uint32_t>(from[i]) - zp * static_cast<uint32_t>(sums[i]));
+          to[i] = static_cast<float>(real) * (found * factors[i]);
+        }
+        if (s.addends.empty()) continue;
+        const float* __restrict addends = s.addends.data();
+        for (int64_t i = 0; i < line; ++i) to[i] = to[i] + addends[i];
+        continue;
+      }
+      const auto c = static_cast<size_t>(l % channels);
+      const uint32_t taken = zp * static_cast<uint32_t>(s.sums[c]);
+      const float factor = found * s.factors[c];
       for (int64_t i = 0; i < line; ++i) {
-        const auto c = static_cast<size_t>(s.row == 1 ? i : l % channels);
-        const auto real =
-            static_cast<int32_t>(static_cast<uint32_t>(from[i]) - zp * static_cast<uint32_t>(s.counts[c]));
-        to[i] = static_cast<float>(real) * (found * s.factors[c]);
+        to[i] = static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(from[i]) - taken)) * factor;
       }
       if (s.addends.empty()) continue;
-      for (int64_t i = 0; i < line; ++i) to[i] = to[i] + s.addends[static_cast<size_t>(s.row == 1 ? i : l % channels)];
+      for (int64_t i = 0; i < line; ++i) to[i] = to[i] + s.addends[c];
     }
   });
 }

@@ -31,7 +31,7 @@ struct Recipe {
   std::vector<int> producers;               // per value: node, -1: none
   std::vector<int> outputs;                 // per value: how often it is an output
   std::vector<std::shared_ptr<const PreparedOp>> ops;  // per node; null: no kernels, or variable weights
-  std::vector<std::vector<int64_t>> sums;              // per node: of a dynamic one's weights, per output channel
+  std::vector<std::vector<int32_t>> sums;              // per node: of a dynamic one's weights, per output channel
   FormCache forms;
 };
 
@@ -49,7 +49,7 @@ struct Phases {
 };
 [[nodiscard]] Phases phases_of(const NodeDesc& node);
 // Sums of the weights of each output channel, zero points taken off (lower_dynamic.cpp).
-[[nodiscard]] std::vector<int64_t> column_sums(const NodeDesc& node);
+[[nodiscard]] std::vector<int32_t> column_sums(const NodeDesc& node);
 
 [[nodiscard]] Result<std::shared_ptr<Program>> lower(const Recipe& recipe, const std::vector<Shape>& inputs);
 

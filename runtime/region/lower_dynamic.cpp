@@ -8,11 +8,11 @@
 
 namespace octile::runtime {
 
-std::vector<int64_t> column_sums(const NodeDesc& n) {
+std::vector<int32_t> column_sums(const NodeDesc& n) {
   const OpSpec& s = n.spec;
   const bool conv = s.kind == OpKind::conv2d;
   const int64_t channels = s.channels(), depth = conv ? s.ic / s.g * s.kh * s.kw : s.k;
-  std::vector<int64_t> sums(static_cast<size_t>(channels), 0);
+  std::vector<int32_t> sums(static_cast<size_t>(channels), 0);
   for (int64_t c = 0; c < channels; ++c) {
     const int32_t zp = n.quant.wei_zp[n.quant.wei_zp.size() == 1 ? 0 : static_cast<size_t>(c)];
     for (int64_t k = 0; k < depth; ++k) {
@@ -67,7 +67,7 @@ Status Lowering::lower_dynamic(int index) {
   const int made_store = add_store(dims, Order::flat, DType::f32);
   Step& step = add_step(StepKind::dynamic_scale, {flat, q.parameters}, made_store);
   step.row = image ? element_count(Shape(dims.begin() + 2, dims.end())) : 1;
-  step.counts = recipe_.sums[static_cast<size_t>(index)];
+  step.sums = recipe_.sums[static_cast<size_t>(index)];
   const auto channels = static_cast<size_t>(s.channels());
   const auto spread = [channels](const std::vector<float>& values) {
     return values.size() == 1 ? std::vector<float>(channels, values[0]) : values;

@@ -172,8 +172,9 @@ struct Step {
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.
-  // dynamic_scale: per channel, counts holds the sums of its weights, addends what is added (or is empty).
+  // dynamic_scale: per channel, sums holds those of its weights, addends what is added (or is empty).
   std::vector<int64_t> members, starts, counts;
+  std::vector<int32_t> sums;
   std::vector<float> factors, addends;
 };
 
