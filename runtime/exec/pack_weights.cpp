@@ -134,6 +134,55 @@ void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei
   pack(f, d.run, static_cast<const uint8_t*>(wei.data) + first_channel, wei.row, count, taken.data(), out, columns);
 }
 
+namespace {
+
+// Filters of one tap: words of four channels follow each other as they lie.
+uint32_t pack_pointwise(const uint8_t* raw, int64_t depth, int64_t words, bool is_signed, int64_t step, uint8_t* out) {
+  uint32_t column = 0;
+  for (int64_t c = 0; c < depth; ++c) {
+    column += static_cast<uint32_t>(is_signed ? int32_t{static_cast<int8_t>(raw[c])} : int32_t{raw[c]});
+  }
+  for (int64_t w = 0; w < words; ++w) {
+    std::memcpy(out + w * step, raw + 4 * w, static_cast<size_t>(std::min<int64_t>(4, depth - 4 * w)));
+  }
+  return column;
+}
+
+}  // namespace
+
+void pack_filter_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
+                       int64_t group, int64_t first_channel, uint8_t* out, uint32_t* columns) {
+  const LayoutFacts& f = facts(layout);
+  std::memset(out, 0, static_cast<size_t>(panel_bytes(layout, d)));
+  const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
+  const int64_t padded = d.words(f.quantum) * f.quantum, step = int64_t{f.lanes} * f.quantum, filter = d.kh * d.kw;
+  const bool joined = d.sx == 1 && d.run != d.depth;
+  const int64_t tap = joined ? d.depth : padded, row = d.sx * padded;
+  const auto* const raw = static_cast<const uint8_t*>(wei.data);
+  for (int64_t j = 0; j < count; ++j) {
+    const int64_t o = group * d.channels + first_channel + j;
+    const int32_t taken = rule.taken(o);
+    uint8_t* const lane = out + j * f.quantum;
+    int64_t at = o * d.depth * filter;
+    if (filter == 1 && taken == 0) {
+      columns[j] = pack_pointwise(raw + at, d.depth, d.words(f.quantum), wei.type == DType::s8, step, lane);
+      continue;
+    }
+    uint32_t column = 0;
+    for (int64_t c = 0; c < d.depth; ++c) {
+      for (int64_t ky = 0; ky < d.kh; ++ky) {
+        int64_t k = ky * row + c;
+        for (int64_t kx = 0; kx < d.kw; ++kx, ++at, k += tap) {
+          const int32_t v = wei.at(at) - taken;
+          lane[(k >> 2) * step + (k & 3)] = static_cast<uint8_t>(v);
+          column += static_cast<uint32_t>(v);
+        }
+      }
+    }
+    columns[j] = column;
+  }
+}
+
 unsigned safe_groups(const DotGeometry& d, std::span<const int16_t> gathered) {
   constexpr int kLanes = 8, kQuantum = 4, kLimit = 128;  // 255 * 128 is within int16
   const int64_t words = d.words(kQuantum), segments = d.sx * d.sy;

@@ -58,6 +58,9 @@ void write_panel(Layout layout, const DotGeometry& geometry, std::span<const int
 // A panel of dense weights straight from [k, n] rows, for weights that vary; columns receives `lanes` sums.
 void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
                       int64_t first_channel, uint8_t* out, uint32_t* columns);
+// One panel of a filter's weights in a layout of bytes; what gather_panel() and write_panel() make of them.
+void pack_filter_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
+                       int64_t group, int64_t first_channel, uint8_t* out, uint32_t* columns);
 // Bit g is set where acc16 kernels of group g are exact (k4n8, gathered with 8 lanes and quantum 4).
 [[nodiscard]] unsigned safe_groups(const DotGeometry& geometry, std::span<const int16_t> gathered);
 

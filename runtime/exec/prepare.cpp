@@ -174,11 +174,18 @@ Status Op::pack_dot(const WeightView& wei) {
   std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
   for (int64_t p = 0; p < panels; ++p) {
     const Layout layout = layouts_[static_cast<size_t>(p)];
-    const int quantum = facts(layout).quantum;
     const int64_t first = p % per_group * lanes_, group = p / per_group;
-    gathered.resize(static_cast<size_t>(geometry_.total_words(quantum) * quantum * lanes_));
-    gather_panel(geometry_, wei, rule_, group, first, lanes_, quantum, gathered, columns);
-    write_panel(layout, geometry_, gathered, packed_.data() + offsets_[static_cast<size_t>(p)]);
+    uint8_t* const to = packed_.data() + offsets_[static_cast<size_t>(p)];
+    if (wei.dense) {
+      pack_dense_panel(layout, geometry_, wei, rule_, first, to, columns.data());
+    } else if (facts(layout).bytes == 1) {
+      pack_filter_panel(layout, geometry_, wei, rule_, group, first, to, columns.data());
+    } else {
+      const int quantum = facts(layout).quantum;
+      gathered.resize(static_cast<size_t>(geometry_.total_words(quantum) * quantum * lanes_));
+      gather_panel(geometry_, wei, rule_, group, first, lanes_, quantum, gathered, columns);
+      write_panel(layout, geometry_, gathered, to);
+    }
     const int64_t count = std::min<int64_t>(lanes_, geometry_.channels - first);
     for (int64_t j = 0; j < count; ++j) {
       set_tables(p * lanes_ + j, group * geometry_.channels + first + j, columns[static_cast<size_t>(j)]);

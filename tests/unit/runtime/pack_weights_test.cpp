@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 #include "runtime/exec/choice.h"
@@ -39,6 +40,39 @@ TEST(PackWeights, PanelHoldsWordsOfAChannelTogetherAndPadsWithZeros) {
   }
   EXPECT_EQ(columns[0], 1U + 4 + 7 + 10 + 13);
   EXPECT_EQ(columns[5], 0U);
+}
+
+TEST(PackWeights, GatheringAndPackingFiltersAgree) {
+  std::mt19937 rng(9);
+  for (const auto& [kh, kw, ic, dilation, zp] :
+       {std::array<int64_t, 5>{1, 1, 9, 1, 0}, {1, 1, 16, 1, 3}, {3, 3, 5, 1, 0}, {2, 3, 8, 1, -7}, {3, 3, 6, 2, 0}}) {
+    OpSpec s;
+    s.ic = ic;
+    s.oc = 21;
+    s.kh = kh;
+    s.kw = kw;
+    s.dh = s.dw = dilation;
+    std::vector<uint8_t> wei(static_cast<size_t>(s.oc * ic * kh * kw));
+    for (uint8_t& w : wei) w = static_cast<uint8_t>(rng());
+    const WeightView view{wei.data(), DType::s8, false, 0};
+    WeightRule rule;
+    rule.zp = {static_cast<int32_t>(zp)};
+    rule.subtract = zp != 0;
+    const DotGeometry d = dot_geometry(s);
+    for (const Layout layout : {Layout::k4n16, Layout::k4n8}) {
+      const LayoutFacts& f = facts(layout);
+      for (int64_t first = 0; first < s.oc; first += f.lanes) {
+        std::vector<int16_t> gathered(static_cast<size_t>(d.total_words(f.quantum) * f.quantum * f.lanes));
+        std::vector<uint32_t> columns(static_cast<size_t>(f.lanes)), direct_columns(columns);
+        std::vector<uint8_t> slow(static_cast<size_t>(panel_bytes(layout, d))), direct(slow.size(), 0xAA);
+        gather_panel(d, view, rule, 0, first, f.lanes, f.quantum, gathered, columns);
+        write_panel(layout, d, gathered, slow.data());
+        pack_filter_panel(layout, d, view, rule, 0, first, direct.data(), direct_columns.data());
+        EXPECT_EQ(direct, slow) << kh << "x" << kw << " from " << first;
+        EXPECT_EQ(direct_columns, columns);
+      }
+    }
+  }
 }
 
 TEST(PackWeights, GatheringAndPackingDensePanelsAgreeInEveryLayout) {
