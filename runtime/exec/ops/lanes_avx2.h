@@ -14,7 +14,7 @@ constexpr int kLanes = 8, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(32)));
 using I = int32_t __attribute__((vector_size(32)));
 using D = double __attribute__((vector_size(32)));
-using L = int64_t __attribute__((vector_size(32)));
+using L = uint64_t __attribute__((vector_size(32)));
 using Bytes = uint8_t __attribute__((vector_size(32)));
 
 template <class V, class T>
@@ -42,12 +42,30 @@ inline void store_codes(uint8_t* p, I v) {
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
 }
+// Blocks stand in registers as instructions that keep to their half of 16 bytes leave them: v[j] holds elements
+// 4 j ... and 16 + 4 j ....
+inline void widen_block(const uint8_t* p, I (&v)[4]) {
+  const auto codes = load<__m256i>(p);
+  const __m256i first =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1));
+  const __m256i next = _mm256_setr_epi32(4, 4, 4, 4, 4, 4, 4, 4);
+  __m256i at = first;
+  for (int j = 0; j < 4; ++j) {
+    v[j] = reinterpret_cast<I>(_mm256_shuffle_epi8(codes, at));
+    at = _mm256_add_epi32(at, next);
+  }
+}
+inline void load_block(const float* p, F (&v)[4]) {
+  for (int j = 0; j < 4; ++j) {
+    v[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * j)), _mm_loadu_ps(p + 16 + 4 * j), 1);
+  }
+}
+// Rounded values of a block plus zp.
 inline Bytes narrow(const F (&v)[4], int32_t zp) {
   const __m256i zero_point = _mm256_set1_epi16(static_cast<int16_t>(zp));
   const __m256i a = _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
   const __m256i b = _mm256_packs_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
-  const __m256i bytes = _mm256_packus_epi16(_mm256_add_epi16(a, zero_point), _mm256_add_epi16(b, zero_point));
-  return reinterpret_cast<Bytes>(_mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+  return reinterpret_cast<Bytes>(_mm256_packus_epi16(_mm256_add_epi16(a, zero_point), _mm256_add_epi16(b, zero_point)));
 }
 
 inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }

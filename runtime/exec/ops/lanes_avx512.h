@@ -15,7 +15,7 @@ constexpr int kLanes = 16, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(64)));
 using I = int32_t __attribute__((vector_size(64)));
 using D = double __attribute__((vector_size(64)));
-using L = int64_t __attribute__((vector_size(64)));
+using L = uint64_t __attribute__((vector_size(64)));
 using Bytes = uint8_t __attribute__((vector_size(64)));
 
 template <class V, class T>
@@ -41,6 +41,14 @@ inline I round(F v) { return reinterpret_cast<I>(_mm512_cvtps_epi32(v)); }
 inline void store_codes(uint8_t* p, I v) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
 }
+// A block of kBlock elements, in the order narrow() wants.
+inline void widen_block(const uint8_t* p, I (&v)[4]) {
+  for (int j = 0; j < 4; ++j) v[j] = widen(p + j * kLanes);
+}
+inline void load_block(const float* p, F (&v)[4]) {
+  for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
+}
+// Rounded values of a block plus zp.
 inline Bytes narrow(const F (&v)[4], int32_t zp) {
   const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
   const __m512i a = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));

@@ -15,7 +15,7 @@ constexpr int kLanes = 4, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(16)));
 using I = int32_t __attribute__((vector_size(16)));
 using D = double __attribute__((vector_size(16)));
-using L = int64_t __attribute__((vector_size(16)));
+using L = uint64_t __attribute__((vector_size(16)));
 using Bytes = uint8_t __attribute__((vector_size(16)));
 
 template <class V, class T>
@@ -45,7 +45,14 @@ inline I round(F v) { return reinterpret_cast<I>(v + 12582912.0F) - 0x4B400000; 
 inline void store_codes(uint8_t* p, I v) {
   for (int i = 0; i < kLanes; ++i) p[i] = static_cast<uint8_t>(v[i]);
 }
-// Rounded values plus zp.
+// A block of kBlock elements, in the order narrow() wants.
+inline void widen_block(const uint8_t* p, I (&v)[4]) {
+  for (int j = 0; j < 4; ++j) v[j] = widen(p + j * kLanes);
+}
+inline void load_block(const float* p, F (&v)[4]) {
+  for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
+}
+// Rounded values of a block plus zp.
 inline Bytes narrow(const F (&v)[4], int32_t zp) {
   uint8_t bytes[kBlock];
   for (int j = 0; j < 4; ++j) store_codes(bytes + j * kLanes, round(v[j]) + zp);
