@@ -36,14 +36,15 @@ class Builder {
   }
 
   Result<runtime::RegionDesc> finish(const std::vector<int>& inputs, const std::vector<int>& outputs) {
-    for (const auto* list : {&inputs, &outputs}) {
-      for (const int v : *list) {
-        const auto it = index_.find(v);
-        if (it == index_.end()) {
-          return Status(Code::internal, "octile: '" + graph_.values[v].name + "' crosses the region but no op uses it");
-        }
-        (list == &inputs ? desc_.inputs : desc_.outputs).push_back(it->second);
-      }
+    for (const int v : inputs) {
+      const int made = host_value(v);  // met now for the first time if no op needs more of it than its shape
+      if (made < 0) return error(v, "is of a type that regions do not have");
+      desc_.inputs.push_back(made);
+    }
+    for (const int v : outputs) {
+      const auto it = index_.find(v);
+      if (it == index_.end()) return error(v, "leaves the region but no op makes it");
+      desc_.outputs.push_back(it->second);
     }
     drop_unread();
     return std::move(desc_);
@@ -68,6 +69,10 @@ class Builder {
     return {};
   }
 
+  [[nodiscard]] Status error(int value, const std::string& what) const {
+    return {Code::internal, "octile: '" + graph_.values[value].name + "' " + what};
+  }
+
   static Status type_error(const Step& step) {
     return {Code::invalid_argument, "node \"" + step.desc.name + "\": an operand's type is not supported"};
   }
@@ -86,6 +91,10 @@ class Builder {
       }
       return known;
     }
+    return host_value(operand);
+  }
+
+  int host_value(int operand) {
     const auto it = index_.find(operand);
     if (it != index_.end()) return it->second;
     const HostValue& host = graph_.values[operand];
@@ -152,6 +161,25 @@ Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit)
   std::vector<int> inputs;
   std::set_difference(read.begin(), read.end(), made.begin(), made.end(), std::back_inserter(inputs));
   return builder.finish(inputs, {made.begin(), made.end()});
+}
+
+Status check_group(const HostGraph& graph, const Group& group) {
+  const auto inside = [&](int n) { return std::binary_search(group.nodes.begin(), group.nodes.end(), n); };
+  std::vector<int> inputs, outputs;
+  for (int v = 0; v < static_cast<int>(graph.values.size()); ++v) {
+    const HostValue& value = graph.values[v];
+    const std::vector<int>& readers = value.consumers;
+    if (value.constant) continue;
+    if (value.producer >= 0 && inside(value.producer)) {
+      if (value.graph_output || !std::all_of(readers.begin(), readers.end(), inside)) outputs.push_back(v);
+    } else if (std::any_of(readers.begin(), readers.end(), inside)) {
+      inputs.push_back(v);
+    }
+  }
+  Builder builder(graph, false);
+  for (const Unit& unit : group.units) OCTILE_RETURN_IF_ERROR(builder.add(unit));
+  OCTILE_ASSIGN_OR_RETURN(const runtime::RegionDesc desc, builder.finish(inputs, outputs));
+  return validate(desc);
 }
 
 Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group, const std::vector<int>& inputs,

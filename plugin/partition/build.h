@@ -12,4 +12,7 @@ namespace octile::plugin {
 // One unit by itself and without its weights: what the checks need.
 [[nodiscard]] Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit);
 
+// Would the group's graph hold together? Weights are left out here too.
+[[nodiscard]] Status check_group(const HostGraph& graph, const Group& group);
+
 }  // namespace octile::plugin

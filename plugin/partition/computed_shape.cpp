@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "plugin/partition/constants.h"
+#include "plugin/partition/quant_params.h"
 
 namespace octile::plugin {
 namespace {
@@ -11,7 +12,8 @@ namespace {
 // One element of a list of extents.
 struct Extent {
   int64_t number = -1;  // -1: not known
-  int of = -1;          // the extent of this value
+  int of = -1;          // the extent of this value, which may be hidden inside a unit
+  int seen = -1;        // a value of the same shape that is not
   int64_t axis = 0;     // along this axis
 };
 using Extents = std::vector<Extent>;
@@ -41,17 +43,28 @@ Verdict read_picks(const HostGraph& graph, const HostNode& node, int64_t count, 
   return {};
 }
 
+// The value behind conversions: of the same shape. A host gives each reader a dequantize of its own.
+int behind_conversions(const HostGraph& graph, int value) {
+  for (int maker = graph.values[value].producer; maker >= 0; maker = graph.values[value].producer) {
+    const HostNode& node = graph.nodes[maker];
+    if ((!is_quantize(node) && !is_dequantize(node)) || node.input(0) < 0) break;
+    value = node.input(0);
+  }
+  return value;
+}
+
 class Walk {
  public:
   explicit Walk(const HostGraph& graph) : graph_(graph) {}
   std::vector<int> nodes;
+  [[nodiscard]] int64_t rank() const { return rank_; }  // of the value whose shape was read last
 
   Verdict read(int value, Extents& out) {
     if (value < 0) return no(graph_, value);
     if (graph_.values[value].constant) {
       std::vector<int64_t> numbers;
       OCTILE_RETURN_IF_REFUSED(read_int64s(graph_, value, numbers));
-      for (const int64_t n : numbers) out.push_back({n, -1, 0});
+      for (const int64_t n : numbers) out.push_back({n, -1, -1, 0});
       return {};
     }
     const int maker = graph_.values[value].producer;
@@ -90,21 +103,25 @@ class Walk {
     if (of < 0 || node.int_attribute("start", 0) != 0 || node.attribute("end") != nullptr) return no(graph_, of);
     const HostValue& v = graph_.values[of];
     if (!v.ranked) return refuse(Reason::rank_unknown, v.name);
+    const int maker = v.producer, behind = behind_conversions(graph_, of);
+    const int seen = maker >= 0 && is_dequantize(graph_.nodes[maker]) ? graph_.nodes[maker].input(0) : of;
     for (int64_t axis = 0; axis < std::ssize(v.dims); ++axis) {
-      out.push_back({v.dims[static_cast<size_t>(axis)], of, axis});
+      out.push_back({v.dims[static_cast<size_t>(axis)], behind, seen, axis});
     }
+    rank_ = std::ssize(v.dims);
     return {};
   }
 
   const HostGraph& graph_;
+  int64_t rank_ = 0;
 };
 
 // Numbers, copies of the source's own axes, and one open extent.
 bool as_ints(const HostGraph& graph, int source, const Extents& extents, std::vector<int64_t>& ints) {
-  const int64_t rank = std::ssize(graph.values[source].dims);
+  const int behind = behind_conversions(graph, source);
   for (int64_t i = 0; i < std::ssize(extents); ++i) {
     const Extent& e = extents[static_cast<size_t>(i)];
-    const bool copy = e.of == source && e.axis == i && i < rank;
+    const bool copy = e.of == behind && e.axis == i;
     if (e.number == 0) return false;
     ints.push_back(e.number > 0 ? e.number : copy ? 0 : -1);
   }
@@ -112,11 +129,11 @@ bool as_ints(const HostGraph& graph, int source, const Extents& extents, std::ve
 }
 
 // The whole shape of one value, or -1.
-int whole_shape(const HostGraph& graph, const Extents& extents) {
-  const int of = extents.empty() ? -1 : extents[0].of;
-  if (of < 0 || extents.size() != graph.values[of].dims.size()) return -1;
+int whole_shape(const Extents& extents, int64_t rank) {
+  const int of = extents.empty() ? -1 : extents[0].seen;
+  if (of < 0 || std::ssize(extents) != rank) return -1;
   for (size_t i = 0; i < extents.size(); ++i) {
-    if (extents[i].of != of || extents[i].axis != static_cast<int64_t>(i)) return -1;
+    if (extents[i].seen != of || extents[i].axis != static_cast<int64_t>(i)) return -1;
   }
   return of;
 }
@@ -143,7 +160,7 @@ Verdict read_computed_shape(const HostGraph& graph, int reshape, ComputedShape& 
   out.nodes = std::move(walk.nodes);
   if (as_ints(graph, n.input(0), extents, out.ints)) return {};
   out.ints.clear();
-  out.like = whole_shape(graph, extents);
+  out.like = whole_shape(extents, walk.rank());
   return out.like >= 0 ? Verdict{} : no(graph, n.input(1));
 }
 

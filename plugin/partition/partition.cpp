@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "plugin/partition/build.h"
 #include "plugin/partition/groups.h"
 #include "plugin/partition/translate.h"
 #include "plugin/partition/worth.h"
@@ -36,7 +37,11 @@ class Partitioner {
     const std::vector<std::vector<int>> groups = choose_groups();
     Partition p;
     p.groups.reserve(groups.size());
-    for (const std::vector<int>& members : groups) add_group(p, members);
+    for (const std::vector<int>& members : groups) {
+      add_group(p, members);
+      const Status st = check_group(graph_, p.groups.back());
+      if (!st.ok()) drop_last_group(p, st.message());  // a claim that does not compile would cost the host its session
+    }
     p.nodes = std::move(verdicts_);
     return p;
   }
@@ -110,6 +115,11 @@ class Partitioner {
       g.units.push_back(std::move(units_[m]));
     }
     std::sort(g.nodes.begin(), g.nodes.end());
+  }
+
+  void drop_last_group(Partition& p, const std::string& why) {
+    for (const int n : p.groups.back().nodes) verdicts_[n] = {-1, Reason::malformed, why};
+    p.groups.pop_back();
   }
 
   const HostGraph& graph_;

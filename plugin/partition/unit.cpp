@@ -6,6 +6,7 @@
 
 #include "plugin/partition/build.h"
 #include "plugin/partition/product.h"
+#include "runtime/region/check.h"
 #include "runtime/region/supported.h"
 
 namespace octile::plugin {
@@ -132,6 +133,10 @@ Verdict check_unit(const HostGraph& graph, const Unit& unit) {
   if (!desc.ok()) return refuse(Reason::malformed, desc.status().message());
   if (const Status st = validate(*desc); !st.ok()) return refuse(Reason::malformed, st.message());
   for (const NodeDesc& node : desc->nodes) {
+    const bool weighted = node.kind <= NodeKind::dynamic;  // checked by fill_spec; the weights are not here yet
+    if (const Status st = weighted ? Status() : runtime::check_node(node); !st.ok()) {
+      return refuse(Reason::attribute, st.message());
+    }
     if (const Status st = runtime::supported(node, desc->values); !st.ok()) {
       return refuse(Reason::not_in_regions, st.message());
     }

@@ -14,7 +14,8 @@ from conftest import library_path
 
 HERE = pathlib.Path(__file__).parent
 OLDEST = "1.23.2"
-SUITES = ["test_ops.py", "test_regions.py", "test_refusals.py", "test_options.py", "test_compiled.py"]
+OPS = ["ops", "functions", "windows", "movements", "qlinear", "messy", "dynamic"]
+SUITES = [f"test_{name}.py" for name in [*OPS, "regions", "refusals", "options", "compiled"]]
 
 
 @pytest.mark.skipif(ort.__version__ == OLDEST, reason="this is the inner run")

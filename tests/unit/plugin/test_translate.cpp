@@ -185,11 +185,11 @@ TEST(Translate, BatchNormalizationReadsDequantizedParameters) {
 }
 
 TEST(Translate, ComputedTargetsOfReshapes) {
-  {
+  for (const bool dequantized : {false, true}) {  // a host gives Shape a dequantize of its own
     NodeKit kit;
     const int x = kit.codes({2, 1, 3}, {1, 2, 3, 4, 5, 6});
     kit.graph.values[x].dims = {-1, 1, -1};
-    const int shape = kit.node("Shape", {x}, ElemType::s64, {3});
+    const int shape = kit.node("Shape", {dequantized ? kit.dequantize(x) : x}, ElemType::s64, {3});
     const int first = kit.node("Slice", {shape, kit.list({0}), kit.list({1}), kit.list({0})}, ElemType::s64, {1});
     const int target = kit.node("Concat", {first, kit.list({-1})}, ElemType::s64, {2});
     kit.node("Reshape", {x, target}, ElemType::u8);
