@@ -2,7 +2,7 @@
 // In/out: see functions.h.  Not here: vector code (runtime/exec/ops).
 #include "runtime/region/functions.h"
 
-#include <cstring>
+#include "runtime/region/key.h"
 
 namespace octile::runtime {
 
@@ -75,11 +75,6 @@ float PairFunction::operator()(int i, int j) const {
 }
 
 namespace {
-
-template <class T>
-void append(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
 
 std::string key_of(const PairFunction& f, const QuantizeTo& to) {
   std::string key;

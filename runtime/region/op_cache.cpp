@@ -9,6 +9,8 @@
 #include <mutex>
 #include <string>
 
+#include "runtime/region/key.h"
+
 namespace octile::runtime {
 namespace {
 
@@ -47,17 +49,6 @@ std::array<uint64_t, 2> hash_bytes(const uint8_t* data, size_t size) {
     }
   }
   return out;
-}
-
-template <class T>
-void append(std::string& key, const T& value) {
-  key.append(reinterpret_cast<const char*>(&value), sizeof value);  // NOLINT(bugprone-sizeof-expression)
-}
-
-template <class T>
-void append(std::string& key, const std::vector<T>& values) {
-  append(key, values.size());
-  if (!values.empty()) key.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
 }
 
 std::string content_key(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
