@@ -144,9 +144,13 @@ int draw_transpose(GraphBuilder& b, int x, Values) {
 }
 
 // Image to tokens or to one row, tokens to image, factors of an axis split off, axes of 1 added and removed.
-int draw_reshape(GraphBuilder& b, int x, Values) {
+int draw_reshape(GraphBuilder& b, int x, Values others) {
   const Shape shape = b.shape(x);
   const auto rank = std::ssize(shape);
+  for (int other : others) {  // to the shape another value has
+    const bool fits = b.shape(other) != shape && b.array(other).count() == b.array(x).count();
+    if (fits && b.rng.chance(0.3)) return b.add(NodeKind::reshape, {x, other});
+  }
   switch (b.rng.below(6)) {
     case 0: return moved(b, x, NodeKind::flatten, {b.rng.chance(0.7) ? 1 : b.rng.range(-rank, rank)});
     case 1: {
