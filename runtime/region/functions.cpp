@@ -66,6 +66,10 @@ int direction(const FloatTable& of) {
   return rises ? 1 : falls ? -1 : 0;
 }
 
+std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of) {
+  return std::make_shared<const std::vector<float>>(of.at.begin(), of.at.end());
+}
+
 Meaning meaning_of(const FloatTable& of) { return {of.scale, of.zp, of.affine ? nullptr : of.at.data()}; }
 
 float PairFunction::operator()(int i, int j) const {

@@ -51,7 +51,8 @@ struct QuantizeTo {
 [[nodiscard]] FloatFn through(const ByteFn& map, const FloatFn& of);
 // 1: never falls as bytes rise, -1: never rises, 0: neither, or NaN among them.
 [[nodiscard]] int direction(const FloatTable& of);
-// The same over the bytes in this order.
+// What a step keeps: the 256 floats, and how ops read them (`values` is null: steps own the list).
+[[nodiscard]] std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of);
 [[nodiscard]] Meaning meaning_of(const FloatTable& of);
 
 // A float function of two bytes: f(fa[a], fb[b]), then functions of one.

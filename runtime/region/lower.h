@@ -150,6 +150,10 @@ class Lowering {
   [[nodiscard]] Status lower_average(int index);
   [[nodiscard]] Status lower_float_window(int index);
   [[nodiscard]] Status lower_float_mean(int index);
+  // What the codes a step reads stand for.
+  static void set_meaning(Step& step, const FloatTable& of);
+  // The axes a mean goes over.
+  [[nodiscard]] static Result<std::vector<bool>> mean_axes(const NodeDesc& node, size_t rank);
   // The reader of a float value becomes codes at once: its quantize is lowered along.
   void quantized_along(int quantize, int codes);
 

@@ -47,7 +47,7 @@ Status Lowering::lower_softmax(int index) {
     const int bytes = whole(to_end(made(from.codes), axis), Order::flat);
     rows = add_store(store(bytes).shape, Order::flat, DType::f32);
     Step& step = add_step(StepKind::table_f32, {bytes}, rows);
-    step.values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
+    step.values = list_of(*from.function);
   } else {
     const int floats = floats_store(src);
     Window window = window_of(floats);
@@ -167,10 +167,7 @@ Status Lowering::lower_resize(int index) {
   const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
   Step& step = add_step(StepKind::resize_linear, {pixels}, made_store);
   set_axes(step);
-  const auto values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
-  step.values = values;
-  step.meaning = meaning_of(*from.function);
-  if (step.meaning.values != nullptr) step.meaning.values = values->data();
+  set_meaning(step, *from.function);
   step.to = to.form();
   quantized_along(quantize, add_codes(made_store, to.is_signed));
   return {};

@@ -115,25 +115,17 @@ int Lowering::whole(const Window& window, Order order, bool may_border) {
 }
 
 int Lowering::copied(const Window& window, Order order) {
-  const Store from = store(window.store);
-  const int made = add_store(window.shape, order, from.type);
-  if (from.raw_signed ||
-      (same_window(window, window_of(window.store)) && (window.shape.size() == 3 || window.shape.size() == 4))) {
-    // Raw codes are windows on whole stores only: see start_values.
-    const bool is_whole = same_window(window, window_of(window.store));
-    int source = window.store, target = made;
-    if (!is_whole) {
-      target = add_store(from.shape, from.order, from.type);
-      (void)add_step(StepKind::convert, {source}, target);
-      Window again = window;
-      again.store = target;
-      (void)copy_into(again, window_of(made));
-      return made;
-    }
-    (void)add_step(StepKind::convert, {source}, target);
-    return made;
+  const bool is_whole = same_window(window, window_of(window.store));
+  Window from = window;
+  // Only all of a tensor can be turned from the host's signed codes.
+  if (store(window.store).raw_signed && !is_whole) from.store = whole(window_of(window.store), Order::flat);
+  const int made = add_store(window.shape, order, store(from.store).type);
+  const bool image = window.shape.size() == 3 || window.shape.size() == 4;
+  if (store(from.store).raw_signed || (is_whole && image)) {
+    (void)add_step(StepKind::convert, {from.store}, made);
+  } else {
+    (void)copy_into(from, window_of(made));
   }
-  (void)copy_into(window, window_of(made));
   return made;
 }
 
@@ -202,7 +194,7 @@ int Lowering::floats_store(size_t v) {
     dst = add_store(dims, Order::flat, DType::f32);
     Step& step = add_step(StepKind::table_f32, {src}, dst);
     const FloatFn f = values_[v].function;
-    step.values = std::make_shared<const std::vector<float>>(f->at.begin(), f->at.end());
+    step.values = list_of(*f);
   } else if (value.kind == Value::Kind::channels) {
     const Value channels = value;
     dst = channels_store(channels, dims);
@@ -214,7 +206,7 @@ int Lowering::floats_store(size_t v) {
       const int src = codes_store(c, Order::flat);
       const int wide = add_store(store(src).shape, Order::flat, DType::f32);
       Step& step = add_step(StepKind::table_f32, {src}, wide);
-      step.values = std::make_shared<const std::vector<float>>(f->at.begin(), f->at.end());
+      step.values = list_of(*f);
       operands.push_back(wide);
     }
     dst = add_store(dims, Order::flat, DType::f32);

@@ -42,6 +42,24 @@ bool meets_nothing(const std::vector<WindowAxis>& axes) {
 
 }  // namespace
 
+void Lowering::set_meaning(Step& step, const FloatTable& of) {
+  step.values = list_of(of);
+  step.meaning = meaning_of(of);
+  if (step.meaning.values != nullptr) step.meaning.values = step.values->data();
+}
+
+// Global ones: all but images and channels. A mean that names no axes: all.
+Result<std::vector<bool>> Lowering::mean_axes(const NodeDesc& n, size_t rank) {
+  const bool global = n.kind != NodeKind::reduce_mean;
+  std::vector<bool> gone(rank, global || n.ints.size() < 2);
+  if (global) gone[0] = gone[1] = false;
+  for (size_t i = 1; !global && i < n.ints.size(); ++i) {
+    OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, n.ints[i], rank));
+    gone[axis] = true;
+  }
+  return gone;
+}
+
 void Lowering::quantized_along(int quantize, int made_codes) {
   set_codes(static_cast<size_t>(node(quantize).output), made_codes);
   done_[static_cast<size_t>(quantize)] = true;
@@ -90,11 +108,9 @@ Status Lowering::lower_average(int index) {
     if (meets_nothing(axes)) return in_node(n, {Code::invalid_argument, "a window lies outside its input"});
   }
   // A mean over all pixels, or over rows of what lies flat.
-  std::vector<bool> gone(dims.size(), n.kind == NodeKind::global_average_pool || n.ints.size() < 2);
-  if (n.kind == NodeKind::global_average_pool) gone[0] = gone[1] = false;
-  for (size_t i = 1; n.kind == NodeKind::reduce_mean && i < n.ints.size(); ++i) {
-    OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, n.ints[i], dims.size()));
-    gone[axis] = true;
+  std::vector<bool> gone(dims.size(), false);
+  if (!pool) {
+    OCTILE_ASSIGN_OR_RETURN(gone, mean_axes(n, dims.size()));
   }
   const bool image = dims.size() == 3 || dims.size() == 4;
   bool pixels = image && !pool && !gone[0] && !gone[1], rows = !pool && !dims.empty() && gone.back();
@@ -116,10 +132,7 @@ Status Lowering::lower_average(int index) {
   const StepKind kind = pool ? StepKind::average_pool : pixels ? StepKind::global_average : StepKind::mean_rows;
   Step& step = add_step(kind, {bytes}, made_store);
   if (pool) step.pool = form_of(axes, int_or(n, 4 * axes.size() + 1, 0) != 0);
-  const auto values = std::make_shared<const std::vector<float>>(from.function->at.begin(), from.function->at.end());
-  step.values = values;
-  step.meaning = meaning_of(*from.function);
-  if (step.meaning.values != nullptr) step.meaning.values = values->data();
+  set_meaning(step, *from.function);
   step.to = to.form();
   step.row = dims.empty() ? 1 : dims.back();
   Window window = window_of(made_store);
@@ -169,12 +182,7 @@ Status Lowering::lower_float_mean(int index) {
     return in_node(n, {Code::unsupported, "pools of this type and rank"});
   }
   const Shape dims = shape(src);
-  std::vector<bool> gone(dims.size(), n.kind != NodeKind::reduce_mean || n.ints.size() < 2);
-  if (n.kind != NodeKind::reduce_mean) gone[0] = gone[1] = false;
-  for (size_t i = 1; n.kind == NodeKind::reduce_mean && i < n.ints.size(); ++i) {
-    OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, n.ints[i], dims.size()));
-    gone[axis] = true;
-  }
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<bool> gone, mean_axes(n, dims.size()));
   std::vector<int64_t> step_of(dims.size(), 0);
   int64_t results = 1;
   for (size_t i = dims.size(); i-- > 0;) {
