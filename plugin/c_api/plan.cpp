@@ -285,24 +285,11 @@ int32_t octile_plan_run(const octile_plan* plan, const octile_input* inputs, siz
 int32_t octile_plan_run_with(const octile_plan* plan, const octile_input* inputs, size_t input_count,
                              void* (*output)(void* context, size_t index, const octile_shape* shape, size_t bytes),
                              void* context) {
-  bool refused = false;
-  const int32_t code = fence([&]() -> Status {
+  return fence([&]() -> Status {
     if (plan == nullptr || output == nullptr) return bad_argument("plan or output is null");
-    struct Asked {
-      decltype(output) ask;
-      void* context;
-      bool& refused;
-    } asked{output, context, refused};
-    const auto ask = [](void* a, size_t index, const octile_shape* shape, size_t bytes) -> void* {
-      const Asked& to = *static_cast<const Asked*>(a);
-      void* memory = to.ask(to.context, index, shape, bytes);
-      to.refused = to.refused || (memory == nullptr && bytes > 0);
-      return memory;
-    };
-    Run run{.plan = *plan, .ask = ask, .context = &asked};
+    Run run{.plan = *plan, .ask = output, .context = context};
     return run_plan(run, inputs, input_count);
   });
-  return code != OCTILE_OK && refused ? fail(OCTILE_OUT_OF_MEMORY, "no memory for an output") : code;
 }
 
 void octile_output_release(const octile_plan* plan, octile_output* output) {

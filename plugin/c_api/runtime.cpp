@@ -76,6 +76,7 @@ int32_t code_of(Code code) {
     case Code::unsupported: return OCTILE_UNSUPPORTED;
     case Code::corrupt: return OCTILE_CORRUPT;
     case Code::io_error: return OCTILE_IO_ERROR;
+    case Code::out_of_memory: return OCTILE_OUT_OF_MEMORY;
     default: return OCTILE_INTERNAL;
   }
 }

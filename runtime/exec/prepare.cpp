@@ -151,7 +151,7 @@ Status Op::pack_dot(const WeightView& wei) {
   const int64_t per_group = panels_per_group(), panels = per_group * geometry_.groups;
   table_length_ = panels * lanes_;
   tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
-  if (!tables_.ok()) return {Code::internal, "out of memory for bias"};
+  if (!tables_.ok()) return {Code::out_of_memory, "out of memory for bias"};
   int64_t bytes = 0;
   for (int64_t g = 0; g < geometry_.groups; ++g) {
     const std::vector<PanelModes> modes = modes_of(g, wei);
@@ -169,7 +169,7 @@ Status Op::pack_dot(const WeightView& wei) {
     return {};
   }
   packed_ = AlignedBytes(static_cast<size_t>(bytes));
-  if (!packed_.ok()) return {Code::internal, "out of memory for packed weights"};
+  if (!packed_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   std::vector<int16_t> gathered;
   std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
   for (int64_t p = 0; p < panels; ++p) {
@@ -204,7 +204,7 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
     all.insert(all.end(), one.begin(), one.end());  // a multiple of 64: channels are padded to 64
   }
   packed_ = AlignedBytes(all.size());
-  if (!packed_.ok() || !tables_.ok()) return {Code::internal, "out of memory for packed weights"};
+  if (!packed_.ok() || !tables_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   std::copy(all.begin(), all.end(), packed_.data());
   const int64_t taps = spec_.kh * spec_.kw;
   for (int64_t c = 0; c < spec_.oc; ++c) {

@@ -24,12 +24,12 @@ Status run_weighted(const KernelLibrary& library, Isa best, const OpSpec& spec, 
   OCTILE_ASSIGN_OR_RETURN(const auto op, PreparedOp::prepare(library, best, spec, quant, spec.wei_var ? nullptr : wei));
   Tensor source;
   const AlignedBytes bytes = padded_source(spec, quant, src, &source);
-  if (!bytes.ok()) return {Code::internal, "out of memory"};
+  if (!bytes.ok()) return {Code::out_of_memory, "out of memory"};
   const Tensor out = dense_destination(spec, dst);
   OCTILE_ASSIGN_OR_RETURN(const auto choice, op->choose(spec, parallel.threads, contiguous(source)));
   if (decisions != nullptr) *decisions = op->explain(*choice);
   const AlignedBytes scratch(op->scratch_bytes(*choice));
-  if (!scratch.ok()) return {Code::internal, "out of memory"};
+  if (!scratch.ok()) return {Code::out_of_memory, "out of memory"};
   OCTILE_RETURN_IF_ERROR(op->run(*choice, source, out, scratch.data(), parallel, spec.wei_var ? wei : nullptr, 0));
   if (const uint8_t flip = flip_of(spec.dst); flip != 0) {
     const int64_t count = spec.dst_elements();

@@ -28,7 +28,7 @@ auto guarded(F f) -> decltype(f()) {
   try {
     return f();
   } catch (const std::bad_alloc&) {
-    return Status(Code::internal, "out of memory");
+    return Status(Code::out_of_memory, "out of memory");
   } catch (const std::exception& e) {
     return Status(Code::internal, e.what());
   } catch (...) {
@@ -206,15 +206,15 @@ class RegionImpl final : public Region {
     const size_t count = recipe_.desc.outputs.size();
     const ArenaPool::Block block = pool_->take(program.arena_bytes + count * sizeof(void*));
     if (block.data() == nullptr) {
-      return {Code::internal, "region " + recipe_.desc.name + ": no memory for " + std::to_string(program.arena_bytes) +
-                                  " bytes of tensors"};
+      return {Code::out_of_memory, "region " + recipe_.desc.name + ": no memory for " +
+                                       std::to_string(program.arena_bytes) + " bytes of tensors"};
     }
     auto** storage = reinterpret_cast<void**>(block.data() + program.arena_bytes);
     for (size_t i = 0; i < count; ++i) {
       storage[i] = outputs.allocate(outputs.context, i, program.outputs[i]);
       if (storage[i] == nullptr && element_count(program.outputs[i]) > 0) {
         const auto v = static_cast<size_t>(recipe_.desc.outputs[i]);
-        return {Code::internal,
+        return {Code::out_of_memory,
                 "region " + recipe_.desc.name + ": the host gave no storage for output " + recipe_.desc.values[v].name};
       }
     }

@@ -103,7 +103,7 @@ Status Trial::prepare(const KernelLibrary& library, Isa best) {
   OCTILE_ASSIGN_OR_RETURN(choice_, prepared_->choose(op_, 1, contiguous(src_)));
   decisions_ = prepared_->explain(*choice_);
   scratch_ = AlignedBytes(prepared_->scratch_bytes(*choice_));
-  if (!src_bytes_.ok() || !dst_bytes_.ok() || !scratch_.ok()) return {Code::internal, "out of memory"};
+  if (!src_bytes_.ok() || !dst_bytes_.ok() || !scratch_.ok()) return {Code::out_of_memory, "out of memory"};
   return {};
 }
 

@@ -22,6 +22,7 @@ enum class Code {
   timeout,
   crashed,
   wrong_answer,
+  out_of_memory,
   internal
 };
 
@@ -36,6 +37,7 @@ enum class Code {
     case Code::timeout: return "timeout";
     case Code::crashed: return "crashed";
     case Code::wrong_answer: return "wrong answer";
+    case Code::out_of_memory: return "out of memory";
     case Code::internal: return "internal error";
   }
   return "?";

@@ -205,9 +205,22 @@ TEST(CApi, ARunThatFailsGivesBackItsOutputs) {
   EXPECT_EQ(outputs[0].data, nullptr);
   const auto none = [](void*, size_t, const octile_shape*, size_t) -> void* { return nullptr; };
   EXPECT_EQ(octile_plan_run_with(plan, c.in.data(), 1, none, nullptr), OCTILE_OUT_OF_MEMORY);
+  EXPECT_NE(std::string(octile_message()).find("no storage for output"), std::string::npos);
   octile_plan_release(plan);
   octile_runtime_release(std::exchange(runtime.handle, nullptr));
   EXPECT_EQ(calls.allocated, calls.released);
+}
+
+TEST(CApi, AnAllocatorWithoutMemoryEndsTheRun) {
+  Callbacks calls;
+  calls.options.allocator.allocate = [](void*, size_t, size_t) -> void* { return nullptr; };
+  const Runtime runtime(&calls.options);
+  octile_plan* plan = load(runtime.handle, runtime::test::runnable_plan());
+  Case c = draw(runtime::test::runnable_plan().graph, {{1, 3, 8, 8}}, 6);
+  std::vector<octile_output> outputs(2);
+  EXPECT_EQ(octile_plan_run(plan, c.in.data(), 1, outputs.data(), 2), OCTILE_OUT_OF_MEMORY);
+  EXPECT_NE(std::string(octile_message()).find("no memory for"), std::string::npos);
+  octile_plan_release(plan);
 }
 
 TEST(CApi, MisuseIsACodeAndAText) {
