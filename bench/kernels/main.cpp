@@ -5,8 +5,8 @@
 // Not here: other frameworks (bench/peers).  Every answer is compared with the oracle before it is timed.
 #include <benchmark/benchmark.h>
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -27,37 +27,21 @@ struct Options {
   bool json = false, check = true;
 };
 
-// Takes our own options out of argv; what is left goes to Google Benchmark.
-Status parse(int* argc, char** argv, Options& options) {
-  int kept = 1;
-  for (int i = 1; i < *argc; ++i) {
-    const std::string arg = argv[i];
-    if (arg == "--json") {
-      options.json = true;
-    } else if (arg == "--no-check") {
-      options.check = false;
-    } else if (arg == "--shapes" || arg == "--op" || arg == "--pack" || arg == "--target" || arg == "--weights" ||
-               arg == "--seed") {
-      if (i + 1 == *argc) return {Code::invalid_argument, arg + " wants a value"};
-      const std::string value = argv[++i];
-      if (arg == "--shapes") options.shapes.push_back(value);
-      if (arg == "--op") options.ops.push_back(value);
-      if (arg == "--pack") options.packs.push_back(value);
-      if (arg == "--target") options.target = value;
-      if (arg == "--weights") options.weights = value;
-      if (arg == "--seed") options.seed = std::strtoull(value.c_str(), nullptr, 10);
-    } else {
-      argv[kept++] = argv[i];
-    }
-  }
-  *argc = kept;
-  if (options.weights != "gaussian" && options.weights != "small") {
-    return {Code::invalid_argument, "--weights " + options.weights + ": gaussian or small"};
-  }
-  if (options.shapes.empty() && options.ops.empty()) {
-    return {Code::invalid_argument, "nothing to run: give --shapes FILE or --op LINE"};
-  }
-  return {};
+// What is left of the command line goes to Google Benchmark.
+void declare(CLI::App& app, Options& options) {
+  app.allow_extras();
+  app.footer("Google Benchmark's own options (--benchmark_...) work too.");
+  CLI::App* what = app.add_option_group("ops", "at least one of")->require_option(1, 0);
+  what->add_option("--shapes", options.shapes, "a shape file")->allow_extra_args(false);
+  what->add_option("--op", options.ops, "an op line (docs/names.md)")->allow_extra_args(false);
+  app.add_option("--pack", options.packs, "kernels; without one the portable ones run")->allow_extra_args(false);
+  app.add_option("--target", options.target, "host, avx512vnni, avx2, x86-64-v2")->capture_default_str();
+  app.add_option("--weights", options.weights, "gaussian or small")
+      ->check(CLI::IsMember({"gaussian", "small"}).description(""))
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "of the weights")->capture_default_str();
+  app.add_flag("--json", options.json, "report as JSON");
+  app.add_flag("!--no-check", options.check, "do not compare with the oracle first");
 }
 
 octile::Result<std::vector<octile::OpSpec>> read_ops(const Options& options) {
@@ -122,18 +106,24 @@ Status run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  Status status = parse(&argc, argv, options);
-  if (status.ok()) {
-    std::vector<char*> arguments(argv, argv + argc);
-    std::string json = "--benchmark_format=json";
-    if (options.json) arguments.push_back(json.data());
-    int count = static_cast<int>(arguments.size());
-    arguments.push_back(nullptr);
-    benchmark::Initialize(&count, arguments.data());
-    if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
-    status = run(options);
-    benchmark::Shutdown();
+  CLI::App app("Times ops on one thread against the machine's own peak.", "octile-bench-kernels");
+  declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
   }
+  std::vector<std::string> rest = app.remaining();
+  rest.insert(rest.begin(), argv[0]);
+  if (options.json) rest.emplace_back("--benchmark_format=json");
+  std::vector<char*> arguments;
+  for (std::string& text : rest) arguments.push_back(text.data());
+  int count = static_cast<int>(arguments.size());
+  arguments.push_back(nullptr);
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 2;
+  const Status status = run(options);
+  benchmark::Shutdown();
   if (status.ok()) return 0;
   std::fprintf(stderr, "octile-bench-kernels: %s\n", status.to_string().c_str());
   return 1;

@@ -2,12 +2,12 @@
 // In:  --threads N (default 2; 1 and N take turns), --no-memory, --json.
 // Out: a table or one JSON object: per loop and number of threads the best rate of all turns.
 // Not here: the loops (peak.cpp), kernels of ours (main.cpp).
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -144,26 +144,15 @@ void print(const nlohmann::ordered_json& report) {
   }
 }
 
-Result<Options> parse(int argc, char** argv) {
-  Options options;
-  for (int i = 1; i < argc; ++i) {
-    const std::string arg = argv[i];
-    if (arg == "--json") {
-      options.json = true;
-    } else if (arg == "--no-memory") {
-      options.memory = false;
-    } else if (arg == "--threads" && i + 1 < argc) {
-      options.threads = std::atoi(argv[++i]);
-    } else {
-      return Status(Code::invalid_argument, arg + ": known are --threads N, --no-memory, --json");
-    }
-  }
-  if (options.threads < 1 || options.threads > 1024) return Status(Code::invalid_argument, "--threads wants 1 to 1024");
-  return options;
+void declare(CLI::App& app, Options& options) {
+  app.add_option("--threads", options.threads, "measure one thread and this many")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_flag("!--no-memory", options.memory, "only the loops, no reading and writing of memory");
+  app.add_flag("--json", options.json, "print the report as JSON");
 }
 
-Status run(int argc, char** argv) {
-  OCTILE_ASSIGN_OR_RETURN(const Options options, parse(argc, argv));
+Status run(const Options& options) {
   OCTILE_ASSIGN_OR_RETURN(const nlohmann::ordered_json report, measure(options));
   if (options.json) {
     std::printf("%s\n", report.dump(1).c_str());
@@ -176,7 +165,15 @@ Status run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Status status = run(argc, argv);
+  Options options;
+  CLI::App app("What this machine can do at most: products per second, bytes per second.", "octile-bench-peak");
+  declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  const Status status = run(options);
   if (status.ok()) return 0;
   std::fprintf(stderr, "octile-bench-peak: %s\n", status.to_string().c_str());
   return 1;

@@ -2,62 +2,43 @@
 // In:  request lines (request.h) from --batch FILE, or one from the command line.  Out: <name>.o and <name>.json (the
 //      KernelEntry) per kernel in --out; one line per kernel on stdout: "ok <name>" or "error <line number> <reason>".
 // Not here: linking, packs, search, timing.
-#include <cstring>
+#include <CLI/CLI.hpp>
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include "schedules/kernelc/codegen.h"
 
 namespace {
 
-constexpr const char* kHelp =
-    R"(usage: kernelc --out DIR (--batch FILE | --request 'TARGET | OP | CANDIDATE') [--emit ll,asm,stmt]
-       kernelc --version
-
-Builds int8 kernels. Each request line is  target | op | candidate ; lines starting with # are comments.
-examples:
+constexpr const char* kFooter = R"(examples:
   kernelc --out k --request 'avx512vnni | any:dot dst=u8 | layout=k4n16 tile=x7y1n64 uk=2' --emit asm
   kernelc --out k --batch packs/logs/default.list
-Exit status: 0 all built, 1 some failed (see the "error" lines), 2 bad usage.
-)";
+Exit status: 0 all built, 1 some failed (see the "error" lines), 2 bad usage.)";
 
 struct Arguments {
   octile::kernelc::CodegenOptions codegen;
   std::string batch, request;
-  bool ok = true, version = false, help = false;
 };
 
-Arguments parse(int argc, char** argv) {
-  Arguments a;
-  bool out = false;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view arg = argv[i];
-    const auto value = [&]() -> std::string {
-      if (i + 1 < argc) return argv[++i];
-      a.ok = false;
-      return "";
-    };
-    if (arg == "--out")
-      a.codegen.out_dir = value(), out = true;
-    else if (arg == "--batch")
-      a.batch = value();
-    else if (arg == "--request")
-      a.request = value();
-    else if (arg == "--version")
-      a.version = true;
-    else if (arg == "--help" || arg == "-h")
-      a.help = true;
-    else if (arg == "--emit") {
-      const std::string kinds = value();
-      a.codegen.keep_ir = kinds.find("ll") != std::string::npos;
-      a.codegen.emit_asm = kinds.find("asm") != std::string::npos;
-      a.codegen.emit_stmt = kinds.find("stmt") != std::string::npos;
-    } else
-      a.ok = false;
-  }
-  if (!a.version && !a.help) a.ok = a.ok && out && (a.batch.empty() != a.request.empty());
-  return a;
+void declare(CLI::App& app, Arguments& a) {
+  app.footer(kFooter);
+  app.set_version_flag("--version", [] { return octile::kernelc::generator_version(); });
+  app.add_option("--out", a.codegen.out_dir, "folder for <name>.o and <name>.json")->required();
+  CLI::App* what = app.add_option_group("requests", "exactly one of")->require_option(1);
+  what->add_option("--batch", a.batch, "one request a line; lines starting with # are comments");
+  what->add_option("--request", a.request, "'TARGET | OP | CANDIDATE'");
+  app.add_option_function<std::vector<std::string>>(
+         "--emit",
+         [&a](const std::vector<std::string>& kinds) {
+           for (const std::string& kind : kinds) {
+             (kind == "ll" ? a.codegen.keep_ir : kind == "asm" ? a.codegen.emit_asm : a.codegen.emit_stmt) = true;
+           }
+         },
+         "write these as well: ll,asm,stmt")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"ll", "asm", "stmt"}).description(""));
 }
 
 // Builds one line; prints its verdict; false when it failed.
@@ -75,14 +56,13 @@ bool build_line(const std::string& line, int number, const octile::kernelc::Code
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Arguments a = parse(argc, argv);
-  if (a.help || !a.ok) {
-    (a.help ? std::cout : std::cerr) << kHelp;
-    return a.help ? 0 : 2;
-  }
-  if (a.version) {
-    std::cout << octile::kernelc::generator_version() << "\n";
-    return 0;
+  Arguments a;
+  CLI::App app("Builds int8 kernels. A request line is  target | op | candidate", "kernelc");
+  declare(app, a);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
   }
   if (!a.request.empty()) return build_line(a.request, 1, a.codegen) ? 0 : 1;
   std::ifstream in(a.batch);

@@ -2,26 +2,20 @@
 // In:  command line.  Out: histograms and, for each mismatch, one line that repeats it; exit code 1 then, 77 where
 //      this CPU cannot run the ISA asked for.
 // Not here: drawing and comparing (check.h), choosing kernels (runtime).
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 
 #include "runtime/exec/prepared_op.h"
-#include "targets/probe/probe.h"
 #include "tests/conformance/check.h"
+#include "tests/conformance/harness.h"
 #include "tests/support/rng.h"
 #include "workload/shapes/shapes.h"
 
 namespace octile::testing {
 namespace {
 
-constexpr int kSkipped = 77;
 constexpr int kMaxFailuresShown = 20;
 constexpr uint64_t kSpecialisedDraws = 3;
 constexpr int64_t kShapeMacs = 4'000'000;
@@ -35,30 +29,6 @@ struct Options {
   std::string repro;
 };
 
-constexpr char kUsage[] =
-    "usage: octile-conformance [--isa NAME[,NAME...]] [--compare NAME,NAME] [--count N] [--seed S] [--pack FILE]...\n"
-    "                          [--shapes FILE|DIR]... [--repro \"OP LINE\" --seed S]\n"
-    "  --isa      portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)\n"
-    "  --compare  runs every op on each of these and demands the same bytes\n"
-    "  --repro    runs one op; the seed is the one printed with the failure\n";
-
-template <class T>
-bool parse_number(const char* text, T& out) {
-  const char* end = text + std::strlen(text);
-  const auto [ptr, ec] = std::from_chars(text, end, out);
-  return ec == std::errc() && ptr == end;
-}
-
-Status parse_isas(std::string_view text, std::vector<const TargetDesc*>& out) {
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(text.substr(0, comma)));
-    out.push_back(desc);
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
-  return {};
-}
-
 // A shape file, or every one in a folder.
 void add_shapes(const std::string& path, std::vector<std::string>& out) {
   std::error_code ec;
@@ -70,45 +40,22 @@ void add_shapes(const std::string& path, std::vector<std::string>& out) {
   std::sort(out.begin() + first, out.end());
 }
 
-Result<Options> parse_options(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view name = argv[i];
-    if (i + 1 == argc) return Status(Code::invalid_argument, std::string(name) + " needs a value, or is unknown");
-    const char* value = argv[++i];
-    bool ok = true;
-    if (name == "--isa" || name == "--compare") {
-      OCTILE_RETURN_IF_ERROR(parse_isas(value, o.isas));
-      o.compare = name == "--compare";
-    } else if (name == "--count") {
-      ok = parse_number(value, o.count) && o.count >= 0;
-    } else if (name == "--seed") {
-      ok = parse_number(value, o.seed);
-    } else if (name == "--pack") {
-      o.packs.emplace_back(value);
-    } else if (name == "--shapes") {
-      add_shapes(value, o.shapes);
-    } else if (name == "--repro") {
-      o.repro = value;
-    } else {
-      return Status(Code::invalid_argument, "unknown option " + std::string(name));
-    }
-    if (!ok) return Status(Code::invalid_argument, std::string(name) + ": not a number: " + value);
-  }
-  if (o.isas.empty()) o.isas.push_back(&target(host_isa()));
-  return o;
-}
-
-// The line that repeats the op in hand; also printed when a kernel faults.
-char g_repro[2048];
-
-void on_crash(int signal_number) {
-  constexpr char kText[] = "CRASH  ";
-  [[maybe_unused]] ssize_t n = write(STDERR_FILENO, kText, sizeof kText - 1);
-  n = write(STDERR_FILENO, g_repro, strnlen(g_repro, sizeof g_repro));
-  n = write(STDERR_FILENO, "\n", 1);
-  signal(signal_number, SIG_DFL);
-  raise(signal_number);
+void declare(CLI::App& app, Options& o) {
+  CLI::Option* isa =
+      add_isas(app, "--isa", o.isas, "portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)");
+  add_isas(app, "--compare", o.isas, "run every op on each of these and demand the same bytes")->excludes(isa);
+  app.add_option("--count", o.count, "random ops")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--seed", o.seed, "of the first; with --repro the one printed with the failure")
+      ->capture_default_str();
+  app.add_option("--pack", o.packs, "kernels to check besides the portable ones")->allow_extra_args(false);
+  app.add_option_function<std::vector<std::string>>(
+         "--shapes",
+         [&o](const std::vector<std::string>& paths) {
+           for (const std::string& path : paths) add_shapes(path, o.shapes);
+         },
+         "a shape file, or a folder of them: its ops, made smaller")
+      ->allow_extra_args(false);
+  app.add_option("--repro", o.repro, "run this op line and nothing else");
 }
 
 // A host that runs tasks last to first: tasks must not lean on each other's order.
@@ -212,15 +159,13 @@ class Conformance {
   }
 
   void write_repro(const TargetDesc& desc, const OpSpec& spec, uint64_t seed) {
-    std::string packs;
-    for (const std::string& p : o_.packs) packs += " --pack " + p;
-    std::snprintf(g_repro, sizeof g_repro, "octile-conformance --isa %s%s --repro \"%s\" --seed %llu",
-                  std::string(desc.alias).c_str(), packs.c_str(), to_key(spec).c_str(),
-                  static_cast<unsigned long long>(seed));
+    std::string line = "octile-conformance --isa " + std::string(desc.alias);
+    for (const std::string& p : o_.packs) line += " --pack " + p;
+    set_repro(line + " --repro \"" + to_key(spec) + "\" --seed " + std::to_string(seed));
   }
 
   void fail(const std::string& what) {
-    if (++failures_ <= kMaxFailuresShown) std::printf("FAIL  %s\n      %s\n", what.c_str(), g_repro);
+    if (++failures_ <= kMaxFailuresShown) std::printf("FAIL  %s\n      %s\n", what.c_str(), repro());
   }
 
   Options o_;
@@ -248,24 +193,20 @@ Status run_all(const Options& o, Conformance& conformance) {
 }
 
 int run(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
-    std::fputs(kUsage, stdout);
-    return 0;
+  Options options;
+  CLI::App app("Runs ops on every kernel a pack offers and compares them with the oracle.", "octile-conformance");
+  declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
   }
-  const Result<Options> options = parse_options(argc, argv);
-  if (!options.ok()) {
-    std::fprintf(stderr, "octile-conformance: %s\n%s", options.status().message().c_str(), kUsage);
-    return 2;
-  }
-  for (const TargetDesc* desc : options->isas) {
-    if (can_run(desc->isa)) continue;
-    std::printf("SKIPPED: this CPU (%s) cannot run %s\n", cpu_info().brand.c_str(), desc->name.data());
-    return kSkipped;
-  }
-  for (int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(s, on_crash);
-  Conformance conformance(*options);
+  options.compare = app.count("--compare") > 0;
+  if (const std::optional<int> ended = complete_isas(options.isas)) return *ended;
+  print_repro_on_crash();
+  Conformance conformance(options);
   Status status = conformance.open();
-  if (status.ok()) status = run_all(*options, conformance);
+  if (status.ok()) status = run_all(options, conformance);
   if (!status.ok()) {
     std::fprintf(stderr, "octile-conformance: %s\n", status.to_string().c_str());
     return 2;

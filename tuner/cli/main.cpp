@@ -236,17 +236,10 @@ Status run(Options o) {
 int main(int argc, char** argv) {
   using namespace octile;         // NOLINT(google-build-using-namespace)
   using namespace octile::tuner;  // NOLINT(google-build-using-namespace)
-  const Result<Options> options = parse_options(argc, argv);
-  if (!options.ok()) {
-    std::fprintf(stderr, "octile-tune: %s\n", options.status().message().c_str());
-    return 2;
-  }
-  if (options->help) {
-    std::fputs(kUsage, stdout);
-    return 0;
-  }
+  Options options;
+  if (const std::optional<int> ended = parse_options(argc, argv, options)) return *ended;
   catch_signals();
-  const Status status = run(*options);
+  const Status status = run(options);
   if (!status.ok()) {
     std::fprintf(stderr, "octile-tune: %s\n", status.to_string().c_str());
     return 1;

@@ -1,12 +1,11 @@
 // Options: the command line of octile-tune as a struct.
-// In:  argv.  Out: Options, or what is wrong with an argument.  Not here: doing anything about it.
+// In:  argv.  Out: Options; help on stdout, what is wrong with an argument on stderr.  Not here: acting on them.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
-
-#include "workload/base/status.h"
 
 namespace octile::tuner {
 
@@ -23,13 +22,11 @@ struct Options {
   int trials = 0, batch = 4, patience = 96;
   int jobs = 0;  // 0: one per logical CPU
   uint64_t seed = 1;
-  bool dry_run = false, json = false, help = false;
+  bool dry_run = false, json = false;
   ProgressKind progress = ProgressKind::bar;
 };
 
-extern const char* const kUsage;
-[[nodiscard]] Result<Options> parse_options(int argc, const char* const* argv);
-// "90", "90s", "10m", "1.5h" in seconds.
-[[nodiscard]] Result<double> parse_duration(const std::string& text);
+// The exit status with which to end, if the options are wrong or only help was asked for.
+[[nodiscard]] std::optional<int> parse_options(int argc, const char* const* argv, Options& options);
 
 }  // namespace octile::tuner

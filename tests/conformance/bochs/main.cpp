@@ -5,6 +5,7 @@
 // The runtime runs each op with recorders in place of the pack's kernels, so it cuts, packs and calls as it always
 // does; what the recorders answer is compared with the oracle, so what they expect of the real kernels is right. Every
 // second op is drawn for one kernel alone, which no better one can then replace; a kernel that was never called fails.
+#include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
@@ -198,29 +199,13 @@ Status run(const Arguments& args) {
   return {};
 }
 
-bool parse(int argc, char** argv, Arguments& args) {
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string name = argv[i];
-    const std::string value = argv[i + 1];
-    const auto number = [&value](auto& to) {
-      return std::from_chars(value.data(), value.data() + value.size(), to).ec == std::errc();
-    };
-    bool ok = true;
-    if (name == "--pack")
-      args.pack = value;
-    else if (name == "--target")
-      args.target = value;
-    else if (name == "--ops")
-      ok = number(args.ops);
-    else if (name == "--seed")
-      ok = number(args.seed);
-    else if (name == "--timeout")
-      ok = number(args.timeout_seconds);
-    else
-      ok = false;
-    if (!ok) return false;
-  }
-  return argc % 2 == 1 && !args.pack.empty() && !args.target.empty();
+void declare(CLI::App& app, Arguments& args) {
+  app.footer("example: octile-bochs --pack default.octpack --target avx512vnni --ops 2000");
+  app.add_option("--pack", args.pack, "the pack whose kernels run")->required();
+  app.add_option("--target", args.target, "which of its targets")->required();
+  app.add_option("--ops", args.ops, "how many random ops")->capture_default_str();
+  app.add_option("--seed", args.seed, "of the first")->capture_default_str();
+  app.add_option("--timeout", args.timeout_seconds, "seconds the emulator may take")->capture_default_str();
 }
 
 }  // namespace
@@ -228,11 +213,12 @@ bool parse(int argc, char** argv, Arguments& args) {
 
 int main(int argc, char** argv) {
   octile::testing::Arguments args;
-  if (!octile::testing::parse(argc, argv, args)) {
-    std::fprintf(stderr,
-                 "usage: octile-bochs --pack FILE --target NAME [--ops N] [--seed N] [--timeout SECONDS]\n"
-                 "example: octile-bochs --pack default.octpack --target avx512vnni --ops 2000\n");
-    return 2;
+  CLI::App app("Runs a pack's kernels on an emulated Ice Lake.", "octile-bochs");
+  octile::testing::declare(app, args);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
   }
   const octile::Status status = octile::testing::run(args);
   if (!status.ok()) std::fprintf(stderr, "octile-bochs: %s\n", status.to_string().c_str());

@@ -2,24 +2,18 @@
 // In:  command line.  Out: histograms and, for each mismatch, the smallest part that shows it and the command that
 //      repeats it; exit code 1 then, 77 where this CPU cannot run the ISA asked for.
 // Not here: drawing (tests/support), comparing and shrinking (check_graph.h).
-#include <signal.h>
-#include <unistd.h>
-
-#include <charconv>
 #include <cstdio>
-#include <cstring>
 #include <memory>
 
 #include "runtime/region/region.h"
 #include "runtime/region/supported.h"
-#include "targets/probe/probe.h"
 #include "tests/conformance/graphs/region_run.h"
+#include "tests/conformance/harness.h"
 #include "tests/support/rng.h"
 
 namespace octile::testing {
 namespace {
 
-constexpr int kSkipped = 77;
 constexpr int kMaxFailuresShown = 10;
 
 struct Options {
@@ -30,68 +24,13 @@ struct Options {
   std::vector<std::string> packs;
 };
 
-constexpr char kUsage[] =
-    "usage: octile-graphs [--isa NAME[,NAME...]] [--graphs N] [--blocks N] [--seed S] [--pack FILE]... [--repro SEED]\n"
-    "  --isa     portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)\n"
-    "  --blocks  how large the graphs may be (7)\n"
-    "  --repro   runs and prints one graph; the seed is the one printed with the failure\n";
-
-template <class T>
-bool parse_number(const char* text, T& out) {
-  const char* end = text + std::strlen(text);
-  const auto [ptr, ec] = std::from_chars(text, end, out);
-  return ec == std::errc() && ptr == end;
-}
-
-Status parse_isas(std::string_view text, std::vector<const TargetDesc*>& out) {
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(text.substr(0, comma)));
-    out.push_back(desc);
-    text = comma == std::string_view::npos ? std::string_view() : text.substr(comma + 1);
-  }
-  return {};
-}
-
-Result<Options> parse_options(int argc, char** argv) {
-  Options o;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view name = argv[i];
-    if (i + 1 == argc) return Status(Code::invalid_argument, std::string(name) + " needs a value, or is unknown");
-    const char* value = argv[++i];
-    bool ok = true;
-    if (name == "--isa") {
-      OCTILE_RETURN_IF_ERROR(parse_isas(value, o.isas));
-    } else if (name == "--graphs") {
-      ok = parse_number(value, o.graphs) && o.graphs >= 0;
-    } else if (name == "--blocks") {
-      ok = parse_number(value, o.blocks) && o.blocks > 0 && o.blocks < 1000;
-    } else if (name == "--seed") {
-      ok = parse_number(value, o.seed);
-    } else if (name == "--repro") {
-      ok = parse_number(value, o.repro);
-      o.print = true;
-    } else if (name == "--pack") {
-      o.packs.emplace_back(value);
-    } else {
-      return Status(Code::invalid_argument, "unknown option " + std::string(name));
-    }
-    if (!ok) return Status(Code::invalid_argument, std::string(name) + ": not a number: " + value);
-  }
-  if (o.isas.empty()) o.isas.push_back(&target(host_isa()));
-  return o;
-}
-
-// The line that repeats the graph in hand; also printed when a kernel faults.
-char g_repro[1024];
-
-void on_crash(int signal_number) {
-  constexpr char kText[] = "CRASH  ";
-  [[maybe_unused]] ssize_t n = write(STDERR_FILENO, kText, sizeof kText - 1);
-  n = write(STDERR_FILENO, g_repro, strnlen(g_repro, sizeof g_repro));
-  n = write(STDERR_FILENO, "\n", 1);
-  signal(signal_number, SIG_DFL);
-  raise(signal_number);
+void declare(CLI::App& app, Options& o) {
+  add_isas(app, "--isa", o.isas, "portable, x86-64-v2, avx2, avx512vnni (default: the best this CPU runs)");
+  app.add_option("--graphs", o.graphs, "random graphs")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--blocks", o.blocks, "how large the graphs may be")->check(CLI::Range(1, 999))->capture_default_str();
+  app.add_option("--seed", o.seed, "of the first")->capture_default_str();
+  app.add_option("--pack", o.packs, "kernels besides the portable ones")->allow_extra_args(false);
+  app.add_option("--repro", o.repro, "run and print the graph of this seed: the one printed with the failure");
 }
 
 class Conformance {
@@ -158,18 +97,16 @@ class Conformance {
   }
 
   void write_repro(const TargetDesc& desc, uint64_t seed) {
-    std::string packs;
-    for (const std::string& p : o_.packs) packs += " --pack " + p;
-    std::snprintf(g_repro, sizeof g_repro, "octile-graphs --isa %s%s --blocks %d --repro %llu",
-                  std::string(desc.alias).c_str(), packs.c_str(), static_cast<int>(o_.blocks),
-                  static_cast<unsigned long long>(seed));
+    std::string line = "octile-graphs --isa " + std::string(desc.alias);
+    for (const std::string& p : o_.packs) line += " --pack " + p;
+    set_repro(line + " --blocks " + std::to_string(o_.blocks) + " --repro " + std::to_string(seed));
   }
 
   void fail(const std::string& what, int threads, const Shrunk& shrunk) {
     if (++failures_ > kMaxFailuresShown) return;
     std::vector<Shape> shapes;
     for (const HostArray& a : shrunk.sets[0]) shapes.push_back(a.dims);
-    std::printf("FAIL  %d threads, %s\n      %s\n  shrunk: %s\n%s", threads, what.c_str(), g_repro,
+    std::printf("FAIL  %d threads, %s\n      %s\n  shrunk: %s\n%s", threads, what.c_str(), repro(),
                 shrunk.wrong.c_str(), print(shrunk.graph, shapes).c_str());
   }
 
@@ -180,31 +117,27 @@ class Conformance {
 };
 
 int run(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--help") == 0) {
-    std::fputs(kUsage, stdout);
-    return 0;
+  Options options;
+  CLI::App app("Runs random quantized networks as regions and compares them with the oracle.", "octile-graphs");
+  declare(app, options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
   }
-  const Result<Options> options = parse_options(argc, argv);
-  if (!options.ok()) {
-    std::fprintf(stderr, "octile-graphs: %s\n%s", options.status().message().c_str(), kUsage);
-    return 2;
-  }
-  for (const TargetDesc* desc : options->isas) {
-    if (can_run(desc->isa)) continue;
-    std::printf("SKIPPED: this CPU (%s) cannot run %s\n", cpu_info().brand.c_str(), desc->name.data());
-    return kSkipped;
-  }
-  for (int s : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}) signal(s, on_crash);
-  Conformance conformance(*options);
+  options.print = app.count("--repro") > 0;
+  if (const std::optional<int> ended = complete_isas(options.isas)) return *ended;
+  print_repro_on_crash();
+  Conformance conformance(options);
   if (const Status status = conformance.open(); !status.ok()) {
     std::fprintf(stderr, "octile-graphs: %s\n", status.to_string().c_str());
     return 2;
   }
-  if (options->print) {
-    conformance.check(options->repro);
+  if (options.print) {
+    conformance.check(options.repro);
     return conformance.finish();
   }
-  for (int64_t i = 0; i < options->graphs; ++i) conformance.check(mix(options->seed + static_cast<uint64_t>(i)));
+  for (int64_t i = 0; i < options.graphs; ++i) conformance.check(mix(options.seed + static_cast<uint64_t>(i)));
   return conformance.finish();
 }
 
