@@ -78,9 +78,10 @@ struct Reports::State {
   std::mutex mutex;
   std::string explain_path, workloads_path, profile_path;
   SessionFacts facts;
-  std::map<std::string, Json> graphs;                         // key -> array of nodes
-  std::map<std::string, Json> regions;                        // key -> array of regions
-  std::unordered_map<std::string, std::vector<Json>> shaped;  // unit -> what was chosen, per shape met
+  std::map<std::string, Json> graphs;                               // key -> array of nodes
+  std::map<std::string, Json> regions;                              // key -> array of regions
+  std::map<std::string, std::pair<std::string, size_t>> region_of;  // unit -> its graph's key and region
+  std::unordered_map<std::string, std::vector<Json>> shaped;        // unit -> what was chosen, per shape met
   std::set<std::string> logged;
 
   Status write_explain() {
@@ -124,6 +125,21 @@ struct Reports::State {
     out["kernels"] = it->second.back()["kernels"];
     if (it->second.size() > 1) out["shapes"] = it->second;
     return out;
+  }
+
+  // What the steps between a region's inputs and outputs store, at the shapes met last.
+  void count_inside(const std::vector<runtime::NodeDecision>& decisions) {
+    const auto known = std::find_if(decisions.begin(), decisions.end(),
+                                    [&](const runtime::NodeDecision& d) { return region_of.contains(d.node); });
+    if (known == decisions.end()) return;
+    const auto& [key, index] = region_of[known->node];
+    Json floats = Json::object(), layouts = Json::object();
+    for (const runtime::NodeDecision& d : decisions) {
+      if (d.stored_floats > 0) floats[d.node] = d.stored_floats;
+      if (d.layout_changes > 0) layouts[d.node] = d.layout_changes;
+    }
+    regions[key][index]["stored_floats"] = std::move(floats);
+    regions[key][index]["layout_changes"] = std::move(layouts);
   }
 
   Status append_profile(const std::string& text) {
@@ -185,6 +201,11 @@ Status Reports::add_partition(const std::string& key, const plugin::HostGraph& g
   for (size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(graph, partition, n, names));
   state_->graphs[key] = std::move(nodes);
   state_->regions[key] = regions_json(graph, partition);
+  for (size_t g = 0; g < partition.groups.size(); ++g) {
+    for (const plugin::Unit& unit : partition.groups[g].units) {
+      state_->region_of[plugin::node_label(graph, graph.nodes[unit.anchor])] = {key, g};
+    }
+  }
   return state_->write_explain();
 }
 
@@ -192,6 +213,7 @@ Status Reports::add_decisions(const std::vector<runtime::NodeDecision>& decision
   const std::lock_guard lock(state_->mutex);
   const Status logged = state_->write_workloads(decisions);
   if (!state_->explain_path.empty()) {
+    state_->count_inside(decisions);
     for (const runtime::NodeDecision& d : decisions) {
       Json kernels = Json::array();
       for (const runtime::Decision& k : d.kernels) {

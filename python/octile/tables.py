@@ -105,6 +105,8 @@ def explained(model, decisions, show_all):
     left = [n for n in decisions["nodes"] if not n["taken"]]
     regions = len({n["region"] for n in taken})
     click.echo(f"{model}: {len(taken)} of {decisions['nodes_total']} nodes taken, in {regions} regions")
+    if decisions["regions"]:
+        show(bordered(decisions["regions"]))
     computing = [n for n in taken if n.get("kernels")]
     result = table(
         "node",
@@ -131,6 +133,26 @@ def explained(model, decisions, show_all):
         for (op, reason), count in collections.Counter((n["op_type"], n["reason"]) for n in left).most_common():
             result.add_row(str(count), op, reason)
         show(result)
+
+
+def bordered(regions):
+    """What crosses each region's border, and what inside it is no code in the order its reader wants."""
+    result = table(
+        "region>", "nodes>", "inputs>", "outputs>", "of floats>", "floats stored inside", "layout changes inside"
+    )
+    for region in regions:
+        counts = [str(region[key]) for key in ("region", "nodes", "inputs", "outputs")]
+        floats = str(region["float_inputs"] + region["float_outputs"])
+        result.add_row(*counts, floats, forced(region.get("stored_floats")), forced(region.get("layout_changes")))
+    return result
+
+
+def forced(found, most=4):
+    """How many, and the nodes that force them."""
+    if not found:
+        return "?" if found is None else "0"
+    names = [*list(found)[:most], *(["..."] if len(found) > most else [])]
+    return f"{sum(found.values())}: {', '.join(names)}"
 
 
 def why(node):

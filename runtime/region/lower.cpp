@@ -218,9 +218,9 @@ Status Lowering::lower_node(int index) {
 // Every output is written by a step of its own; fusion takes away those that only copy.
 void Lowering::write_outputs() {
   const RegionDesc& desc = recipe_.desc;
-  at_ = -1;
   for (size_t i = 0; i < desc.outputs.size(); ++i) {
     const auto v = static_cast<size_t>(desc.outputs[i]);
+    at_ = recipe_.producers[v];  // what has to be stored for this is its maker's
     const DType type = desc.values[v].type;
     const int dst = add_store(shapes_[v], Order::flat, type);
     store(dst).home = Home::output;
@@ -234,6 +234,7 @@ void Lowering::write_outputs() {
       const int src =
           whole(window,
                 order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5 ? Order::nhwc : Order::flat);
+      at_ = -1;
       Step& step = add_step(StepKind::convert, {src}, dst);
       step.convert.kind = OpKind::dequantize;
       step.convert.copy = false;
@@ -253,6 +254,7 @@ void Lowering::write_outputs() {
     } else {
       src = floats_store(v);
     }
+    at_ = -1;
     (void)add_step(StepKind::convert, {src}, dst);
   }
 }

@@ -111,10 +111,12 @@ class Lowering {
   // The window's bytes as a whole store in this order: itself, another reading of the same bytes, or a copy.
   int whole(const Window& window, Order order, bool may_border = false);
   [[nodiscard]] bool lies_like(const Window& window, Order order) const;
+  [[nodiscard]] bool reordered(const Window& window, Order order) const;
   int copied(const Window& window, Order order);
   Step& copy_into(const Window& from, const Window& to);
   // Will some reader of this code value want its bytes, rather than a function of them?
   [[nodiscard]] bool needs_bytes(size_t value) const;
+  [[nodiscard]] bool permuted(const Window& window) const;
   const Window& made(int codes);  // codes stored as such
   Window stored(int codes);       // the same, never as the host has signed ones
   int codes_store(int codes, Order order, bool may_border = false);

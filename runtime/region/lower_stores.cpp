@@ -114,6 +114,22 @@ int Lowering::whole(const Window& window, Order order, bool may_border) {
   return made;
 }
 
+// Would a whole store of the window's shape, in this order, have its elements in another order than they lie now?
+bool Lowering::reordered(const Window& window, Order order) const {
+  Store want;
+  want.shape = window.shape;
+  want.order = order;
+  const std::vector<int64_t> have = strides_of(store(window.store)), wanted = strides_of(want);
+  std::vector<std::pair<int64_t, int64_t>> strides;  // of the axes that count
+  for (size_t i = 0; i < window.shape.size(); ++i) {
+    const Window::Axis& axis = window.axes[i];
+    if (window.shape[i] > 1 && axis.of >= 0) strides.emplace_back(have[static_cast<size_t>(axis.of)], wanted[i]);
+  }
+  std::sort(strides.begin(), strides.end());
+  return !std::is_sorted(strides.begin(), strides.end(),
+                         [](const auto& a, const auto& b) { return a.second < b.second; });
+}
+
 int Lowering::copied(const Window& window, Order order) {
   const bool is_whole = same_window(window, window_of(window.store));
   Window from = window;
@@ -126,6 +142,7 @@ int Lowering::copied(const Window& window, Order order) {
   } else {
     (void)copy_into(from, window_of(made));
   }
+  program_.steps.back().reorders = reordered(from, order);
   return made;
 }
 
@@ -136,11 +153,34 @@ Step& Lowering::copy_into(const Window& from, const Window& to) {
   return step;
 }
 
+// Does the window show all elements of its store, their axes in another order?
+bool Lowering::permuted(const Window& window) const {
+  const Store& s = store(window.store);
+  if (s.raw_signed || element_count(window.shape) != element_count(s.shape)) return false;
+  std::vector<bool> seen(s.shape.size(), false);
+  for (size_t i = 0; i < window.axes.size(); ++i) {
+    const Window::Axis& axis = window.axes[i];
+    if (window.shape[i] == 1) continue;
+    if (axis.of < 0 || axis.step != 1 || seen[static_cast<size_t>(axis.of)]) return false;
+    if (window.shape[i] != s.shape[static_cast<size_t>(axis.of)]) return false;
+    seen[static_cast<size_t>(axis.of)] = true;
+  }
+  return true;
+}
+
 const Window& Lowering::made(int c) {
   Codes& code = codes(c);
   if (code.map == nullptr) return code.root;
   if (!code.made) {
-    const Window root = code.root;
+    Window root = code.root;
+    if (permuted(root)) {  // where they lie is as good a place for the table, and needs no copy
+      const Store of = store(root.store);
+      const int dst = add_store(of.shape, of.order, DType::u8);
+      add_step(StepKind::table, {root.store}, dst).table = codes(c).map;
+      root.store = dst;
+      codes(c).made = root;
+      return *codes(c).made;
+    }
     const Order order = store(root.store).order == Order::nhwc && (root.shape.size() == 3 || root.shape.size() == 4)
                             ? Order::nhwc
                             : Order::flat;

@@ -165,6 +165,7 @@ struct Step {
   std::vector<std::vector<int64_t>> lo, hi;  // resize: y then x
   std::vector<std::vector<float>> share;
   Move move;
+  bool reorders = false;   // convert, move: a copy for a reader that wants the elements in another order
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
   int64_t row = 1;         // elements of a row of softmax, layer_norm, mean
   float epsilon = 0;

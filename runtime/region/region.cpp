@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <mutex>
 #include <new>
+#include <set>
 
 #include "runtime/region/arena.h"
 #include "runtime/region/check.h"
@@ -105,6 +106,20 @@ class PlanCache {
   mutable std::vector<Entry> entries_;
   mutable uint64_t clock_ = 0;
 };
+
+void count_inside(const Program& program, std::vector<NodeDecision>& out) {
+  std::set<int> stored;  // once, though concat and pad write theirs in several steps
+  for (const Step& step : program.steps) {
+    if (step.node < 0 || step.dst < 0) continue;
+    const Store& to = program.stores[static_cast<size_t>(step.dst)];
+    if (to.home != Home::arena) continue;
+    NodeDecision& d = out[static_cast<size_t>(step.node)];
+    const bool parameters = step.kind == StepKind::dynamic_range;
+    if (to.type == DType::f32 && !parameters && stored.insert(step.dst).second) ++d.stored_floats;
+    const bool entry = step.src.empty() || program.stores[static_cast<size_t>(step.src[0])].home == Home::input;
+    if (step.reorders && !entry) ++d.layout_changes;
+  }
+}
 
 class RegionImpl final : public Region {
  public:
@@ -249,6 +264,7 @@ class RegionImpl final : public Region {
       const std::string& how = program->how[i];
       out[i].kernels.push_back({"region:none", isa, how.empty() ? "no pass of its own" : how, 0});
     }
+    count_inside(*program, out);
     return out;
   }
 

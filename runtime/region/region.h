@@ -28,6 +28,9 @@ struct NodeDecision {
   std::string node;
   std::string op;  // the shaped op key, with name and count
   std::vector<Decision> kernels;
+  // What it costs between the region's inputs and outputs that codes in one order would not: tensors that it stores as
+  // floats, and copies that only bring elements into another order.
+  int stored_floats = 0, layout_changes = 0;
 };
 
 // What one step of a plan cost, over all its runs. Bytes are those it must read and write, weights too.

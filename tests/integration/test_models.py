@@ -41,6 +41,8 @@ def test_whole_model(name, form, open_session, default_pack, tmp_path):
     assert report["nodes_taken"] == report["nodes_total"]
     x = np.random.default_rng(3).normal(0, 1, (1, 3, 224, 224)).astype(np.float32)
     got = session.run(None, {"x": x})[0]
+    (region,) = json.loads(explain.read_text())["regions"]
+    assert region["stored_floats"] == region["layout_changes"] == {}
     np.testing.assert_array_equal(got, open_session(path, {"target": "portable"}, threads=2).run(None, {"x": x})[0])
     real = cpu_session(MODELS / f"{name}.onnx").run(None, {"x": x})[0]
     host = cpu_session(path).run(None, {"x": x})[0]

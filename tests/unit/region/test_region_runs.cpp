@@ -163,6 +163,7 @@ TEST(RegionRuns, ExplainsEveryNode) {
     EXPECT_TRUE(parse_op(d.op).ok()) << d.op;
     ASSERT_FALSE(d.kernels.empty());
     for (const Decision& k : d.kernels) EXPECT_FALSE(k.kernel.empty() || k.target.empty() || k.reason.empty());
+    EXPECT_EQ(d.stored_floats + d.layout_changes, 0) << d.node;
   }
   EXPECT_FALSE(region->explain({{1, 5, 9, 9}}).ok());
 }
