@@ -119,7 +119,9 @@ std::vector<Case> cases_of_codes(Memory& m) {
          o.binary(f, a, once, dst, kChannels, kPixels);
        }},
       {"gate", kCodes, 2 * kCodes,
-       [&m, a, dst](const Ops& o) { o.gate(a, 100, m.gain.data(), -30, 225, 30, dst, kChannels, kPixels); }},
+       [&m, a, dst](const Ops& o) {
+         o.gate({100, m.gain.data(), nullptr, -30, 225, 30}, a, dst, kChannels, kPixels);
+       }},
       {"copy 96", kCodes, 2 * kCodes,
        [a, dst](const Ops& o) {
          o.copy(a, {dst.data, kChannels + 16}, kChannels, kPixels);

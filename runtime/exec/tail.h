@@ -17,14 +17,13 @@ struct Tail {
     table,   // dst = table[dst]
     binary,  // dst = form(dst, other), element by element
     gate,    // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
-    gain,    // dst = rne(clamp(float(dst - form.za) * gain[n, c])) + form.zp: Ops::gate; one row per image or for all
+    line,    // dst = line(dst): a line per channel
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
-  BinaryForm form;                 // gain: za, lo, hi, zp
-  bool other_first = false;        // binary and gate: form(other, dst)
-  const float* gain = nullptr;
-  int64_t gain_n = 0;  // floats between images; 0: one row for all
+  BinaryForm form;
+  GateForm line;             // its lists begin at channel 0
+  bool other_first = false;  // binary and gate: form(other, dst)
   // binary: n, h, w, c of dst, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may not overlap dst
   // unless it is dst's own elements.
   Tensor other;

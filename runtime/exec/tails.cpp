@@ -58,17 +58,21 @@ void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
   });
 }
 
+void apply_line(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  GateForm line = tail.line;
+  line.gain += crop.channel;
+  if (line.offset != nullptr) line.offset += crop.channel;
+  each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
+    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    ops.gate(line, {at, dst.stride_x}, {at, dst.stride_x}, crop.channels, p.count);
+  });
+}
+
 void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
     uint8_t* at = dst.data + offset(dst, p) + crop.channel;
     const Rows own{at, dst.stride_x};
-    if (tail.kind == Tail::Kind::gain) {
-      const BinaryForm& f = tail.form;
-      ops.gate(own, f.za, tail.gain + p.n * tail.gain_n + crop.channel, f.lo, f.hi, f.zp, {at, dst.stride_x},
-               crop.channels, p.count);
-      return;
-    }
     const Rows gate{other.data + (other.n == 1 ? 0 : p.n * other.stride_n) + crop.channel, 0};
     ops.binary(tail.form, tail.other_first ? gate : own, tail.other_first ? own : gate, {at, dst.stride_x},
                crop.channels, p.count);
@@ -86,8 +90,8 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst) {
       case Tail::Kind::table:
         if (t.table == nullptr) return refuse("a tail without its table");
         break;
-      case Tail::Kind::gain:
-        if (t.gain == nullptr) return refuse("a tail without its factors");
+      case Tail::Kind::line:
+        if (t.line.gain == nullptr) return refuse("a tail without its factors");
         break;
       case Tail::Kind::binary:
         if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
@@ -110,8 +114,8 @@ void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst,
     switch (tail.kind) {
       case Tail::Kind::table: apply_table(ops, tail, dst, crop); break;
       case Tail::Kind::binary: apply_binary(ops, tail, dst, crop); break;
-      case Tail::Kind::gate:
-      case Tail::Kind::gain: apply_gate(ops, tail, dst, crop); break;
+      case Tail::Kind::gate: apply_gate(ops, tail, dst, crop); break;
+      case Tail::Kind::line: apply_line(ops, tail, dst, crop); break;
     }
   }
 }

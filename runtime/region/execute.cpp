@@ -11,8 +11,6 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kGateBytes = 512;  // of a repeated row of channels
-
 class Execution {
  public:
   explicit Execution(const RunContext& run) : run_(run) {}
@@ -100,6 +98,12 @@ class Execution {
 
   void channel_table(const Step& s) const {
     const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    if (s.lines != nullptr) {
+      each_run({&dst, &src}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
+        run_.ops.gate(s.lines->form, {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, dst.c, count);
+      });
+      return;
+    }
     const uint8_t* tables = s.tables->data();
     each_run({&dst, &src}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
       for (int64_t i = 0; i < count; ++i) {
@@ -131,21 +135,7 @@ class Execution {
     const Tensor a = tensor(full);
     const uint8_t* rows = run_.data[small];
     const bool per_image = element_count(store(small).shape) > dst.c;
-    // Few channels: several pixels as one, the gate repeated, so that vectors are full.
-    const int64_t times = a.stride_x == a.c && dst.stride_x == dst.c ? std::max<int64_t>(1, kGateBytes / dst.c) : 1;
     each_run({&dst, &a}, true, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      if (times > 1 && count >= times) {
-        alignas(64) uint8_t repeated[kGateBytes];
-        for (int64_t i = 0; i < times; ++i) {
-          std::memcpy(repeated + i * dst.c, rows + (per_image ? n * dst.c : 0), static_cast<size_t>(dst.c));
-        }
-        const int64_t c = times * dst.c, groups = count / times;
-        const Rows all{at(a, n, y, x), c}, same{repeated, 0};
-        run_.ops.binary(s.form, s.gate_first ? same : all, s.gate_first ? all : same, {at(dst, n, y, x), c}, c, groups);
-        x += groups * times;
-        count -= groups * times;
-        if (count == 0) return;
-      }
       const Rows whole{at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
       run_.ops.binary(s.form, s.gate_first ? one : whole, s.gate_first ? whole : one, {at(dst, n, y, x), dst.stride_x},
                       dst.c, count);

@@ -2,6 +2,9 @@
 // In/out: see functions.h.  Not here: vector code (runtime/exec/ops).
 #include "runtime/region/functions.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "runtime/region/key.h"
 
 namespace octile::runtime {
@@ -127,6 +130,85 @@ FormCache::Entry FormCache::find(const PairFunction& f, const QuantizeTo& to) co
     entry.form.pairs = entry.pairs->data();
   }
   return entries_.emplace(key, std::move(entry)).first->second;
+}
+
+namespace {
+
+float beside(float v, int where) { return std::nextafter(v, where < 0 ? -INFINITY : INFINITY); }
+
+// Finds gain and offset of one channel.
+class LineFinder {
+ public:
+  explicit LineFinder(const GateForm& form) : ops_(ops_for(Isa::avx512vnni)), form_(form) {
+    for (size_t b = 0; b < bytes_.size(); ++b) bytes_[b] = static_cast<uint8_t>(b);
+    form_.gain = gains_.data();
+    form_.offset = offsets_.data();
+  }
+
+  // Factors are rounded once more than the function itself, so their neighbours are tried as well.
+  bool find(const FloatTable& of, const uint8_t* codes, float scale, float& gain, float& offset) {
+    const auto [first, last] = inner(codes);
+    const double at_first = static_cast<double>(of.at[first]) / scale,
+                 at_last = static_cast<double>(of.at[last]) / scale;
+    const double slope = first == last ? 0.0 : (at_last - at_first) / static_cast<double>(last - first);
+    const auto g = static_cast<float>(slope);
+    const auto o = static_cast<float>(at_first - slope * (static_cast<double>(first) - form_.za));
+    for (const float try_offset : {o, beside(o, 1), beside(o, -1)}) {
+      for (const float try_gain : {g, beside(g, 1), beside(g, -1)}) {
+        if (!holds(codes, try_gain, try_offset)) continue;
+        gain = try_gain;
+        offset = try_offset;
+        return true;
+      }
+    }
+    return false;
+  }
+
+ private:
+  // The outermost bytes whose codes are not clamped; the middle where all are.
+  static std::pair<size_t, size_t> inner(const uint8_t* codes) {
+    const auto [least, most] = std::minmax_element(codes, codes + 256);
+    const auto free = [&](size_t b) { return codes[b] != *least && codes[b] != *most; };
+    size_t first = 0, last = 255;
+    while (first < 255 && !free(first)) ++first;
+    while (last > 0 && !free(last)) --last;
+    if (first > last) return {0, *least == *most ? 0 : 255};
+    return {first, last};
+  }
+
+  bool holds(const uint8_t* codes, float gain, float offset) {
+    gains_.fill(gain);
+    offsets_.fill(offset);
+    std::array<uint8_t, 256> got;
+    ops_.gate(form_, {bytes_.data(), 0}, {got.data(), 0}, 256, 1);
+    return std::equal(got.begin(), got.end(), codes);
+  }
+
+  const Ops& ops_;
+  GateForm form_;
+  std::array<uint8_t, 256> bytes_;
+  std::array<float, 256> gains_, offsets_;
+};
+
+}  // namespace
+
+std::shared_ptr<const ChannelLines> lines_of(const std::vector<FloatTable>& of, const std::vector<uint8_t>& codes,
+                                             const QuantizeTo& to) {
+  auto lines = std::make_shared<ChannelLines>();
+  const QuantizeForm clamps = to.form();
+  const auto [least, most] = std::minmax_element(codes.begin(), codes.end());
+  lines->form.zp = clamps.zp;
+  lines->form.lo = static_cast<float>(*least - clamps.zp);
+  lines->form.hi = static_cast<float>(*most - clamps.zp);
+  LineFinder finder(lines->form);
+  lines->gain.resize(of.size());
+  lines->offset.resize(of.size());
+  for (size_t c = 0; c < of.size(); ++c) {
+    if (!finder.find(of[c], &codes[c * 256], to.scale, lines->gain[c], lines->offset[c])) return nullptr;
+  }
+  lines->form.gain = lines->gain.data();
+  lines->form.offset = lines->offset.data();
+  return lines;
 }
 
 std::shared_ptr<const std::vector<float>> FormCache::exps(const FloatTable& of) const {

@@ -63,6 +63,16 @@ struct PairFunction {
   [[nodiscard]] float operator()(int i, int j) const;
 };
 
+// A function per channel that is a line between two clamps, as arithmetic.
+struct ChannelLines {
+  std::vector<float> gain, offset;
+  GateForm form;  // points to the lists
+};
+// Lines that give `codes` (256 for each channel: to(of[channel][byte])) for every byte, proven by trying them all; null
+// where a channel has none.
+[[nodiscard]] std::shared_ptr<const ChannelLines> lines_of(const std::vector<FloatTable>& of,
+                                                           const std::vector<uint8_t>& codes, const QuantizeTo& to);
+
 // The proven forms of a region: the same question is asked again for every new shape.
 class FormCache {
  public:

@@ -96,19 +96,22 @@ class Fuser {
     p_.how[static_cast<size_t>(node)] = "tail of " + name;
   }
 
+  // A table, or lines per channel, behind what makes their source.
   bool fuse_table(size_t i) {
     const Step& table = p_.steps[i];
-    if (table.kind != StepKind::table || !alike(table.src[0], table.dst)) return false;
+    const bool lines = table.kind == StepKind::channel_table && table.lines != nullptr;
+    if ((table.kind != StepKind::table && !lines) || !alike(table.src[0], table.dst)) return false;
     const int writer = sole_writer(table.src[0]);
     if (writer < 0) return false;
     Step& before = p_.steps[static_cast<size_t>(writer)];
     if (before.kind == StepKind::dot && before.dot.spec.dst != DType::s32 && before.tails.size() < kMaxTails) {
       StepTail tail;
-      tail.tail.kind = Tail::Kind::table;
+      tail.tail.kind = lines ? Tail::Kind::line : Tail::Kind::table;
       tail.table = table.table;
+      tail.lines = table.lines;
       tail.node = table.node;
       before.tails.push_back(std::move(tail));
-    } else if (before.kind == StepKind::binary || before.kind == StepKind::table) {
+    } else if (!lines && (before.kind == StepKind::binary || before.kind == StepKind::table)) {
       before.table = compose(before.table, table.table);
       if (before.table == nullptr && before.kind == StepKind::table) before.table = identity();
     } else {

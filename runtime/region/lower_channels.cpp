@@ -58,7 +58,9 @@ int Lowering::quantize_channels(const Value& value, const Shape& dims, const Qua
   for (const FloatTable& f : *value.per_channel) {
     for (float v : f.at) tables->push_back(to(v));
   }
-  add_step(StepKind::channel_table, {src}, dst).tables = std::move(tables);
+  Step& step = add_step(StepKind::channel_table, {src}, dst);
+  step.lines = lines_of(*value.per_channel, *tables, to);
+  if (step.lines == nullptr) step.tables = std::move(tables);
   return add_codes(dst, to.is_signed);
 }
 

@@ -125,6 +125,8 @@ class Placement {
     for (StepTail& t : step.tails) {
       if (t.tail.kind == Tail::Kind::table) {
         t.tail.table = t.table->data();
+      } else if (t.tail.kind == Tail::Kind::line) {
+        t.tail.line = t.lines->form;
       } else {
         bind_form(t.tail.form, t.table, t.pairs);
       }

@@ -15,6 +15,7 @@
 #include "runtime/exec/ops/ops.h"
 #include "runtime/exec/prepared_op.h"
 #include "runtime/region/convert.h"
+#include "runtime/region/functions.h"
 #include "runtime/region/region.h"
 #include "workload/graph/infer.h"
 #include "workload/numerics/unary.h"
@@ -140,6 +141,7 @@ struct StepTail {
   int node = -1;
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
   std::shared_ptr<const std::vector<uint8_t>> pairs;
+  std::shared_ptr<const ChannelLines> lines;
 };
 
 struct Step {
@@ -153,7 +155,8 @@ struct Step {
   std::vector<StepTail> tails;
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // table, and `after` of binary
   std::shared_ptr<const std::vector<float>> values;    // table_f32, meanings: 256; softmax_codes: 65,536; or by channel
-  std::shared_ptr<const std::vector<uint8_t>> tables;  // channel_table: 256 per channel
+  std::shared_ptr<const ChannelLines> lines;           // channel_table, where all its functions are lines
+  std::shared_ptr<const std::vector<uint8_t>> tables;  // channel_table otherwise: 256 per channel
   BinaryForm form;
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all

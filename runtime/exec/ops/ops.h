@@ -52,6 +52,16 @@ struct BinaryForm {
   const uint8_t* after = nullptr;
 };
 
+// A line per channel: rne(clamp(float(a - za) * gain[channel] + offset[channel])) + zp; clamps minus zp. `offset` may
+// be null: zeros.
+struct GateForm {
+  int32_t za = 0;
+  const float* gain = nullptr;
+  const float* offset = nullptr;
+  float lo = 0.0F, hi = 255.0F;
+  int32_t zp = 0;
+};
+
 // Rows of bytes: row i at data + i * stride.
 struct Rows {
   const uint8_t* data = nullptr;
@@ -88,9 +98,8 @@ struct Ops {
   void (*table_f32)(const float* t, const uint8_t* src, float* dst, int64_t count);
   // dst row = form(a row, b row). A stride of 0 repeats that row: a gate per channel. dst may be a or b themselves.
   void (*binary)(const BinaryForm& form, Rows a, Rows b, RowsOut dst, int64_t c, int64_t rows);
-  // dst = rne(clamp(float(a - za) * gain[channel])) + zp; clamps minus zp. In place allowed.
-  void (*gate)(Rows a, int32_t za, const float* gain, float lo, float hi, int32_t zp, RowsOut dst, int64_t c,
-               int64_t rows);
+  // dst row = form(a row); in place allowed.
+  void (*gate)(const GateForm& form, Rows a, RowsOut dst, int64_t c, int64_t rows);
   // Rows [begin, end) of the output's n * h rows. Every window meets the tensor.
   void (*max_pool)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
   void (*average_pool)(const PoolForm& form, const Meaning& meaning, const QuantizeForm& to, const Tensor& src,

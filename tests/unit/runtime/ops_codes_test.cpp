@@ -39,7 +39,8 @@ TEST(OpsCodes, TablesOfAnyLength) {
   for (const Variant& v : variants()) {
     for (int i = 0; i < 300; ++i) {
       const std::vector<uint8_t> t = random_table(rng);
-      const int64_t c = draw_length(rng), rows = rng.range(1, 5), gap = rng.chance(0.5) ? 0 : rng.below(40);
+      const int64_t c = draw_length(rng), rows = i % 30 == 0 ? 300 : rng.range(1, 5);
+      const int64_t gap = rng.chance(0.5) ? 0 : rng.below(40);
       RowBytes src(rng, c, rows, c + gap), dst(rng, c, rows, c + gap);
       std::vector<uint8_t> want = dst.bytes();
       for (int64_t r = 0; r < rows; ++r) {
@@ -162,13 +163,16 @@ TEST(OpsCodes, Gates) {
   Rng rng(kSeed + 5);
   for (const Variant& v : variants()) {
     for (int i = 0; i < 400; ++i) {
-      const int64_t c = draw_length(rng), rows = rng.range(1, 6);
+      const int64_t c = draw_length(rng), rows = i % 50 == 0 ? 400 : rng.range(1, 6);
       const int32_t za = zero_point(rng), zp = zero_point(rng);
       float lo = 0, hi = 0;
       draw_clamp(rng, zp, lo, hi);
       std::vector<float> gain(static_cast<size_t>(c));
       for (float& g : gain) g = rng.chance(0.5) ? static_cast<float>(rng.normal()) : odd_scale(rng);
-      const Floats factors(gain);
+      std::vector<float> offset(gain.size());
+      for (float& o : offset) o = rng.chance(0.2) ? 0.5F : static_cast<float>(rng.normal() * 40);
+      const bool shifted = rng.chance(0.5);
+      const Floats factors(gain), shifts(offset);
       const RowBytes a(rng, c, rows, c + rng.below(9));
       const bool onto = rng.chance(0.5);
       const RowBytes apart(rng, c, rows, c + rng.below(9));
@@ -176,11 +180,12 @@ TEST(OpsCodes, Gates) {
       std::vector<uint8_t> want = dst.bytes();
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t k = 0; k < c; ++k) {
-          const float y = static_cast<float>(a.at(r, k) - za) * gain[static_cast<size_t>(k)];
+          const float product = static_cast<float>(a.at(r, k) - za) * gain[static_cast<size_t>(k)];
+          const float y = shifted ? product + offset[static_cast<size_t>(k)] : product;
           want[static_cast<size_t>(r * dst.out().stride + k)] = code(y, lo, hi, zp);
         }
       }
-      v.ops->gate(a.rows(), za, factors.data(), lo, hi, zp, dst.out(), c, rows);
+      v.ops->gate({za, factors.data(), shifted ? shifts.data() : nullptr, lo, hi, zp}, a.rows(), dst.out(), c, rows);
       ASSERT_EQ(dst.bytes(), want) << v.name << " case " << i;
       EXPECT_TRUE(a.intact() && apart.intact());
     }

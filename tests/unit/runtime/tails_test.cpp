@@ -54,7 +54,7 @@ struct Tables {
   }
 };
 
-// The same steps, each a pass over all elements. gain: a third of a code.
+// The same steps, each a pass over all elements.
 void slow(const Tail& tail, const Held& dst) {
   const Tensor& t = dst.t;
   for (int64_t n = 0; n < t.n; ++n) {
@@ -70,9 +70,10 @@ void slow(const Tail& tail, const Held& dst) {
           }
           if (tail.kind == Tail::Kind::table) {
             q = tail.table[q];
-          } else if (tail.kind == Tail::Kind::gain) {
-            const float v = static_cast<float>(q - tail.form.za) * tail.gain[n * tail.gain_n + c];
-            q = static_cast<uint8_t>(requantize_f32_rne(1, v, tail.form.zp, 0, 255));
+          } else if (tail.kind == Tail::Kind::line) {
+            const float product = static_cast<float>(q - tail.line.za) * tail.line.gain[c];
+            const float v = tail.line.offset == nullptr ? product : product + tail.line.offset[c];
+            q = static_cast<uint8_t>(requantize_f32_rne(1, v, tail.line.zp, 0, 255));
           } else {
             const int first = tail.other_first ? b : q, second = tail.other_first ? q : b;
             q = tail.form.pairs[first * 256 + second];
@@ -109,8 +110,9 @@ class Tails : public ::testing::Test {
     if (ops_.coin()) pixel.n = 1;
     Held gate(pixel, 0, 0, 0);
     fill(gate);
-    std::vector<float> gain(static_cast<size_t>(shape.n * shape.c));
+    std::vector<float> gain(static_cast<size_t>(shape.c)), offset(static_cast<size_t>(shape.c));
     for (float& g : gain) g = static_cast<float>(ops_.pick(-100, 300)) * 0.01F;
+    for (float& o : offset) o = static_cast<float>(ops_.pick(-1000, 1000)) * 0.1F;
     std::vector<Tail> tails(static_cast<size_t>(ops_.pick(1, 4)));
     for (Tail& t : tails) {
       t.kind = static_cast<Tail::Kind>(ops_.pick(0, 3));
@@ -120,13 +122,14 @@ class Tails : public ::testing::Test {
       t.other_first = ops_.coin();
       if (t.kind == Tail::Kind::binary) t.other = other.t;
       if (t.kind == Tail::Kind::gate) t.other = gate.t;
-      if (t.kind == Tail::Kind::gain) {
-        t.gain = gain.data();
-        t.gain_n = ops_.coin() ? shape.c : 0;
-        t.form.za = static_cast<int32_t>(ops_.pick(0, 255));
-        t.form.zp = static_cast<int32_t>(ops_.pick(0, 255));
-        t.form.lo = static_cast<float>(-t.form.zp);
-        t.form.hi = static_cast<float>(255 - t.form.zp);
+      if (t.kind == Tail::Kind::line) {
+        const auto za = static_cast<int32_t>(ops_.pick(0, 255)), zp = static_cast<int32_t>(ops_.pick(0, 255));
+        t.line = {za,
+                  gain.data(),
+                  ops_.coin() ? offset.data() : nullptr,
+                  static_cast<float>(-zp),
+                  static_cast<float>(255 - zp),
+                  zp};
       }
     }
     run(**op, c, source, want.t, 1, {}, gapless, apart);
@@ -224,7 +227,7 @@ TEST_F(Tails, WhatDoesNotFitIsRefused) {
   };
   Tail t;
   EXPECT_EQ(code(t), Code::invalid_argument);
-  t.kind = Tail::Kind::gain;
+  t.kind = Tail::Kind::line;
   EXPECT_EQ(code(t), Code::invalid_argument);
   t.kind = Tail::Kind::binary;
   t.other = dst;

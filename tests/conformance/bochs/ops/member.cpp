@@ -136,7 +136,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.binary(f, a, b, dst, c, rows);
       return true;
     }
-    case 4: ops.gate(a, m.zp, factors, to.lo, to.hi, to.zp, dst, c, rows); return true;
+    case 4:
+      ops.gate({m.zp, factors, below(2) == 0 ? reals : nullptr, to.lo, to.hi, to.zp}, a, dst, c, rows);
+      return true;
     case 5:
     case 6: {
       PoolForm p;
