@@ -15,9 +15,11 @@ constexpr double kLaneTileCycles = 4;  // the same where a tile is one step of a
 constexpr double kStoreCycles = 5;     // requantize and store of one accumulator vector
 constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
-constexpr double kGatherCycles = 3;  // depthwise: one vector of words of taps
-constexpr double kUnpackCycles = 1;  // the same by unpacking bytes inside lanes
-constexpr double kChainCycles = 5;
+constexpr double kNarrowBroadcastCycles = 0.12;  // one source word on AVX2
+constexpr double kGatherCycles = 3;              // depthwise: one vector of words of taps
+constexpr double kUnpackCycles = 1;              // the same by unpacking bytes inside lanes
+constexpr double kChainCycles = 5;               // vpdpbusd
+constexpr double kNarrowChainCycles = 2;         // two additions
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
@@ -57,7 +59,7 @@ double dot_cycles(const packs::KernelEntry& e, Isa isa) {
     const int g = std::max(e.acc16_group, 1);
     return std::max((1.0 + 1.0 / g) / 2, (2.0 + 1.0 / g) / 3);  // multiplies on two ports, all on three
   }
-  return 4.0 / 3;  // k2n8w: two multiplies and two adds on three ports
+  return 1.2;  // k2n8w: two multiplies and two adds on four ports, some additions in the way of multiplies
 }
 
 // What one kernel may cover from one panel on.
@@ -129,10 +131,12 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
   // latency of one chain of sums.
-  const double work = accs * dot_cycles(e, isa) + kLoadCycles * (vectors + pixels);
+  const bool narrow = isa == Isa::avx2;
+  const double loads = kLoadCycles * vectors + (narrow ? kNarrowBroadcastCycles : kLoadCycles) * pixels;
+  const double work = accs * dot_cycles(e, isa) + loads;
   // Three quarters of the registers: beyond that the requantize has to spill sums.
   const double store = accs > 0.75 * target(isa).vector_registers ? kCrowdedStoreCycles : kStoreCycles;
-  return crops * (kTileCycles + accs * store + steps * std::max(work, kChainCycles));
+  return crops * (kTileCycles + accs * store + steps * std::max(work, narrow ? kNarrowChainCycles : kChainCycles));
 }
 
 std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
