@@ -16,8 +16,9 @@ inline constexpr const char* kDot = "q8_dot";      // acc + dot of the elements 
 inline constexpr const char* kQuad = "q8_quad";    // words of four bytes, in lane order
 inline constexpr const char* kPair = "q8_pair";    // words of two bytes widened to 16 bits, in lane order
 inline constexpr const char* kLanes = "q8_lanes";  // a vector of 32-bit elements put into lane order
-inline constexpr const char* kCodes = "q8_codes";  // codes in lane order back to bytes in channel order
-inline constexpr const char* kDot16 = "q8_dot16";  // acc + widened 16-bit sum of several u8 x s8 word pairs
+inline constexpr const char* kRound = "q8_round";  // floats to codes: rounded, moved by the zero point, clamped
+inline constexpr const char* kRoundLanes = "q8_round_lanes";  // the same, from lane order to channel order
+inline constexpr const char* kDot16 = "q8_dot16";             // acc + widened 16-bit sum of several u8 x s8 word pairs
 
 // The 32-bit word that starts at `element`, a plain access to an 8- or 16-bit buffer whose innermost stride is 1.
 inline Halide::Expr word(const Halide::Expr& element) {
@@ -34,7 +35,7 @@ inline Halide::Expr dot16(const std::vector<Halide::Expr>& args) {
 }
 
 // Lane order: in a vector of L channels (L = 32 or 64) channel 16*l + 4*j + t stands at j*L/4 + 4*l + t. It is what
-// unpacking bytes inside 128-bit lanes leaves behind, and cheap to undo at the end; the four calls below are only
+// unpacking bytes inside 128-bit lanes leaves behind, and undone for nothing by the packs at the end; it is only
 // meaningful on vectors of exactly L lanes that start at a multiple of L.
 inline Halide::Expr quad(const std::vector<Halide::Expr>& bytes) {
   return Halide::Internal::Call::make(Halide::Int(32), kQuad, bytes, Halide::Internal::Call::PureExtern);
@@ -45,8 +46,12 @@ inline Halide::Expr pair(const std::vector<Halide::Expr>& bytes) {
 inline Halide::Expr lanes(const Halide::Expr& element) {
   return Halide::Internal::Call::make(element.type(), kLanes, {element}, Halide::Internal::Call::PureExtern);
 }
-inline Halide::Expr codes(const Halide::Expr& code) {
-  return Halide::Internal::Call::make(Halide::UInt(8), kCodes, {code}, Halide::Internal::Call::PureExtern);
+
+// f in channel order (lanes false) or lane order; lo, hi, zp scalars. See requantize.h.
+inline Halide::Expr round(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi, const Halide::Expr& zp,
+                          bool lanes = false) {
+  return Halide::Internal::Call::make(Halide::UInt(8), lanes ? kRoundLanes : kRound, {f, lo, hi, zp},
+                                      Halide::Internal::Call::PureExtern);
 }
 
 }  // namespace octile::generators

@@ -115,8 +115,7 @@ DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
   s.lane_order = c.lane_order;
   if (c.lane_order) {
     s.scale(s.c) = lanes(s.mult(s.c));
-    s.code(s.c, s.x, s.y) = requantize_to_code(acc, s.scale(s.c), s.lo, s.hi, s.zp);
-    s.out(s.c, s.x, s.y) = codes(s.code(s.c, s.x, s.y));
+    s.out(s.c, s.x, s.y) = round(scaled(acc, s.scale(s.c)), s.lo, s.hi, s.zp, true);
   } else {
     s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp);
   }

@@ -28,8 +28,7 @@ struct DepthwiseStages {
   Halide::Var c{"c"}, x{"x"}, y{"y"}, row{"row"}, group{"group"};
   Halide::Func pack{"pack"}, acc{"acc"}, out{"out"};
   Halide::Func column{"column"}, last{"last"};  // has_column: words of the last column, two rows in one; the last row
-  Halide::Func scale{"scale_in_lanes"},
-      code{"code"};  // lane order only: multipliers, and codes before they are narrowed
+  Halide::Func scale{"scale_in_lanes"};         // lane order only: the multipliers
   bool lane_order = false;
   bool fixed = false;  // filter and stride known: pack is a stage, acc one expression
   bool has_column = false;

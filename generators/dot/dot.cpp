@@ -91,8 +91,7 @@ DotStages make_dot(const DotConfig& c) {
   if (c.dst_s32) {
     s.out(s.n, s.x, s.y) = total;
   } else {
-    s.code(s.n, s.x, s.y) = requantize_to_code(total, s.mult(s.n), s.lo, s.hi, s.zp);
-    s.out(s.n, s.x, s.y) = cast<uint8_t>(s.code(s.n, s.x, s.y));
+    s.out(s.n, s.x, s.y) = requantize(total, s.mult(s.n), s.lo, s.hi, s.zp);
   }
   fix(s.out.output_buffer().dim(0), 1);
   fix(s.out.output_buffer().dim(1), c.facts.dst_x);

@@ -39,8 +39,8 @@ struct DotStages {
   Halide::Param<float> lo{"lo"}, hi{"hi"};
   Halide::Param<int32_t> zp{"zp"};
   Halide::Var n{"n"}, x{"x"}, y{"y"};
-  Halide::Func acc{"acc"}, code{"code"}, out{"out"};  // code: before it is narrowed to u8; undefined where dst is int32
-  Halide::RDom main, rest;                            // main: [step, iterations, sx, sy]; rest: [words left, sx, sy]
+  Halide::Func acc{"acc"}, out{"out"};
+  Halide::RDom main, rest;  // main: [step, iterations, sx, sy]; rest: [words left, sx, sy]
   bool has_rest = true;
   Halide::Expr words, sx, sy;  // k-words of a segment; segments
   std::vector<Halide::Argument> args;

@@ -16,7 +16,7 @@ PointwiseStages make_pointwise(Pointwise family, const Type& src) {
   const Expr value = s.src(s.c, s.p);
   switch (family) {
     case Pointwise::quantize:  // mode onnx-rne: a true division; strict, so it stays one
-      s.out(s.c, s.p) = round_to_u8(strict_float(value / s.scale), s.lo, s.hi, s.zp);
+      s.out(s.c, s.p) = round(strict_float(value / s.scale), s.lo, s.hi, s.zp);
       s.args = {s.src, s.scale, s.lo, s.hi, s.zp};
       break;
     case Pointwise::dequantize:

@@ -30,10 +30,7 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
   s.acc.compute_at(s.out, s.lane_order ? xi : tile).bound_extent(s.c, cand.tn);
   in_registers(s.acc);
   if (s.lane_order) {
-    // The requantize works on single registers: wider vectors lose the fused minimum and maximum when they are split.
-    const int native = cand.tn / 4;
     s.scale.compute_at(s.out, tile).bound_extent(s.c, cand.tn).vectorize(s.c, width);
-    s.code.compute_at(s.out, xi).bound_extent(s.c, cand.tn).vectorize(s.c, native).unroll(s.c);
   }
   if (s.fixed) {
     s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);

@@ -10,6 +10,17 @@ namespace octile::schedules {
 
 using namespace Halide;  // NOLINT(google-build-using-namespace)
 
+namespace {
+
+// Channels narrowed and stored together: as many registers, up to four, as fill the tile evenly.
+int store_width(int tn, int lanes) {
+  int registers = 4;
+  while (tn % (registers * lanes) != 0) --registers;
+  return registers * lanes;
+}
+
+}  // namespace
+
 void schedule_dot(generators::DotStages& s, const Candidate& cand, int lanes) {
   Var ni("ni"), xi("xi"), yi("yi"), no("no"), xo("xo"), yo("yo");
   const std::map<char, Var> outer{{'n', no}, {'x', xo}, {'y', yo}};
@@ -23,12 +34,9 @@ void schedule_dot(generators::DotStages& s, const Candidate& cand, int lanes) {
   if (cand.tail) {
     s.out.vectorize(ni);  // a masked dimension cannot be split again
   } else {
-    // AVX2 narrows two registers with one pack instruction each step, AVX-512 one register by itself.
-    const bool pairs = lanes == 8 && s.code.defined() && cand.tn % 16 == 0;
-    const int width = pairs ? 16 : lanes;
+    const int width = store_width(cand.tn, lanes);
     s.out.vectorize(ni, width);
     if (cand.tn > width) s.out.unroll(ni);
-    if (pairs) s.code.compute_at(s.out, xi).bound_extent(s.n, cand.tn).vectorize(s.n, lanes).unroll(s.n);
   }
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.n, lanes).unroll(s.n).unroll(s.x).unroll(s.y); };
   s.acc.compute_at(s.out, outer.at(cand.order[0])).bound_extent(s.n, cand.tn);

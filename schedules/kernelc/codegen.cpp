@@ -22,6 +22,7 @@
 #include "schedules/depthwise/schedule.h"
 #include "schedules/dot/schedule.h"
 #include "schedules/kernelc/lower_markers.h"
+#include "schedules/kernelc/stand_ins.h"
 #include "schedules/pointwise/schedule.h"
 
 namespace octile::kernelc {
@@ -120,15 +121,15 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
   return Status(Code::unsupported, "no generator for family " + r.family);
 }
 
-// Removes what Halide stamped on the functions, so that clang's -mcpu decides.
-Status retarget(const std::string& path) {
+// Removes what Halide stamped on the functions, so that clang's -mcpu decides, and what stood in for instructions.
+Status retarget(const std::string& path, Isa isa) {
   std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   if (!in) return {Code::io_error, path + ": cannot read the IR Halide wrote"};
   static const std::regex attributes(R"re("(target-cpu|tune-cpu|target-features)"="[^"]*")re");
   std::ofstream out(path);
-  out << std::regex_replace(text.str(), attributes, "");
+  out << stand_ins::replace(std::regex_replace(text.str(), attributes, ""), isa);
   out.close();
   return out ? Status() : Status(Code::io_error, path + ": cannot write (disk full?)");
 }
@@ -171,7 +172,7 @@ Status build_kernel(const Request& r, const CodegenOptions& options) {
   } catch (const std::exception& e) {
     return {Code::unsupported, r.name + ": Halide refused the schedule: " + e.what()};
   }
-  OCTILE_RETURN_IF_ERROR(retarget(base + ".ll"));
+  OCTILE_RETURN_IF_ERROR(retarget(base + ".ll", r.target->isa));
   const std::vector<std::string> clang{
       OCTILE_ZIG, "cc", "-w", "-O2", "-fno-sanitize=all",
       // It merges vectors wider than registers, which then lose their minima and maxima when split.

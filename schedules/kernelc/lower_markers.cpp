@@ -4,6 +4,7 @@
 // In: IR.  Out: IR.  Not here: pattern matching of plain sums.
 #include "schedules/kernelc/lower_markers.h"
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "generators/common/markers.h"
+#include "schedules/kernelc/stand_ins.h"
 
 namespace octile::kernelc {
 namespace {
@@ -32,11 +34,12 @@ class MarkerLowering : public IRMutator {
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
     if (op->name == generators::kDot) return dot(args);
     if (op->name == generators::kDot16) return dot16(args);
+    if (op->name == generators::kRound) return round(args, false);
     if (op->type.lanes() != 32 && op->type.lanes() != 64) refuse("lane order on a vector of other width", op);
     if (op->name == generators::kQuad) return quad(args);
     if (op->name == generators::kPair) return pair(args);
     if (op->name == generators::kLanes) return lanes(args[0]);
-    if (op->name == generators::kCodes) return codes(args[0]);
+    if (op->name == generators::kRoundLanes) return round(args, true);
     return IRMutator::visit(op);
   }
 
@@ -137,29 +140,52 @@ class MarkerLowering : public IRMutator {
     return Shuffle::make({v}, order);
   }
 
-  // Codes in lane order to bytes in channel order: every other half word, then every other byte, of each lane. The mask
-  // tells the code generator that the halves it drops are zero, so that a pack instruction will do.
-  static Expr codes(const Expr& v) {
-    const int n = v.type().lanes();
-    const auto keep_even = [](const Expr& a, const Expr& b) {
-      const int total = a.type().lanes(), per_lane = 128 / a.type().bits();
-      std::vector<int> order;
-      for (int lane = 0; lane < total; lane += per_lane) {
-        for (const int from : {0, total}) {
-          for (int i = 0; i < per_lane; i += 2) order.push_back(from + lane + i);
-        }
-      }
-      return Shuffle::make({a, b}, order);
-    };
-    const Expr clean = v & make_const(v.type(), 255);
-    std::vector<Expr> halves;
-    for (int j = 0; j < 4; j += 2) {
-      const auto part = [&](int k) {
-        return Reinterpret::make(UInt(16, n / 2), Shuffle::make_slice(clean, k * n / 4, 1, n / 4));
-      };
-      halves.push_back(Reinterpret::make(UInt(8, n), keep_even(part(j), part(j + 1))));
+  // Floats to codes. One register: clamped first, and rounded by an addition. Several: rounded by the instruction and
+  // narrowed by packs, whose saturation is the lower clamp. Both give lo for NaN (docs/generators.md).
+  Expr round(const std::vector<Expr>& args, bool lane_order) const {
+    const auto scalar = [](const Expr& e) { return e.as<Broadcast>() != nullptr ? e.as<Broadcast>()->value : e; };
+    const Expr &f = args[0], lo = scalar(args[1]), hi = scalar(args[2]), zp = scalar(args[3]);
+    const int native = stand_ins::float_lanes(isa_), total = f.type().lanes();
+    if (total % native != 0) throw std::runtime_error("codes of a part of a register");
+    std::vector<Expr> parts;
+    for (int at = 0; at < total;) {
+      const int left = (total - at) / native, count = left == 5 ? 3 : std::min(left, 4);
+      std::vector<Expr> registers;
+      for (int i = 0; i < count; ++i) registers.push_back(Shuffle::make_slice(f, at + i * native, 1, native));
+      parts.push_back(count == 1 ? round_one(registers[0], lo, hi, zp) : round_some(registers, lo, hi, zp, lane_order));
+      at += count * native;
     }
-    return keep_even(halves[0], halves[1]);
+    return parts.size() == 1 ? parts[0] : Shuffle::make_concat(parts);
+  }
+
+  // After the clamp |f| < 2^9, so f + 1.5*2^23 holds rne(f) in its low mantissa bits (Hacker's Delight, 2nd ed., ch.
+  // 17; exact for |f| < 2^22). max comes first so that NaN gives lo.
+  static Expr round_one(const Expr& f, const Expr& lo, const Expr& hi, const Expr& zp) {
+    const int n = f.type().lanes();
+    const auto all = [n](const Expr& e) { return Broadcast::make(e, n); };
+    const Expr clamped = strict_float(Min::make(Max::make(f, all(lo)), all(hi)));
+    const Expr shifted = strict_float(clamped + all(Expr(12582912.0F)));
+    return cast(UInt(8, n), Reinterpret::make(Int(32, n), shifted) - all(Expr(0x4B400000) - zp));
+  }
+
+  // Two to four registers. The upper clamp stands first because a conversion that overflows gives the lowest integer,
+  // which is also what NaN gives: min(hi, f) hands on f where the comparison fails.
+  static Expr round_some(const std::vector<Expr>& f, const Expr& lo, const Expr& hi, const Expr& zp, bool lane_order) {
+    const int n = f[0].type().lanes();
+    std::vector<Expr> codes;
+    for (const Expr& v : f) codes.push_back(stand_ins::round(strict_float(Min::make(Broadcast::make(hi, n), v))));
+    const auto at = [&](size_t i) { return codes[std::min(i, codes.size() - 1)]; };
+    const Expr shift = Broadcast::make(cast<int16_t>(zp), 2 * n);
+    const Expr front = stand_ins::pack_words(at(0), at(1)) + shift;
+    const Expr back = f.size() > 2 ? stand_ins::pack_words(at(2), at(3)) + shift : front;
+    const Expr least = Broadcast::make(cast<uint8_t>(cast<int32_t>(lo) + zp), 4 * n);
+    const Expr bytes = Max::make(stand_ins::pack_bytes(front, back), least);
+    if (lane_order) return bytes;
+    std::vector<int> order;  // every 128-bit lane holds four channels of each register
+    for (size_t i = 0; i < f.size(); ++i) {
+      for (int c = 0; c < n; ++c) order.push_back(c / 4 * 16 + static_cast<int>(i) * 4 + c % 4);
+    }
+    return Shuffle::make({bytes}, order);
   }
 
   Isa isa_;
