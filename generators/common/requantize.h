@@ -11,13 +11,9 @@
 namespace octile::generators {
 
 // The product is strict: Halide's default float mode would reassociate.
-inline Halide::Expr scaled(const Halide::Expr& acc, const Halide::Expr& mult) {
-  return Halide::strict_float(Halide::cast<float>(acc) * mult);
-}
-
 inline Halide::Expr requantize(const Halide::Expr& acc, const Halide::Expr& mult, const Halide::Expr& lo,
                                const Halide::Expr& hi, const Halide::Expr& zp) {
-  return round(scaled(acc, mult), lo, hi, zp);
+  return round(Halide::strict_float(Halide::cast<float>(acc) * mult), lo, hi, zp);
 }
 
 }  // namespace octile::generators

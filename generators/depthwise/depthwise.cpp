@@ -41,24 +41,55 @@ Expr packed(const std::vector<Expr>& elements, int taps) {
   return word;
 }
 
-// Words of neighbouring taps of a row, and their share of the sum.
-Expr row_words(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
-  const auto ordered = [&](const Expr& e) { return c.lane_order ? lanes(e) : e; };
+// Words of neighbouring taps of a row.
+void define_words(DepthwiseStages& s, const DepthwiseConfig& c) {
+  const int span = c.kx + (c.phases - 1) * c.stride;  // what the outputs of a group read of a row
+  // The last group of a row may have fewer outputs than phases: what they would read may not exist.
+  const Expr end = (s.src.dim(3).extent() - 1) * c.stride + c.kx - 1;
+  const Expr first = s.x * (c.phases * c.stride);
   Expr word;
   for (int g = s.groups - 1; g >= 0; --g) {
     std::vector<Expr> elements;
     // In lane order a word always has all its bytes; what stands under a zero weight does not matter.
-    const int count = c.lane_order ? c.taps : std::min(c.taps, c.kx - g * c.taps);
+    const int count = c.lane_order ? c.taps : std::min(c.taps, span - g * c.taps);
     for (int k = g * c.taps; k < g * c.taps + count; ++k) {
-      elements.push_back(s.src(s.c, s.x * c.stride + std::min(k, c.kx - 1), s.row, 0, 0));
+      const Expr at = first + std::min(k, span - 1);
+      elements.push_back(s.src(s.c, k < c.kx ? at : min(at, end), s.row, 0, 0));
     }
     const Expr here = !c.lane_order ? packed(elements, c.taps) : c.taps == 4 ? quad(elements) : pair(elements);
     word = word.defined() ? select(s.group == g, here, word) : here;
   }
   s.pack(s.c, s.x, s.row, s.group) = word;
+}
+
+// In lane order, what is read once per channel and used for every pixel (bias, words of weights, multipliers) is a
+// stage of its own.
+Expr kept(DepthwiseStages& s, const DepthwiseConfig& c, const Expr& e) {
+  if (!c.lane_order) return e;
+  Func stage("kept");
+  stage(s.c) = lanes(e);
+  s.kept.push_back(stage);
+  return stage(s.c);
+}
+
+// Word `g` of row ky of the filter moved `up` elements up; undefined where only zeros are left.
+Expr moved_weights(const DepthwiseStages& s, const DepthwiseConfig& c, int g, int ky, int up) {
+  const int own = (c.kx + c.taps - 1) / c.taps, from = g - up / c.taps, bits = up % c.taps * 32 / c.taps;
+  Expr word;
+  if (from >= 0 && from < own) word = bits == 0 ? weights(s, c, from, ky) : weights(s, c, from, ky) << bits;
+  if (bits > 0 && from >= 1 && from - 1 < own && c.kx > from * c.taps - up % c.taps) {
+    const Expr below = cast<int32_t>(cast<uint32_t>(weights(s, c, from - 1, ky)) >> (32 - bits));
+    word = word.defined() ? word | below : below;
+  }
+  return word;
+}
+
+// The share of all words of rows in the sum of the outputs of one phase.
+Expr phase_sum(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum, int phase) {
   for (int ky = 0; ky < c.ky; ++ky) {
     for (int g = 0; g < s.groups; ++g) {
-      sum = dot(sum, s.pack(s.c, s.x, s.y * c.stride + ky, g), ordered(weights(s, c, g, ky)));
+      const Expr w = moved_weights(s, c, g, ky, phase * c.stride);
+      if (w.defined()) sum = dot(sum, s.pack(s.c, s.x / c.phases, s.y * c.stride + ky, g), kept(s, c, w));
     }
   }
   return sum;
@@ -73,9 +104,9 @@ Expr odd_column(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
   for (int ky = 0; ky < c.ky; ky += 2) {
     const Expr row = s.y * c.stride + ky, first = weights(s, c, s.groups, ky);  // its upper half is zero
     if (ky + 1 < c.ky) {
-      sum = dot(sum, s.column(s.c, s.x, row), lanes(first | (weights(s, c, s.groups, ky + 1) << 16)));
+      sum = dot(sum, s.column(s.c, s.x, row), kept(s, c, first | (weights(s, c, s.groups, ky + 1) << 16)));
     } else {
-      sum = dot(sum, s.last(s.c, s.x, row), lanes(first));
+      sum = dot(sum, s.last(s.c, s.x, row), kept(s, c, first));
     }
   }
   return sum;
@@ -83,9 +114,12 @@ Expr odd_column(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
 
 void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
   s.has_column = c.lane_order && c.taps == 2 && c.kx % 2 == 1 && c.kx > 1 && c.ky > 1 && c.ky % 2 == 1;
-  s.groups = s.has_column ? c.kx / 2 : (c.kx + c.taps - 1) / c.taps;
-  const Expr bias = c.lane_order ? lanes(s.bias(s.c)) : s.bias(s.c);
-  const Expr sum = row_words(s, c, bias);
+  const int span = c.kx + (c.phases - 1) * c.stride;
+  s.groups = s.has_column ? c.kx / 2 : (span + c.taps - 1) / c.taps;
+  const Expr bias = kept(s, c, s.bias(s.c));
+  define_words(s, c);
+  Expr sum = phase_sum(s, c, bias, c.phases - 1);
+  for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, phase_sum(s, c, bias, p), sum);
   s.acc(s.c, s.x, s.y) = s.has_column ? odd_column(s, c, sum) : sum;
 }
 
@@ -113,9 +147,9 @@ DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
   }
   const Expr acc = s.acc(s.c, s.x, s.y);
   s.lane_order = c.lane_order;
+  s.phases = c.phases;
   if (c.lane_order) {
-    s.scale(s.c) = lanes(s.mult(s.c));
-    s.out(s.c, s.x, s.y) = round(scaled(acc, s.scale(s.c)), s.lo, s.hi, s.zp, true);
+    s.out(s.c, s.x, s.y) = round_lanes(acc, kept(s, c, s.mult(s.c)), s.lo, s.hi, s.zp);
   } else {
     s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp);
   }

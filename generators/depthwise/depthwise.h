@@ -6,6 +6,9 @@
 //   acc(c,x,y) = bias(c) + sum over ky, groups of dot(pack(c, x, y*st + ky, group), wei(c, group, ky))
 // Neighbouring rows of outputs share the packed words, which is why pack is a stage of its own. Taps past the filter
 // have zero weights and repeat the last real tap, so nothing outside the filter's window is read.
+//
+// With phases, the words begin at the first of so many outputs of a row and reach to the last one's taps; output p
+// takes its weights from words of weights moved p*st elements up: 3 taps in words of 4 serve two outputs.
 #pragma once
 
 #include <Halide.h>
@@ -19,6 +22,7 @@ struct DepthwiseConfig {
   int kx = 0, ky = 0;       // filter; 0: asked of the buffers
   int stride = 0;           // of both axes, dilation 1; 0: anything, the source's x and y dimensions say
   bool lane_order = false;  // a fixed filter: words by unpacking bytes inside 128-bit lanes (markers.h)
+  int phases = 1;           // lane order, bytes: outputs beside each other that read the same words
 };
 
 struct DepthwiseStages {
@@ -28,8 +32,9 @@ struct DepthwiseStages {
   Halide::Var c{"c"}, x{"x"}, y{"y"}, row{"row"}, group{"group"};
   Halide::Func pack{"pack"}, acc{"acc"}, out{"out"};
   Halide::Func column{"column"}, last{"last"};  // has_column: words of the last column, two rows in one; the last row
-  Halide::Func scale{"scale_in_lanes"};         // lane order only: the multipliers
+  std::vector<Halide::Func> kept;  // lane order: bias, words of weights, multipliers of a block of channels
   bool lane_order = false;
+  int phases = 1;
   bool fixed = false;  // filter and stride known: pack is a stage, acc one expression
   bool has_column = false;
   int groups = 0;     // fixed only: words of a row in pack

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 
 namespace octile::runtime {
 namespace {
@@ -17,9 +18,11 @@ constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
 constexpr double kNarrowBroadcastCycles = 0.12;  // one source word on AVX2
 constexpr double kGatherCycles = 3;              // depthwise: one vector of words of taps
-constexpr double kUnpackCycles = 1;              // the same by unpacking bytes inside lanes
-constexpr double kChainCycles = 5;               // vpdpbusd
-constexpr double kNarrowChainCycles = 2;         // two additions
+constexpr double kUnpackCycles = 2;              // the same by unpacking bytes inside lanes
+constexpr double kKeptCycles = 2;         // one vector of weights, brought into lane order for a block of channels
+constexpr double kNarrowLane = 0.8;       // a block in registers of half the width over one in whole registers
+constexpr double kChainCycles = 5;        // vpdpbusd
+constexpr double kNarrowChainCycles = 2;  // two additions
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
@@ -51,6 +54,9 @@ bool eligible(const Kernel& k, const Ask& ask) {
 bool tile_fits(const packs::KernelEntry& e, const Ask& ask) { return ask.x >= e.tile_x && ask.y >= e.tile_y; }
 
 int vector_lanes(Isa isa) { return isa == Isa::portable ? 4 : target(isa).vector_bytes / 4; }
+
+// In lane order blocks of channels are whole; the last one shifts inwards.
+bool whole_blocks(const packs::KernelEntry& e) { return e.cand.find("unpack=lane") != std::string::npos; }
 
 // Cycles one accumulator vector needs for four source elements.
 double dot_cycles(const packs::KernelEntry& e, Isa isa) {
@@ -112,22 +118,41 @@ void append(std::vector<Span>& spans, const Option& o, int64_t first, int64_t pa
 
 }  // namespace
 
+namespace {
+
+// Words of taps are gathered once for each row of the tile's window; kernels that know filter and stride share the rows
+// between their outputs, those in lane order words of bytes between the outputs of a row too.
+double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
+  const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
+  const int taps = e.layout == "t4c" ? 4 : 2, kw = std::max(ask.kw, 1);
+  const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
+  const double rows = e.kh == 0 ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
+  const double pixels = static_cast<double>(e.tile_x) * e.tile_y;
+  if (!whole_blocks(e)) {
+    const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
+    const double segments = static_cast<double>(ceil_div(kw, taps)), accs = vectors * pixels;
+    const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
+    const double gather = e.kh == 0 ? 2 * kGatherCycles : kGatherCycles;
+    return crops * (kTileCycles + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
+  }
+  const int phases = taps == 4 ? static_cast<int>(e.tile_x) : 1;
+  double words = 0;  // of a row, read by one output
+  for (int p = 0; p < phases; ++p) words += (p * ask.sw + kw - 1) / taps - p * ask.sw / taps + 1;
+  words /= phases;
+  const double made = static_cast<double>(ceil_div(kw + (phases - 1) * ask.sw, taps) * e.tile_x / phases);
+  const double tile = kLaneTileCycles + 4 * (kUnpackCycles * rows * made + pixels * (ask.kh * words + kStoreCycles));
+  const double block = 4 * kKeptCycles * (2 + phases * ask.kh * words);
+  const double width = e.tile_n < 4 * vector_lanes(isa) ? kNarrowLane : 1;
+  return width * (crops * tile + static_cast<double>(tiles) * block);
+}
+
+}  // namespace
+
 double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
-  if (e.family == "depthwise") {
-    // Words of taps are gathered once for each row of the tile's window; kernels that know filter and stride share the
-    // rows between their outputs.
-    const double segments = static_cast<double>(ceil_div(std::max(ask.kw, 1), e.layout == "t4c" ? 4 : 2));
-    const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
-    const double rows = e.kh == 0 ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
-    const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
-    const bool unpacked = e.cand.find("unpack=lane") != std::string::npos;
-    const double gather = e.kh == 0 ? 2 * kGatherCycles : unpacked ? kUnpackCycles : kGatherCycles;
-    const double tile = unpacked ? kLaneTileCycles : kTileCycles;
-    return crops * (tile + gather * gathers + dots + (e.tail_n ? kCrowdedStoreCycles : kStoreCycles) * accs);
-  }
+  if (e.family == "depthwise") return estimate_depthwise(e, isa, ask, tiles);
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
   // latency of one chain of sums.
@@ -172,6 +197,16 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
   return spans;
 }
 
+namespace {
+
+// The cheapest way to cover what is left of the channels: its first span, and the cost of all.
+struct Rest {
+  double cost = kNever;
+  Span first;
+};
+
+}  // namespace
+
 std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
                                   std::span<const std::string_view> layouts) {
   const Isa best = best_isa_with(table, ask);
@@ -181,29 +216,28 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
     return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) && fixed(e.sh, ask.sh) &&
            fixed(e.sw, ask.sw) && std::find(layouts.begin(), layouts.end(), e.layout) != layouts.end();
   };
-  std::vector<Span> spans;
-  for (int64_t done = 0; done < ask.channels;) {
-    const int64_t left = ask.channels - done;
-    Span span;
-    double lowest = kNever;
-    for (size_t i = table.size(); i-- > 0;) {
+  std::map<int64_t, Rest> known;
+  const auto cheapest = [&](const auto& self, int64_t left) -> const Rest& {
+    if (const auto at = known.find(left); at != known.end()) return at->second;
+    Rest rest;
+    if (left == 0) rest.cost = 0;
+    for (size_t i = table.size(); i-- > 0 && left > 0;) {
       const packs::KernelEntry& e = table[i].entry;
-      const bool any = e.tail_n || table[i].isa == Isa::portable;
-      const int64_t channels = any ? left : left / e.tile_n * e.tile_n;
-      if (channels == 0 || !usable(table[i])) continue;
+      if (!usable(table[i])) continue;
       const Reason reason = tier(table[i], ask, best);
-      // Per channel, so that a full kernel plus a tail beats a tail kernel over everything only where it is cheaper.
-      const double c =
-          factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n)) / static_cast<double>(channels);
-      if (c < lowest) {
-        lowest = c;
-        span = {static_cast<int>(i), done, channels, channels, reason};
+      const bool any = e.tail_n || table[i].isa == Isa::portable || (whole_blocks(e) && left >= e.tile_n);
+      for (const int64_t channels : {any ? left : 0, left / e.tile_n * e.tile_n}) {
+        if (channels == 0) continue;
+        const double own = factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n));
+        const double cost = own + kCallCycles + self(self, left - channels).cost;
+        if (cost < rest.cost) rest = {cost, {static_cast<int>(i), ask.channels - left, channels, channels, reason}};
       }
     }
-    if (lowest == kNever) return {};
-    spans.push_back(span);
-    done += span.channels;
-  }
+    return known.emplace(left, rest).first->second;
+  };
+  if (cheapest(cheapest, ask.channels).cost == kNever) return {};
+  std::vector<Span> spans;
+  for (int64_t left = ask.channels; left > 0; left -= spans.back().channels) spans.push_back(known.at(left).first);
   return spans;
 }
 

@@ -52,7 +52,8 @@ struct Span {
 [[nodiscard]] std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
                                              std::span<const PanelModes> modes);
 
-// Covers the channels of a depthwise op, in spans of single channels (first and panels count channels).
+// Covers the channels of a depthwise op, in spans of single channels (first and panels count channels), at the least
+// estimated cost of all spans together.
 [[nodiscard]] std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
                                                 std::span<const std::string_view> layouts);
 

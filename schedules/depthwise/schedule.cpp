@@ -10,8 +10,13 @@ using namespace Halide;  // NOLINT(google-build-using-namespace)
 void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, int lanes) {
   Var ci("ci"), xi("xi"), yi("yi"), co("co"), xo("xo"), yo("yo");
   const std::map<char, Var> outer{{'n', co}, {'x', xo}, {'y', yo}};
-  s.out.split(s.c, co, ci, cand.tn, cand.tail ? TailStrategy::PredicateStores : TailStrategy::RoundUp)
-      .split(s.x, xo, xi, cand.tx, TailStrategy::ShiftInwards)
+  // A block of channels in lane order is whole: the last one shifts inwards. Phases count from the first pixel, so that
+  // their last tile may not shift.
+  const TailStrategy channels = cand.tail      ? TailStrategy::PredicateStores
+                                : s.lane_order ? TailStrategy::ShiftInwards
+                                               : TailStrategy::RoundUp;
+  s.out.split(s.c, co, ci, cand.tn, channels)
+      .split(s.x, xo, xi, cand.tx, s.phases > 1 ? TailStrategy::GuardWithIf : TailStrategy::ShiftInwards)
       .split(s.y, yo, yi, cand.ty, TailStrategy::ShiftInwards)
       .reorder({ci, xi, yi, outer.at(cand.order[0]), outer.at(cand.order[1]), outer.at(cand.order[2])})
       .unroll(xi)
@@ -29,11 +34,10 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.y); };
   s.acc.compute_at(s.out, s.lane_order ? xi : tile).bound_extent(s.c, cand.tn);
   in_registers(s.acc);
-  if (s.lane_order) {
-    s.scale.compute_at(s.out, tile).bound_extent(s.c, cand.tn).vectorize(s.c, width);
-  }
+  for (Func& f : s.kept) f.compute_at(s.out, co).bound_extent(s.c, cand.tn).vectorize(s.c, width);
   if (s.fixed) {
     s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
+    if (s.phases > 1) s.pack.bound_extent(s.x, 1);
     s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
     if (s.has_column) {
       for (Func column : {s.column, s.last}) {

@@ -106,6 +106,7 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     if (c.lane_order && (c.kx == 0 || r.cand.tail || (r.cand.tn != 32 && r.cand.tn != 64))) {
       return Status(Code::invalid_argument, "unpack=lane wants a fixed filter, 32 or 64 channels, no tail");
     }
+    if (c.lane_order && c.taps == 4) c.phases = r.cand.tx;
     auto s = generators::make_depthwise(c);
     schedules::schedule_depthwise(s, r.cand, lanes);
     return std::pair{s.out, s.args};
@@ -122,14 +123,14 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
 }
 
 // Removes what Halide stamped on the functions, so that clang's -mcpu decides, and what stood in for instructions.
-Status retarget(const std::string& path, Isa isa) {
+Status retarget(const std::string& path) {
   std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   if (!in) return {Code::io_error, path + ": cannot read the IR Halide wrote"};
   static const std::regex attributes(R"re("(target-cpu|tune-cpu|target-features)"="[^"]*")re");
   std::ofstream out(path);
-  out << stand_ins::replace(std::regex_replace(text.str(), attributes, ""), isa);
+  out << stand_ins::replace(std::regex_replace(text.str(), attributes, ""));
   out.close();
   return out ? Status() : Status(Code::io_error, path + ": cannot write (disk full?)");
 }
@@ -172,7 +173,7 @@ Status build_kernel(const Request& r, const CodegenOptions& options) {
   } catch (const std::exception& e) {
     return {Code::unsupported, r.name + ": Halide refused the schedule: " + e.what()};
   }
-  OCTILE_RETURN_IF_ERROR(retarget(base + ".ll", r.target->isa));
+  OCTILE_RETURN_IF_ERROR(retarget(base + ".ll"));
   const std::vector<std::string> clang{
       OCTILE_ZIG, "cc", "-w", "-O2", "-fno-sanitize=all",
       // It merges vectors wider than registers, which then lose their minima and maxima when split.

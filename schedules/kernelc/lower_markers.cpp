@@ -34,12 +34,12 @@ class MarkerLowering : public IRMutator {
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
     if (op->name == generators::kDot) return dot(args);
     if (op->name == generators::kDot16) return dot16(args);
-    if (op->name == generators::kRound) return round(args, false);
+    if (op->name == generators::kRound) return round(args);
     if (op->type.lanes() != 32 && op->type.lanes() != 64) refuse("lane order on a vector of other width", op);
     if (op->name == generators::kQuad) return quad(args);
     if (op->name == generators::kPair) return pair(args);
     if (op->name == generators::kLanes) return lanes(args[0]);
-    if (op->name == generators::kRoundLanes) return round(args, true);
+    if (op->name == generators::kRoundLanes) return round_lanes(args);
     return IRMutator::visit(op);
   }
 
@@ -63,6 +63,8 @@ class MarkerLowering : public IRMutator {
 
   Expr dot(const std::vector<Expr>& args) const {
     const int lanes = args[0].type().lanes();
+    // 32 channels in lane order stand in registers of half the width.
+    if (isa_ == Isa::avx512vnni && lanes == 32) return by_part(args, 8);
     if (isa_ == Isa::avx512vnni) {
       return Call::make(
           Int(32, lanes), "dot_product",
@@ -74,6 +76,25 @@ class MarkerLowering : public IRMutator {
                    {Reinterpret::make(Int(16, 2 * lanes), args[1]), Reinterpret::make(Int(16, 2 * lanes), args[2])},
                    Call::PureExtern);
     return Add::make(args[0], product);
+  }
+
+  // Part i of a vector cut into equal ones; of a concatenation of such parts the part itself, so that chains of dots
+  // stay as small as they are.
+  static Expr part_of(const Expr& v, int i, int width) {
+    const Shuffle* parts = v.as<Shuffle>();
+    const auto at = static_cast<size_t>(i);
+    if (parts != nullptr && parts->is_concat() && parts->vectors[0].type().lanes() == width) return parts->vectors[at];
+    return Shuffle::make_slice(v, i * width, 1, width);
+  }
+
+  Expr by_part(const std::vector<Expr>& args, int width) const {
+    std::vector<Expr> parts;
+    for (int i = 0; i * width < args[0].type().lanes(); ++i) {
+      std::vector<Expr> part;
+      for (const Expr& a : args) part.push_back(part_of(a, i, width));
+      parts.push_back(dot(part));
+    }
+    return Shuffle::make_concat(parts);
   }
 
   // acc + pairs summed in 16 bits; exact because the packer checked the weights (docs/generators.md).
@@ -142,21 +163,34 @@ class MarkerLowering : public IRMutator {
 
   // Floats to codes. One register: clamped first, and rounded by an addition. Several: rounded by the instruction and
   // narrowed by packs, whose saturation is the lower clamp. Both give lo for NaN (docs/generators.md).
-  Expr round(const std::vector<Expr>& args, bool lane_order) const {
-    const auto scalar = [](const Expr& e) { return e.as<Broadcast>() != nullptr ? e.as<Broadcast>()->value : e; };
+  Expr round(const std::vector<Expr>& args) const {
     const Expr &f = args[0], lo = scalar(args[1]), hi = scalar(args[2]), zp = scalar(args[3]);
-    const int native = stand_ins::float_lanes(isa_), total = f.type().lanes();
+    const int native = isa_ == Isa::avx512vnni ? 16 : isa_ == Isa::avx2 ? 8 : 4, total = f.type().lanes();
     if (total % native != 0) throw std::runtime_error("codes of a part of a register");
     std::vector<Expr> parts;
     for (int at = 0; at < total;) {
       const int left = (total - at) / native, count = left == 5 ? 3 : std::min(left, 4);
       std::vector<Expr> registers;
       for (int i = 0; i < count; ++i) registers.push_back(Shuffle::make_slice(f, at + i * native, 1, native));
-      parts.push_back(count == 1 ? round_one(registers[0], lo, hi, zp) : round_some(registers, lo, hi, zp, lane_order));
+      parts.push_back(count == 1 ? round_one(registers[0], lo, hi, zp)
+                                 : in_order(round_some(registers, lo, hi, zp), count));
       at += count * native;
     }
     return parts.size() == 1 ? parts[0] : Shuffle::make_concat(parts);
   }
+
+  // From lane order the packs lead straight to channel order. The product too is made register by register.
+  static Expr round_lanes(const std::vector<Expr>& args) {
+    const int native = args[0].type().lanes() / 4;
+    std::vector<Expr> f;
+    for (int at = 0; at < 4 * native; at += native) {
+      const Expr acc = Shuffle::make_slice(args[0], at, 1, native), mult = Shuffle::make_slice(args[1], at, 1, native);
+      f.push_back(strict_float(Mul::make(Cast::make(Float(32, native), acc), mult)));
+    }
+    return round_some(f, scalar(args[2]), scalar(args[3]), scalar(args[4]));
+  }
+
+  static Expr scalar(const Expr& e) { return e.as<Broadcast>() != nullptr ? e.as<Broadcast>()->value : e; }
 
   // After the clamp |f| < 2^9, so f + 1.5*2^23 holds rne(f) in its low mantissa bits (Hacker's Delight, 2nd ed., ch.
   // 17; exact for |f| < 2^22). max comes first so that NaN gives lo.
@@ -170,7 +204,7 @@ class MarkerLowering : public IRMutator {
 
   // Two to four registers. The upper clamp stands first because a conversion that overflows gives the lowest integer,
   // which is also what NaN gives: min(hi, f) hands on f where the comparison fails.
-  static Expr round_some(const std::vector<Expr>& f, const Expr& lo, const Expr& hi, const Expr& zp, bool lane_order) {
+  static Expr round_some(const std::vector<Expr>& f, const Expr& lo, const Expr& hi, const Expr& zp) {
     const int n = f[0].type().lanes();
     std::vector<Expr> codes;
     for (const Expr& v : f) codes.push_back(stand_ins::round(strict_float(Min::make(Broadcast::make(hi, n), v))));
@@ -179,11 +213,14 @@ class MarkerLowering : public IRMutator {
     const Expr front = stand_ins::pack_words(at(0), at(1)) + shift;
     const Expr back = f.size() > 2 ? stand_ins::pack_words(at(2), at(3)) + shift : front;
     const Expr least = Broadcast::make(cast<uint8_t>(cast<int32_t>(lo) + zp), 4 * n);
-    const Expr bytes = Max::make(stand_ins::pack_bytes(front, back), least);
-    if (lane_order) return bytes;
-    std::vector<int> order;  // every 128-bit lane holds four channels of each register
-    for (size_t i = 0; i < f.size(); ++i) {
-      for (int c = 0; c < n; ++c) order.push_back(c / 4 * 16 + static_cast<int>(i) * 4 + c % 4);
+    return Max::make(stand_ins::pack_bytes(front, back), least);
+  }
+
+  // Every 128-bit lane of what packs narrowed holds four channels of each of `count` registers.
+  static Expr in_order(const Expr& bytes, int count) {
+    std::vector<int> order;
+    for (int i = 0; i < count; ++i) {
+      for (int c = 0; c < bytes.type().lanes() / 4; ++c) order.push_back(c / 4 * 16 + i * 4 + c % 4);
     }
     return Shuffle::make({bytes}, order);
   }

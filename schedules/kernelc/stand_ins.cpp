@@ -11,38 +11,23 @@ using namespace Halide::Internal;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-// One instruction set: what Halide writes, and what is meant.
+// One width of registers: what Halide writes, and what is meant.
 struct Names {
   int lanes;  // int32 lanes of a register
   const char *words, *bytes;
   const char *pack_words, *pack_bytes, *convert;
-  const char* convert_rest;  // arguments after the floats
+  const char *convert_types, *convert_rest;  // arguments after the floats
 };
 
-const Names& names(Isa isa) {
-  static const Names v2{4,
-                        "llvm.x86.ssse3.pmul.hr.sw.128",
-                        "llvm.x86.sse2.pavg.b",
-                        "llvm.x86.sse2.packssdw.128",
-                        "llvm.x86.sse2.packuswb.128",
-                        "llvm.x86.sse2.cvtps2dq",
-                        ""};
-  static const Names avx2{8,
-                          "llvm.x86.avx2.pmul.hr.sw",
-                          "llvm.x86.avx2.pavg.b",
-                          "llvm.x86.avx2.packssdw",
-                          "llvm.x86.avx2.packuswb",
-                          "llvm.x86.avx.cvt.ps2dq.256",
-                          ""};
-  static const Names avx512{16,
-                            "llvm.x86.avx512.pmul.hr.sw.512",
-                            "llvm.x86.avx512.pavg.b.512",
-                            "llvm.x86.avx512.packssdw.512",
-                            "llvm.x86.avx512.packuswb.512",
-                            "llvm.x86.avx512.mask.cvtps2dq.512",
-                            ", <16 x i32> zeroinitializer, i16 -1, i32 4"};
-  return isa == Isa::avx512vnni ? avx512 : isa == Isa::avx2 ? avx2 : v2;
-}
+constexpr Names kNames[] = {
+    {4, "llvm.x86.ssse3.pmul.hr.sw.128", "llvm.x86.sse2.pavg.b", "llvm.x86.sse2.packssdw.128",
+     "llvm.x86.sse2.packuswb.128", "llvm.x86.sse2.cvtps2dq", "", ""},
+    {8, "llvm.x86.avx2.pmul.hr.sw", "llvm.x86.avx2.pavg.b", "llvm.x86.avx2.packssdw", "llvm.x86.avx2.packuswb",
+     "llvm.x86.avx.cvt.ps2dq.256", "", ""},
+    {16, "llvm.x86.avx512.pmul.hr.sw.512", "llvm.x86.avx512.pavg.b.512", "llvm.x86.avx512.packssdw.512",
+     "llvm.x86.avx512.packuswb.512", "llvm.x86.avx512.mask.cvtps2dq.512", ", <16 x i32>, i16, i32",
+     ", <16 x i32> zeroinitializer, i16 -1, i32 4"},
+};
 
 std::string vector(int lanes, const char* element) { return "<" + std::to_string(lanes) + " x " + element + ">"; }
 
@@ -69,8 +54,6 @@ Expr call(const char* name, const Type& type, const Expr& a, const Expr& b) {
 
 }  // namespace
 
-int float_lanes(Isa isa) { return names(isa).lanes; }
-
 Expr round(const Expr& f) { return Cast::make(Int(32, f.type().lanes()), f); }
 
 Expr pack_words(const Expr& a, const Expr& b) { return call("pmulhrs", Int(16, 2 * a.type().lanes()), a, b); }
@@ -79,20 +62,19 @@ Expr pack_bytes(const Expr& a, const Expr& b) {
   return call("rounding_halving_add", UInt(8, 2 * a.type().lanes()), a, b);
 }
 
-std::string replace(const std::string& before, Isa isa) {
-  const Names& n = names(isa);
-  const std::string floats = vector(n.lanes, "float"), dwords = vector(n.lanes, "i32"),
-                    words = vector(2 * n.lanes, "i16"), bytes = vector(4 * n.lanes, "i8");
-  std::string ir = before;
-  const std::string conversion = "fptosi " + floats + " ";
-  if (ir.find(conversion) != std::string::npos) {
-    const std::string meant = "call " + dwords + " @" + n.convert + "(" + floats + " $1" + n.convert_rest + ")";
-    ir = std::regex_replace(ir, std::regex(conversion + "(%[^ ]+) to " + dwords), meant);
-    ir += "\ndeclare " + dwords + " @" + n.convert + "(" + floats +
-          (*n.convert_rest != 0 ? ", " + dwords + ", i16, i32" : "") + ")\n";
+std::string replace(std::string ir) {
+  for (const Names& n : kNames) {
+    const std::string floats = vector(n.lanes, "float"), dwords = vector(n.lanes, "i32"),
+                      words = vector(2 * n.lanes, "i16"), bytes = vector(4 * n.lanes, "i8");
+    const std::string conversion = "fptosi " + floats + " ", meant = dwords + " @" + n.convert + "(" + floats;
+    if (ir.find(conversion) != std::string::npos) {
+      ir = std::regex_replace(ir, std::regex(conversion + "(%[^ ]+) to " + dwords),
+                              "call " + meant + " $1" + n.convert_rest + ")");
+      ir += "\ndeclare " + meant + n.convert_types + ")\n";
+    }
+    redefine(ir, n.words, n.pack_words, words, dwords, words);
+    redefine(ir, n.bytes, n.pack_bytes, bytes, words, bytes);
   }
-  redefine(ir, n.words, n.pack_words, words, dwords, words);
-  redefine(ir, n.bytes, n.pack_bytes, bytes, words, bytes);
   return ir;
 }
 

@@ -8,11 +8,7 @@
 
 #include <string>
 
-#include "targets/desc/target.h"
-
 namespace octile::kernelc::stand_ins {
-
-[[nodiscard]] int float_lanes(Isa isa);
 
 // Float32 to int32, rounded as the mode says; the lowest integer where it does not fit.
 [[nodiscard]] Halide::Expr round(const Halide::Expr& f);
@@ -20,6 +16,6 @@ namespace octile::kernelc::stand_ins {
 [[nodiscard]] Halide::Expr pack_words(const Halide::Expr& a, const Halide::Expr& b);
 [[nodiscard]] Halide::Expr pack_bytes(const Halide::Expr& a, const Halide::Expr& b);
 
-[[nodiscard]] std::string replace(const std::string& ir, Isa isa);
+[[nodiscard]] std::string replace(std::string ir);
 
 }  // namespace octile::kernelc::stand_ins

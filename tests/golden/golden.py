@@ -15,10 +15,10 @@ import tempfile
 from collections import Counter
 
 # Vector moves to or from the stack in one pass of a hot loop. acc16 keeps accumulators, 16-bit sums and products in 16
-# registers at once, and a depthwise loop holds all taps of a tile: LLVM spills some of them, and there the bound only
-# keeps that from growing.
+# registers at once, and a depthwise loop holds all taps of a tile, its weights in a stage on the stack: there the bound
+# only keeps that from growing.
 MAX_STACK_MOVES = 2
-MAX_STACK_SHARE = 0.22  # of the loop's instructions, for those kernels
+MAX_STACK_SHARE = 0.27  # of the loop's instructions, for those kernels
 
 # What kind of kernel; (instruction, register) that must occur; instructions and registers that must not.
 DOT = "vpdpbusd"
@@ -27,6 +27,7 @@ EXPECTED = [
     ({"target": "x86-64/avx2", "layout": "k4n8"}, [("vpmaddubsw", "ymm"), ("vpmaddwd", "ymm")], [DOT, "zmm"]),
     ({"target": "x86-64/avx2", "layout": "k2n8w"}, [("vpmaddwd", "ymm")], [DOT, "vpmaddubsw", "zmm"]),
     ({"target": "x86-64/v2", "layout": "k2n8w"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
+    ({"target": "x86-64/avx512vnni", "layout": "t4c", "tile_n": 32}, [(DOT, "ymm")], []),
     ({"target": "x86-64/avx512vnni", "layout": "t4c"}, [(DOT, "zmm")], []),
     ({"target": "x86-64/avx512vnni", "layout": "t2cw"}, [("vpmaddwd", "zmm")], []),
     ({"target": "x86-64/avx2", "layout": "t2cw"}, [("vpmaddwd", "ymm")], ["zmm"]),
