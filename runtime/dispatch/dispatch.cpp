@@ -18,7 +18,7 @@ constexpr double kCrowdedStoreCycles = 7;
 constexpr double kLoadCycles = 0.5;
 constexpr double kNarrowBroadcastCycles = 0.12;  // one source word on AVX2
 constexpr double kGatherCycles = 3;              // depthwise: one vector of words of taps
-constexpr double kUnpackCycles = 2;              // the same by unpacking bytes inside lanes
+constexpr double kUnpackCycles = 0.5;            // the same by unpacking bytes inside lanes, for each tap
 constexpr double kKeptCycles = 2;         // one vector of weights, brought into lane order for a block of channels
 constexpr double kNarrowLane = 0.8;       // a block in registers of half the width over one in whole registers
 constexpr double kChainCycles = 5;        // vpdpbusd
@@ -140,7 +140,8 @@ double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, 
   for (int p = 0; p < phases; ++p) words += (p * ask.sw + kw - 1) / taps - p * ask.sw / taps + 1;
   words /= phases;
   const double made = static_cast<double>(ceil_div(kw + (phases - 1) * ask.sw, taps) * e.tile_x / phases);
-  const double tile = kLaneTileCycles + 4 * (kUnpackCycles * rows * made + pixels * (ask.kh * words + kStoreCycles));
+  const double tile =
+      kLaneTileCycles + 4 * (kUnpackCycles * taps * rows * made + pixels * (ask.kh * words + kStoreCycles));
   const double block = 4 * kKeptCycles * (2 + phases * ask.kh * words);
   const double width = e.tile_n < 4 * vector_lanes(isa) ? kNarrowLane : 1;
   return width * (crops * tile + static_cast<double>(tiles) * block);

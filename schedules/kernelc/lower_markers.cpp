@@ -157,7 +157,10 @@ class MarkerLowering : public IRMutator {
   static Expr lanes(const Expr& v) {
     const int n = v.type().lanes();
     std::vector<int> order(static_cast<size_t>(n));
-    for (int c = 0; c < n; ++c) order[static_cast<size_t>(c % 16 / 4 * (n / 4) + c / 16 * 4 + c % 4)] = c;
+    for (int c = 0; c < n; ++c) {
+      const int at = c % 16 / 4 * (n / 4) + c / 16 * 4 + c % 4;
+      order[static_cast<size_t>(at)] = c;
+    }
     return Shuffle::make({v}, order);
   }
 

@@ -50,7 +50,8 @@ const std::vector<Space::Constraint>& Space::constraints() {
          // acc16 reads weights from memory but keeps ones and two sums; the others keep weights and one source word.
          return acc + (f.group > 0 ? 4 : columns + 1) <= f.registers - (f.registers > 16 ? 1 : 0);
        }},
-      {"unpack", "lane order wants a fixed filter, blocks of 32 or 64 channels, and at most four outputs to share a word",
+      {"unpack",
+       "lane order wants a fixed filter, blocks of 32 or 64 channels, and at most four outputs to share a word",
        [](const Facts& f, const Candidate& c) {
          return !c.lane_unpack || (c.kx != 0 && !c.tail && (c.tn == 32 || c.tn == 64) && f.n > 0 && c.tx <= 4);
        }},
