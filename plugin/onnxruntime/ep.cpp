@@ -60,6 +60,7 @@ Ep::Ep(const Host& host, const Log& log, Options options, plugin::Kernels kernel
     auto& ep = *static_cast<Ep*>(self);
     return fence(ep.host_, [&]() -> Status {
       for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(ep.compile(graphs[i], fused[i], out[i], contexts[i]));
+      ep.measured_.clear();
       return {};
     });
   };
@@ -79,8 +80,10 @@ Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
   }
   const std::string key = graph_key(read.graph, read.in_subgraph);
   Partition partition = decide(read, key);
+  std::vector<Judgement> judged = leave_slower(read.graph, partition);
   take_contexts(read.graph, partition);
   if (!partition.groups.empty()) claimed_ = key;
+  if (partition.groups.empty()) measured_.clear();  // nothing will be compiled
   FusionOptions fusion;
   fusion.drop_constant_initializers = true;  // weights are packed into our own layout; the host may free its own
   for (const plugin::Group& group : partition.groups) {
@@ -90,10 +93,31 @@ Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
   }
   log_partition(read.graph, partition);
   if (reports_ != nullptr) {
-    const Status st = reports_->add_partition(key, read.graph, partition);
+    const Status st = reports_->add_partition(key, read.graph, partition, judged);
     if (!st.ok()) log_.warning(st.message());
   }
   return {};
+}
+
+// Groups that the host runs faster are taken out of the partition, their judgements put behind those of the others.
+std::vector<Judgement> Ep::leave_slower(const HostGraph& graph, Partition& partition) {
+  const bool asked = options_.target_given && options_.best < Isa::avx2;  // for kernels that are slow anyway
+  if (asked || (reports_ == nullptr && !may_leave(options_))) return std::vector<Judgement>(partition.groups.size());
+  std::vector<Judgement> kept, left;
+  std::vector<plugin::Group> groups;
+  for (plugin::Group& group : partition.groups) {
+    Judgement j = judge(graph, group, options_, kernels_, measured_);
+    for (const int n : group.nodes) {
+      NodeVerdict& verdict = partition.nodes[n];
+      if (j.left) verdict = {-1, Reason::host_is_faster, costs_text(j)};
+      if (!j.left) verdict.group = static_cast<int>(groups.size());
+    }
+    if (!j.left) groups.push_back(std::move(group));
+    (j.left ? left : kept).push_back(std::move(j));
+  }
+  partition.groups = std::move(groups);
+  kept.insert(kept.end(), left.begin(), left.end());
+  return kept;
 }
 
 Partition Ep::decide(const ReadGraph& read, const std::string& key) const {

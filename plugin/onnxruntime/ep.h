@@ -9,6 +9,7 @@
 
 #include "plugin/kernels/kernels.h"
 #include "plugin/onnxruntime/graph_reader.h"
+#include "plugin/onnxruntime/judge.h"
 #include "plugin/onnxruntime/logging.h"
 #include "plugin/onnxruntime/options.h"
 #include "plugin/onnxruntime/ort_abi.h"
@@ -35,6 +36,7 @@ class Ep : public OrtEp {
   };
   [[nodiscard]] Status finish(runtime::PlanFile plan, Positions at, OrtNodeComputeInfo*& out) const;
   [[nodiscard]] plugin::Partition decide(const ReadGraph& read, const std::string& key) const;
+  [[nodiscard]] std::vector<Judgement> leave_slower(const plugin::HostGraph& graph, plugin::Partition& partition);
   void log_partition(const plugin::HostGraph& graph, const plugin::Partition& partition) const;
 
   Host host_;
@@ -46,6 +48,7 @@ class Ep : public OrtEp {
   std::string net_ = "model";            // the name of the outermost graph, for op lines
   std::string model_path_;               // empty: it came from memory
   std::map<std::string, size_t> order_;  // of the model's own inputs and outputs
+  Measured measured_;                    // until the regions of the session hold their weights
   int saved_ = 0;                        // EPContext nodes made so far
 };
 

@@ -9,7 +9,7 @@
 namespace octile::ort {
 namespace {
 
-constexpr int kMaxThreads = 1024;
+constexpr int kMaxThreads = 1024, kMaxMeasureMs = 60'000;
 
 void read_packs(const std::string& value, Options& out) {
   for (size_t from = 0; from <= value.size();) {
@@ -78,6 +78,39 @@ void read_ready(const std::string& value, Options& out) {
   out.ready = std::move(sets);
 }
 
+void read_when_slower(const std::string& value, Options& out) {
+  if (value == "keep_exact") {
+    out.when_slower = WhenSlower::keep_exact;
+  } else if (value == "leave") {
+    out.when_slower = WhenSlower::leave;
+  } else if (value == "keep") {
+    out.when_slower = WhenSlower::keep;
+  } else {
+    out.warnings.push_back("option when_slower: '" + value +
+                           "' is not one of keep_exact, leave, keep; using keep_exact");
+  }
+}
+
+void read_judge_for(const std::string& value, Options& out) {
+  const Result<const TargetDesc*> found = find_target(value);
+  if (found.ok() && (*found)->isa >= Isa::avx2) {
+    out.judge_for = (*found)->isa;
+  } else {
+    out.warnings.push_back("option judge_for: no costs are known for '" + value + "'; judging for this CPU");
+  }
+}
+
+void read_measure(const std::string& value, Options& out) {
+  int ms = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), ms);
+  if (error != std::errc() || end != value.data() + value.size() || ms < 0 || ms > kMaxMeasureMs) {
+    out.warnings.push_back("option measure: '" + value + "' is not a number of milliseconds from 0 to " +
+                           std::to_string(kMaxMeasureMs) + "; nothing is measured");
+    return;
+  }
+  out.measure_ms = ms;
+}
+
 void read_context(const std::string& key, const std::string& value, ContextOptions& out) {
   if (key == "ep.context_enable") out.enable = value == "1";
   if (key == "ep.context_embed_mode") out.embed = value == "1";
@@ -108,9 +141,16 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
       out.profile = value;
     } else if (key == "ready") {
       read_ready(value, out);
+    } else if (key == "when_slower") {
+      read_when_slower(value, out);
+    } else if (key == "judge_for") {
+      read_judge_for(value, out);
+    } else if (key == "measure") {
+      read_measure(value, out);
     } else {
-      out.warnings.push_back("unknown option '" + key +
-                             "'; known: pack, target, threads, log_workloads, explain, profile, ready");
+      out.warnings.push_back(
+          "unknown option '" + key +
+          "'; known: pack, target, threads, log_workloads, explain, profile, ready, when_slower, measure, judge_for");
     }
   }
   return out;

@@ -3,7 +3,9 @@
 // Not here: opening packs.  A wrong option never fails a session: it is named in a warning and its default is used.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,10 +28,20 @@ struct ContextOptions {
 // Shapes of inputs by name.
 using NamedShapes = std::map<std::string, std::vector<int64_t>>;
 
+// What to do with a region that the model of costs says is slower here than in the host.
+enum class WhenSlower : uint8_t {
+  keep_exact,  // leave it only where the host's answers are as exact: on CPUs with VNNI
+  leave,
+  keep,
+};
+
 struct Options : plugin::KernelRequest {  // packs with ':' between them; the host's best unless `target` says less
   int threads = 1;
   std::string log_workloads, explain, profile;  // files; empty: off
   std::vector<NamedShapes> ready;               // sets of shapes to plan for before the first run
+  WhenSlower when_slower = WhenSlower::keep_exact;
+  double measure_ms = 0;         // for each region, to time it before it is judged; 0: predict
+  std::optional<Isa> judge_for;  // costs as on a CPU of this instruction set; none: this one
   ContextOptions context;
   std::vector<std::string> warnings;
 };

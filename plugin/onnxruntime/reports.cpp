@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -35,7 +36,27 @@ Json node_json(const plugin::HostGraph& graph, const plugin::Partition& partitio
   return out;
 }
 
-Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& partition) {
+void add_costs(Json& region, const Judgement& judgement) {
+  if (judgement.known) {
+    region["cycles"] = std::llround(judgement.cost.ours);
+    region["host_cycles"] = std::llround(judgement.cost.host);
+    region["measured"] = judgement.measured;
+  }
+  if (!judgement.reason.empty()) region["decision"] = judgement.reason;
+}
+
+// Regions that the host runs faster: known by what they would have cost.
+Json left_json(size_t kept, const std::vector<Judgement>& judged) {
+  Json out = Json::array();
+  for (size_t i = kept; i < judged.size(); ++i) {
+    Json& region = out.emplace_back(Json{{"nodes", judged[i].nodes}});
+    add_costs(region, judged[i]);
+  }
+  return out;
+}
+
+Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& partition,
+                  const std::vector<Judgement>& judged) {
   Json out = Json::array();
   for (const plugin::Group& group : partition.groups) {
     const plugin::Border border = plugin::border_of(graph, group);
@@ -45,6 +66,7 @@ Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& parti
                    {"float_inputs", border.float_inputs},
                    {"outputs", border.outputs},
                    {"float_outputs", border.float_outputs}});
+    if (out.size() <= judged.size()) add_costs(out.back(), judged[out.size() - 1]);
   }
   return out;
 }
@@ -80,7 +102,8 @@ struct Reports::State {
   SessionFacts facts;
   std::map<std::string, Json> graphs;                               // key -> array of nodes
   std::map<std::string, Json> regions;                              // key -> array of regions
-  std::map<std::string, std::pair<std::string, size_t>> region_of;  // unit -> its graph's key and region
+  std::map<std::string, Json> left;                                 // key -> array of regions that the host runs faster
+  std::map<std::string, std::pair<std::string, size_t>> region_of;  // node -> its graph's key and region
   std::unordered_map<std::string, std::vector<Json>> shaped;        // unit -> what was chosen, per shape met
   std::set<std::string> logged;
 
@@ -97,6 +120,8 @@ struct Reports::State {
     }
     Json all_regions = Json::array();
     for (const auto& [key, some] : regions) all_regions.insert(all_regions.end(), some.begin(), some.end());
+    Json all_left = Json::array();
+    for (const auto& [key, some] : left) all_left.insert(all_left.end(), some.begin(), some.end());
     const std::string text = dump(Json{{"version", 1},
                                        {"octile", OCTILE_VERSION},
                                        {"onnxruntime", facts.host_version},
@@ -107,6 +132,7 @@ struct Reports::State {
                                        {"nodes_taken", taken},
                                        {"nodes_total", total},
                                        {"regions", std::move(all_regions)},
+                                       {"regions_left", std::move(all_left)},
                                        {"nodes", std::move(nodes)}});
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
     const Status st = packs::write_file_atomically(explain_path, std::span(&bytes, 1));
@@ -193,17 +219,18 @@ bool Reports::profiles() const {
 }
 
 Status Reports::add_partition(const std::string& key, const plugin::HostGraph& graph,
-                              const plugin::Partition& partition) {
+                              const plugin::Partition& partition, const std::vector<Judgement>& judged) {
   const std::lock_guard lock(state_->mutex);
   if (state_->explain_path.empty()) return {};
   const std::vector<std::string> names = unit_names(graph, partition);
   Json nodes = Json::array();
   for (size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(graph, partition, n, names));
   state_->graphs[key] = std::move(nodes);
-  state_->regions[key] = regions_json(graph, partition);
+  state_->regions[key] = regions_json(graph, partition, judged);
+  state_->left[key] = left_json(partition.groups.size(), judged);
   for (size_t g = 0; g < partition.groups.size(); ++g) {
     for (const plugin::Unit& unit : partition.groups[g].units) {
-      state_->region_of[plugin::node_label(graph, graph.nodes[unit.anchor])] = {key, g};
+      for (const int n : unit.nodes) state_->region_of[plugin::node_label(graph, graph.nodes[n])] = {key, g};
     }
   }
   return state_->write_explain();

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "plugin/onnxruntime/judge.h"
 #include "plugin/partition/partition.h"
 
 namespace octile::ort {
@@ -34,9 +35,10 @@ class Reports {
   // Makes the profile's file, so that a session knows at once when it cannot.
   [[nodiscard]] Status begin_profile();
   [[nodiscard]] bool profiles() const;
-  // The verdicts on one graph; a graph seen again replaces what was said of it. `key` tells graphs apart.
+  // The verdicts on one graph; a graph seen again replaces what was said of it. `key` tells graphs apart. `judged`: of
+  // the partition's groups, then of those that were left for being slower.
   [[nodiscard]] Status add_partition(const std::string& key, const plugin::HostGraph& graph,
-                                     const plugin::Partition& partition);
+                                     const plugin::Partition& partition, const std::vector<Judgement>& judged);
   // What the kernels of one region are at shapes not met before.
   [[nodiscard]] Status add_decisions(const std::vector<runtime::NodeDecision>& decisions);
   // What the steps of one region cost, once it will run no more.

@@ -163,23 +163,24 @@ Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit)
   return builder.finish(inputs, {made.begin(), made.end()});
 }
 
-Status check_group(const HostGraph& graph, const Group& group) {
+Result<Outline> outline(const HostGraph& graph, const Group& group) {
   const auto inside = [&](int n) { return std::binary_search(group.nodes.begin(), group.nodes.end(), n); };
-  std::vector<int> inputs, outputs;
+  Outline out;
   for (int v = 0; v < static_cast<int>(graph.values.size()); ++v) {
     const HostValue& value = graph.values[v];
     const std::vector<int>& readers = value.consumers;
     if (value.constant) continue;
     if (value.producer >= 0 && inside(value.producer)) {
-      if (value.graph_output || !std::all_of(readers.begin(), readers.end(), inside)) outputs.push_back(v);
+      if (value.graph_output || !std::all_of(readers.begin(), readers.end(), inside)) out.outputs.push_back(v);
     } else if (std::any_of(readers.begin(), readers.end(), inside)) {
-      inputs.push_back(v);
+      out.inputs.push_back(v);
     }
   }
   Builder builder(graph, false);
   for (const Unit& unit : group.units) OCTILE_RETURN_IF_ERROR(builder.add(unit));
-  OCTILE_ASSIGN_OR_RETURN(const runtime::RegionDesc desc, builder.finish(inputs, outputs));
-  return validate(desc);
+  OCTILE_ASSIGN_OR_RETURN(out.desc, builder.finish(out.inputs, out.outputs));
+  OCTILE_RETURN_IF_ERROR(validate(out.desc));
+  return out;
 }
 
 Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group, const std::vector<int>& inputs,

@@ -12,7 +12,12 @@ namespace octile::plugin {
 // One unit by itself and without its weights: what the checks need.
 [[nodiscard]] Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit);
 
-// Would the group's graph hold together? Weights are left out here too.
-[[nodiscard]] Status check_group(const HostGraph& graph, const Group& group);
+// The group's graph without its weights, and the host values that cross its border.
+struct Outline {
+  runtime::RegionDesc desc;
+  std::vector<int> inputs, outputs;
+};
+// An error if the graph would not hold together.
+[[nodiscard]] Result<Outline> outline(const HostGraph& graph, const Group& group);
 
 }  // namespace octile::plugin

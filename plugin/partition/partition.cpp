@@ -39,7 +39,7 @@ class Partitioner {
     p.groups.reserve(groups.size());
     for (const std::vector<int>& members : groups) {
       add_group(p, members);
-      const Status st = check_group(graph_, p.groups.back());
+      const Status st = outline(graph_, p.groups.back()).status();
       if (!st.ok()) drop_last_group(p, st.message());  // a claim that does not compile would cost the host its session
     }
     p.nodes = std::move(verdicts_);

@@ -40,6 +40,7 @@ std::string_view to_string(Reason reason) {
     case Reason::stored_floats: return "it works on floats that are no function of codes";
     case Reason::float_from_host: return "it reads floats that the host makes";
     case Reason::float_to_host: return "it makes floats that only the host reads";
+    case Reason::host_is_faster: return "the host runs its region faster";
     case Reason::nothing_to_gain: return "its group holds nothing the host runs slower";
   }
   return "?";

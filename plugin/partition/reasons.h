@@ -47,6 +47,7 @@ enum class Reason : uint8_t {
   float_from_host,
   float_to_host,
   nothing_to_gain,
+  host_is_faster,
 };
 
 [[nodiscard]] std::string_view to_string(Reason reason);

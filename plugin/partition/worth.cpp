@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <set>
-#include <string_view>
 
 #include "plugin/partition/constants.h"
+#include "plugin/partition/fusion.h"
 #include "plugin/partition/ground.h"
 
 namespace octile::plugin {
@@ -94,7 +94,7 @@ Reason Worth::judge_quantize(int unit) const {
   if (made_inside(wide, unit)) return Reason::taken;
   if (!read_inside(narrow, unit)) return Reason::no_taken_neighbour;
   const int before = maker_before_clamp(wide);
-  const bool fused = before >= 0 && !inside(before, unit) && host_fuses(graph_.nodes[before]);
+  const bool fused = before >= 0 && !inside(before, unit) && host_fuses(graph_, graph_.nodes[before]);
   return fused ? Reason::host_fuses_it : Reason::taken;
 }
 
@@ -113,7 +113,7 @@ Reason Worth::judge_dequantize(int unit) const {
   if (!made_inside(sources_[unit].front(), unit)) return Reason::no_taken_neighbour;
   for (const int r : value.consumers) {
     const HostNode& reader = graph_.nodes[r];
-    if (!is_quantize(reader) && (is_anchor(reader) || host_fuses(reader))) return Reason::host_fuses_it;
+    if (!is_quantize(reader) && (is_anchor(reader) || host_fuses(graph_, reader))) return Reason::host_fuses_it;
   }
   return Reason::taken;
 }
@@ -151,38 +151,7 @@ bool Worth::function_of_codes(int unit) const {
 bool Worth::gains(int unit) const {
   const Role role = units_[unit].role;
   if (role == Role::product) return true;
-  return (role == Role::function || role == Role::floating) && !host_fuses(graph_.nodes[units_[unit].anchor]);
-}
-
-// Would the host make one integer op of the node, the dequantizes before and the quantize behind it?
-bool Worth::host_fuses(const HostNode& node) const {
-  if (is_anchor(node)) return node.inputs.size() > 1 && dequantized(node.input(0)) && dequantized(node.input(1));
-  static const std::set<std::string_view> kOfOne = {"AveragePool", "Flatten", "Gather",    "GlobalAveragePool",
-                                                    "LeakyRelu",   "MaxPool", "Reshape",   "Resize",
-                                                    "Sigmoid",     "Slice",   "Softmax",   "Split",
-                                                    "Squeeze",     "Tile",    "Transpose", "Unsqueeze"};
-  static const std::set<std::string_view> kOfAll = {"Add", "Concat", "Mul"};
-  if (!node.domain.empty() || !writes_quantized(node)) return false;
-  if (kOfOne.contains(node.op)) return dequantized(node.input(0));
-  return kOfAll.contains(node.op) &&
-         std::all_of(node.inputs.begin(), node.inputs.end(), [&](int v) { return dequantized(v); });
-}
-
-bool Worth::dequantized(int value) const {
-  const int maker = value < 0 ? -1 : graph_.values[value].producer;
-  return maker >= 0 && is_dequantize(graph_.nodes[maker]);
-}
-
-// Is the node's result quantized, perhaps after a clamp?
-bool Worth::writes_quantized(const HostNode& node, bool through_clamp) const {
-  return std::any_of(node.outputs.begin(), node.outputs.end(), [&](int v) {
-    if (v < 0) return false;
-    const std::vector<int>& readers = graph_.values[v].consumers;
-    return std::any_of(readers.begin(), readers.end(), [&](int r) {
-      const HostNode& reader = graph_.nodes[r];
-      return is_quantize(reader) || (through_clamp && is_clamp(reader) && writes_quantized(reader, false));
-    });
-  });
+  return (role == Role::function || role == Role::floating) && !host_fuses(graph_, graph_.nodes[units_[unit].anchor]);
 }
 
 // The node that makes the value, or whose result a clamp made it of; -1 for inputs and constants.

@@ -40,9 +40,6 @@ class Worth {
   [[nodiscard]] Reason judge_movement(int unit) const;
   [[nodiscard]] bool function_of_codes(int unit) const;
   [[nodiscard]] bool gains(int unit) const;
-  [[nodiscard]] bool host_fuses(const HostNode& node) const;
-  [[nodiscard]] bool dequantized(int value) const;
-  [[nodiscard]] bool writes_quantized(const HostNode& node, bool through_clamp = true) const;
   [[nodiscard]] int maker_before_clamp(int value) const;
 
   const HostGraph& graph_;

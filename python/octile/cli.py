@@ -38,15 +38,20 @@ def plugin_options(function):
         click.option(
             "--target", metavar="NAME", help="Highest instruction set to use, such as avx2; default: the CPU's."
         ),
+        click.option(
+            "--when-slower",
+            type=click.Choice(["keep_exact", "leave", "keep"]),
+            help="What to do with regions ONNX Runtime would run faster; default: keep_exact.",
+        ),
     ):
         function = option(function)
     return function
 
 
-def plugin_settings(pack, target):
+def plugin_settings(pack, target, when_slower=None):
     if pack and not pathlib.Path(pack).is_file():
         raise UserError(f"{pack}: no such pack", "make one with octile pack")
-    return {"pack": pack, "target": target}
+    return {"pack": pack, "target": target, "when_slower": when_slower}
 
 
 def examples(text):
@@ -193,14 +198,14 @@ def inspect(file, as_json):
 @click.option("--provider", type=click.Choice(["octile", "cpu"]), default="octile", show_default=True)
 @click.option("--output", metavar="FILE.npz", help="Write the outputs there.")
 @click.option("--seed", default=0, show_default=True, help="Seed of random inputs.")
-def run(model, shapes, files, threads, pack, target, provider, output, seed):
+def run(model, shapes, files, threads, pack, target, when_slower, provider, output, seed):
     """Run MODEL (ONNX, or a plan) once per set of inputs (random ones unless --input) and describe the outputs."""
     from octile import explain as explaining
     from octile import inputs, plans, sessions
 
-    settings = plugin_settings(pack, target)
+    settings = plugin_settings(pack, target, when_slower)
     if plans.is_plan(model):
-        plan = plans.Plan(model, threads, **settings, log=lambda line: click.echo(f"octile: {line}", err=True))
+        plan = plans.Plan(model, threads, pack, target, log=lambda line: click.echo(f"octile: {line}", err=True))
         declarations, run_once = plan.inputs, plan.run
     else:
         if provider == "octile":
@@ -234,13 +239,13 @@ def run(model, shapes, files, threads, pack, target, provider, output, seed):
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per model and set of shapes, a line each.")
 @click.option("--layers", is_flag=True, help="Times per layer, against ORT's and against this CPU's peaks.")
 @click.option("--plot", metavar="FILE", help="With --layers: draw the roofline there, .svg or .png.")
-def bench(models, shapes, files, threads, pack, target, repeats, seconds, seed, as_json, layers, plot):
+def bench(models, shapes, files, threads, pack, target, when_slower, repeats, seconds, seed, as_json, layers, plot):
     """Time MODELS through Octile and through ORT's CPU provider, taking turns, and compare the answers."""
     from octile import inputs, measure, sessions
 
     if plot and not layers:
         raise UserError("--plot draws layers", "add --layers")
-    records, settings = [], plugin_settings(pack, target)
+    records, settings = [], plugin_settings(pack, target, when_slower)
     for model in models:
         declarations = sessions.open_session(model, "cpu", threads).get_inputs()
         feeds = inputs.feeds(model, declarations, shapes, files, seed)
@@ -278,9 +283,10 @@ def bench_layers(model, feeds, threads, repeats, seconds, settings, as_json, plo
 @click.argument("model")
 @model_options
 @plugin_options
+@click.option("--measure", metavar="MS", type=click.IntRange(0), help="Time each region so long before it is judged.")
 @click.option("--all", "show_all", is_flag=True, help="List every node left too, not only their reasons and counts.")
 @click.option("--json", "as_json", is_flag=True, help="Everything the plugin reported, as JSON.")
-def explain(model, shapes, files, threads, pack, target, show_all, as_json):
+def explain(model, shapes, files, threads, pack, target, when_slower, show_all, measure, as_json):
     """Say which nodes of MODEL the provider takes, with which kernels, and why it leaves the others.
 
     The model is loaded and run once: these are the decisions the plugin really made, for these shapes.
@@ -290,7 +296,8 @@ def explain(model, shapes, files, threads, pack, target, show_all, as_json):
 
     declarations = sessions.open_session(model, "cpu", threads).get_inputs()
     feeds = inputs.feeds(model, declarations, shapes, files)
-    decisions = explaining.decide(model, feeds, threads, plugin_settings(pack, target))
+    settings = {**plugin_settings(pack, target, when_slower), "measure": measure}
+    decisions = explaining.decide(model, feeds, threads, settings)
     if as_json:
         click.echo(json.dumps(decisions, indent=2))
     else:

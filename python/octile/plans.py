@@ -42,7 +42,8 @@ def compile_model(model, shape_texts, output):
             "ep.context_file_path": compiled,
             "ep.context_embed_mode": "1",
         }
-        report, session = explain.open_explained(model, options={"ready": ready(model, shape_texts)}, entries=entries)
+        options = {"ready": ready(model, shape_texts), "when_slower": "keep"}
+        report, session = explain.open_explained(model, options=options, entries=entries)
         decisions = report.read()
         del session
         payload = only_region(model, compiled, decisions)

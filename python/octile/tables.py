@@ -105,8 +105,8 @@ def explained(model, decisions, show_all):
     left = [n for n in decisions["nodes"] if not n["taken"]]
     regions = len({n["region"] for n in taken})
     click.echo(f"{model}: {len(taken)} of {decisions['nodes_total']} nodes taken, in {regions} regions")
-    if decisions["regions"]:
-        show(bordered(decisions["regions"]))
+    if decisions["regions"] or decisions.get("regions_left"):
+        show(bordered(decisions))
     computing = [n for n in taken if n.get("kernels")]
     result = table(
         "node",
@@ -135,16 +135,33 @@ def explained(model, decisions, show_all):
         show(result)
 
 
-def bordered(regions):
-    """What crosses each region's border, and what inside it is no code in the order its reader wants."""
-    result = table(
-        "region>", "nodes>", "inputs>", "outputs>", "of floats>", "floats stored inside", "layout changes inside"
+def bordered(decisions):
+    """What crosses each region's border, what inside is no code in the order its reader wants, and why it is kept."""
+    counted = (
+        "region>",
+        "nodes>",
+        "inputs>",
+        "outputs>",
+        "of floats>",
+        "floats stored inside",
+        "layout changes inside",
     )
-    for region in regions:
+    result = table(*counted, "Mcycles>", "the host's>", "decision")
+    for region in decisions["regions"]:
         counts = [str(region[key]) for key in ("region", "nodes", "inputs", "outputs")]
         floats = str(region["float_inputs"] + region["float_outputs"])
-        result.add_row(*counts, floats, forced(region.get("stored_floats")), forced(region.get("layout_changes")))
+        inside = [forced(region.get(key)) for key in ("stored_floats", "layout_changes")]
+        result.add_row(*counts, floats, *inside, *costs(region))
+    for region in decisions.get("regions_left", []):
+        result.add_row("left", str(region["nodes"]), "", "", "", "", "", *costs(region))
     return result
+
+
+def costs(region):
+    if "cycles" not in region:
+        return "?", "?", region.get("decision", "not judged")
+    ours = f"{region['cycles'] / 1e6:.2f}{' measured' if region['measured'] else ''}"
+    return ours, f"{region['host_cycles'] / 1e6:.2f}", region["decision"]
 
 
 def forced(found, most=4):

@@ -32,7 +32,7 @@ def extract(model, shapes=(), files=(), threads=1):
     """The op lines of everything the provider takes of `model` at these inputs."""
     with tempfile.TemporaryDirectory(prefix="octile-tune-") as folder:
         log = pathlib.Path(folder) / "workloads.txt"
-        session = sessions.open_session(model, "octile", threads, {"log_workloads": log})
+        session = sessions.open_session(model, "octile", threads, {"log_workloads": log, "when_slower": "keep"})
         for feed in inputs.feeds(model, session.get_inputs(), shapes, files):
             sessions.run(model, session, feed)
         lines = log.read_text().splitlines() if log.exists() else []

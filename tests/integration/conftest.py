@@ -62,7 +62,10 @@ def open_session(devices):
             settings.graph_optimization_level = level
         for key, value in [*entries, *([FULL] if full else [])]:
             settings.add_session_config_entry(key, value)
-        settings.add_provider_for_devices(devices, {k: str(v) for k, v in (options or {}).items()})
+        # Small nets may be faster in the host; here they are about answers.
+        settings.add_provider_for_devices(
+            devices, {k: str(v) for k, v in {"when_slower": "keep", **(options or {})}.items()}
+        )
         return ort.InferenceSession(model if isinstance(model, bytes) else str(model), settings)
 
     return open_one

@@ -275,3 +275,51 @@ def test_the_package(library, monkeypatch, tmp_path):
     shutil.copy(library, folder / library.name.replace(".so", ".1.so"))
     assert "several plugin libraries" in run().stderr
     assert library_path()
+
+
+def slower_net():
+    """A matrix product so large that the rates of both sides, known for each CPU, decide."""
+    net = Net(9)
+    net.output(net.dense(net.code_input([256, 3072], "uint8"), 3072, 768))
+    return net.model().SerializeToString()
+
+
+def judged(open_session, tmp_path, model, **options):
+    path = tmp_path / "explain.json"
+    open_session(model, {"explain": path, **options})
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("when_slower", ["keep_exact", "leave", "keep"])
+@pytest.mark.parametrize("cpu", ["avx2", "avx512vnni"])
+def test_slower_regions(open_session, default_pack, tmp_path, cpu, when_slower):
+    if not default_pack.is_file():
+        pytest.skip(f"{default_pack}: not built")
+    report = judged(open_session, tmp_path, slower_net(), judge_for=cpu, when_slower=when_slower)
+    (region,) = report["regions"] + report["regions_left"]
+    assert region["cycles"] > region["host_cycles"] > 0
+    left = when_slower == "leave" or (when_slower == "keep_exact" and cpu == "avx512vnni")
+    assert len(report["regions_left"]) == (1 if left else 0)
+    assert region["decision"].startswith("slower here" if left else "slower here, kept")
+    reasons = {node.get("reason") for node in report["nodes"]}
+    assert ("the host runs its region faster" in reasons) == left
+
+
+def test_measured_regions(open_session, default_pack, tmp_path):
+    if not default_pack.is_file():
+        pytest.skip(f"{default_pack}: not built")
+    net = small_net()
+    (predicted,) = judged(open_session, tmp_path, net.model().SerializeToString())["regions"]
+    (measured,) = judged(open_session, tmp_path, net.model().SerializeToString(), measure=1)["regions"]
+    assert not predicted["measured"]
+    assert measured["measured"]
+    assert measured["host_cycles"] == predicted["host_cycles"]
+    assert measured["cycles"] != predicted["cycles"]
+
+
+def test_unknown_shapes_are_not_judged(open_session, default_pack, tmp_path):
+    net = Net(10)
+    net.output(net.conv(net.code_input([1, 4, "H", 8], "uint8"), 4, 8))
+    (region,) = judged(open_session, tmp_path, net.model().SerializeToString())["regions"]
+    if default_pack.is_file():
+        assert region["decision"] == "shapes are not known before the first run"

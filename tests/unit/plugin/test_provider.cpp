@@ -34,6 +34,7 @@ TEST(Options, Defaults) {
   EXPECT_TRUE(o.packs.empty() && o.warnings.empty() && o.explain.empty() && o.log_workloads.empty());
   EXPECT_EQ(o.best, host_isa());
   EXPECT_GE(o.threads, 1);
+  EXPECT_TRUE(o.when_slower == WhenSlower::keep_exact && o.measure_ms == 0 && !o.judge_for);
 }
 
 TEST(Options, AllGiven) {
@@ -41,11 +42,15 @@ TEST(Options, AllGiven) {
                            {"target", "portable"},
                            {"threads", "3"},
                            {"explain", "e.json"},
-                           {"log_workloads", "w.txt"}});
+                           {"log_workloads", "w.txt"},
+                           {"when_slower", "leave"},
+                           {"measure", "20"},
+                           {"judge_for", "avx512vnni"}});
   EXPECT_EQ(o.packs, (std::vector<std::string>{"a.octpack", "/b c.octpack"}));
   EXPECT_TRUE(o.target_given && o.best == Isa::portable);
   EXPECT_EQ(o.threads, 3);
   EXPECT_EQ(o.explain + o.log_workloads, "e.jsonw.txt");
+  EXPECT_TRUE(o.when_slower == WhenSlower::leave && o.measure_ms == 20 && o.judge_for == Isa::avx512vnni);
   EXPECT_TRUE(o.warnings.empty());
 }
 
@@ -56,6 +61,9 @@ TEST(Options, WrongOnesWarnAndFallBack) {
                                           {"threads", "1e3"},
                                           {"target", ""},
                                           {"target", "avx9000"},
+                                          {"when_slower", "never"},
+                                          {"measure", "-1"},
+                                          {"judge_for", "portable"},
                                           {"packs", "x"}}) {
     const Options o = parse({{key, value}});
     ASSERT_EQ(o.warnings.size(), 1U) << key << "=" << value;

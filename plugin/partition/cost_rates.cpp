@@ -1,0 +1,76 @@
+// The tables.  In/out: see cost_rates.h.  Not here: arithmetic.
+#include "plugin/partition/cost_rates.h"
+
+namespace octile::plugin {
+
+const HostRates& host_rates(Isa isa) {
+  static constexpr HostRates kAvx2{.conv = 0.031,
+                                   .column = 0.6,
+                                   .depthwise = 0.2,
+                                   .grouped = 0.1,
+                                   .matrix = 0.0335,
+                                   .requantize = 0.8,
+                                   .weights = 0.2,
+                                   .signed_product = 0.375,
+                                   .float_product = 0.078,
+                                   .quantize = 1.0,
+                                   .dequantize = 0.8,
+                                   .code_binary = 0.5,
+                                   .code_pass = 0.9,
+                                   .float_pass = 0.7,
+                                   .transcendental = 2.5,
+                                   .rows = 8.0,
+                                   .move = 0.65,
+                                   .node = 7000};
+  static constexpr HostRates kVnni{.conv = 0.0092,
+                                   .column = 0.2,
+                                   .depthwise = 0.19,
+                                   .grouped = 0.05,
+                                   .matrix = 0.0055,
+                                   .requantize = 1.1,
+                                   .weights = 0.2,
+                                   .signed_product = 0.31,
+                                   .float_product = 0.042,
+                                   .quantize = 0.8,
+                                   .dequantize = 0.7,
+                                   .code_binary = 0.5,
+                                   .code_pass = 0.8,
+                                   .float_pass = 0.7,
+                                   .transcendental = 1.5,
+                                   .rows = 4.0,
+                                   .move = 0.6,
+                                   .node = 6000};
+  return isa == Isa::avx512vnni ? kVnni : kAvx2;
+}
+
+const OwnRates& own_rates(Isa isa) {
+  static constexpr OwnRates kAvx2{.product = 0.92,
+                                  .depthwise = 0.8,
+                                  .source = 0.08,
+                                  .weights = 0.1,
+                                  .convert = 0.7,
+                                  .table = 0.3,
+                                  .binary = 0.5,
+                                  .window = 0.1,
+                                  .rows = 3.0,
+                                  .move = 0.5,
+                                  .floats = 1.0,
+                                  .dynamic = 1.5,
+                                  .step = 1000};
+  static constexpr OwnRates kVnni{.product = 0.5,
+                                  .depthwise = 1.0,
+                                  .source = 0.05,
+                                  .weights = 0.1,
+                                  .convert = 0.5,
+                                  .table = 0.15,
+                                  .binary = 0.3,
+                                  .window = 0.05,
+                                  .rows = 1.0,
+                                  .move = 0.2,
+                                  .floats = 0.5,
+                                  .dynamic = 3.0,
+                                  .step = 1000};
+  return isa == Isa::avx512vnni ? kVnni : kAvx2;
+}
+
+}  // namespace octile::plugin

@@ -1,0 +1,57 @@
+// Rates: what single passes cost, ours and ONNX Runtime's, as tables of measured numbers.
+// In:  nothing.  Out: cycles of one core per multiply-add, element or node, by instruction set.
+// Not here: which passes a region has (cost.cpp).
+//
+// Fitted on 2026-11-27 to ONNX Runtime's profile and ours of the models of bench/models: on AVX2 (Zen 3, ONNX Runtime's
+// own profiler, every node); on AVX-512 VNNI (an Intel server with AMX, which its matrix products seem to use) to the
+// records of single ops and of whole models. How well they predict:
+// bench/records/2026-11-27-cost-model-{avx2,vnni}.json. A host that gets faster wants new numbers; nothing else
+// changes.
+#pragma once
+
+#include "targets/desc/target.h"
+
+namespace octile::plugin {
+
+// ONNX Runtime's CPU provider, one thread.
+struct HostRates {
+  double conv;                  // per multiply-add of an integer convolution on u8
+  double column;                // per element gathered into columns, where the filter is wider than a pixel
+  double depthwise;             // per multiply-add
+  double grouped;               // per multiply-add, groups of more than one channel
+  double matrix;                // per multiply-add of an integer matrix product on u8
+  double requantize;            // per element an integer product writes
+  double weights;               // per constant weight
+  double signed_product;        // per multiply-add on s8 in the QOperator form
+  double float_product;         // per multiply-add in floats
+  double quantize, dequantize;  // per element
+  double code_binary;           // per element: QLinearAdd, QLinearMul
+  double code_pass;             // per element: other integer ops
+  double float_pass;            // per element: arithmetic on floats
+  double transcendental;        // per element: sigmoid, erf and the like on floats
+  double rows;                  // per element: softmax, layer normalization
+  double move;                  // per element: transposes, concatenations
+  double node;                  // per node, however small
+};
+
+// Our own passes. Products cost what dispatch estimates for their kernels, times a factor.
+struct OwnRates {
+  double product;    // per estimated cycle
+  double depthwise;  // the same of depthwise convolutions
+  double source;     // per element a product reads: halo, widening
+  double weights;    // per constant weight
+  double convert;    // per element at the border: layout, quantize, dequantize
+  double table;      // per element
+  double binary;     // per element
+  double window;     // per element a pool or mean reads
+  double rows;       // per element: softmax, layer normalization
+  double move;       // per element: resizes, concatenations, transposes
+  double floats;     // per element of a float pass
+  double dynamic;    // per element quantized on the spot, and per float made of a sum
+  double step;       // per step
+};
+
+[[nodiscard]] const HostRates& host_rates(Isa isa);
+[[nodiscard]] const OwnRates& own_rates(Isa isa);
+
+}  // namespace octile::plugin
