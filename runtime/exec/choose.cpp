@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "runtime/exec/check.h"
 #include "runtime/exec/op.h"
 
 namespace octile::runtime {
@@ -15,23 +16,11 @@ Layout layout_of(const packs::KernelEntry& e) {
   return e.layout == "k4n16" ? Layout::k4n16 : e.layout == "k4n8" ? Layout::k4n8 : Layout::k2n8w;
 }
 
-// The spec with extents that may differ between shapes set alike.
-OpSpec unshaped(OpSpec s) {
-  s.mb = s.ih = s.iw = s.m = 1;
-  s.pt = s.pl = s.pb = s.pr = 0;  // auto_pad changes pads with the shape
-  s.name.clear();
-  s.count = 1;
-  return s;
-}
-
 }  // namespace
 
 Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threads, bool contiguous,
                                                  bool pitched) const {
-  OCTILE_RETURN_IF_ERROR(validate(shaped));
-  if (to_key(unshaped(shaped)) != to_key(unshaped(spec_))) {
-    return Status(Code::invalid_argument, "shape of another op: " + to_key(shaped));
-  }
+  OCTILE_RETURN_IF_ERROR(check_shape(shaped, spec_));
   auto choice = std::make_shared<Choice>();
   Choice& c = *choice;
   c.shaped = shaped;

@@ -5,6 +5,7 @@
 
 #include "runtime/exec/op.h"
 #include "runtime/exec/pack_weights.h"
+#include "runtime/exec/winograd.h"
 
 namespace octile::runtime {
 namespace {
@@ -26,6 +27,10 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
   }
   if (spec.wei_var != (wei == nullptr)) {
     return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
+  }
+  if (const int tile = Winograd::tile_for(library, best, spec); tile != 0) {
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei, tile));
+    if (made != nullptr) return made;
   }
   auto op = std::make_unique<Op>(library, best, spec, quant);
   OCTILE_RETURN_IF_ERROR(op->pack(wei));

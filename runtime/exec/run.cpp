@@ -5,6 +5,7 @@
 #include <atomic>
 #include <limits>
 
+#include "runtime/exec/check.h"
 #include "runtime/exec/frame.h"
 #include "runtime/exec/op.h"
 #include "workload/numerics/float_mode.h"
@@ -57,27 +58,12 @@ Status refuse(const std::string& what) { return {Code::invalid_argument, what}; 
 }  // namespace
 
 Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const void* wei) const {
+  OCTILE_RETURN_IF_ERROR(check_tensors(c, src, dst));
   const OpSpec& s = c.shaped;
-  const bool dense = s.kind == OpKind::dense;
-  const int64_t element = size_of(spec_.dst), limit = std::numeric_limits<int32_t>::max();
-  if (src.data == nullptr || dst.data == nullptr) return refuse("tensor without data");
+  const int64_t limit = std::numeric_limits<int32_t>::max();
   if (spec_.wei_var != (wei != nullptr)) return refuse("weights must come with run() exactly when they vary");
-  if (src.n != s.mb || src.h != (dense ? 1 : s.ih) || src.w != (dense ? s.m : s.iw) || src.c != (dense ? s.k : s.ic)) {
-    return refuse("source shape differs from " + to_key(s));
-  }
-  if (dst.n != s.mb || dst.h != (dense ? 1 : s.oh()) || dst.w != (dense ? s.m : s.ow()) || dst.c != s.channels()) {
-    return refuse("destination shape differs from " + to_key(s));
-  }
-  if (!c.pitched && (pitched(src) || pitched(dst, element))) return refuse("pixels must be dense");
   const bool joined = !depthwise_ && geometry_.run > geometry_.depth;
-  if (src.stride_x < src.c || dst.stride_x < dst.c * element || dst.stride_x % element != 0 ||
-      (joined && pitched(src))) {
-    return refuse("distance of pixels");
-  }
-  if (!dense && (src.pad_t < s.pt || src.pad_l < s.pl || src.pad_b < s.pb || src.pad_r < s.pr)) {
-    return refuse("source halo smaller than the pads");
-  }
-  if (src.slack < 16) return refuse("source needs 16 readable bytes of slack");
+  if (joined && pitched(src)) return refuse("distance of pixels");
   if (c.fused && !(contiguous(src) && contiguous(dst))) return refuse("tensors were promised to have no gaps");
   // Kernels address one image with 32-bit offsets.
   if ((src.h + s.pt + s.pb) * src.stride_y > limit || dst.h * dst.stride_y > limit ||

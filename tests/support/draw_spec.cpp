@@ -165,6 +165,23 @@ OpSpec draw_conv(Rng& rng, Trap trap, int64_t macs) {
   return s;
 }
 
+// 3x3 of stride 1 with channels enough for Winograd, which the others rarely have at once; the image gives way.
+OpSpec draw_square(Rng& rng, Trap trap, int64_t macs) {
+  OpSpec s;
+  s.mb = rng.chance(0.2) ? 2 : 1;
+  s.kh = s.kw = 3;
+  s.ic = rng.range(32, 80);
+  s.oc = rng.range(32, 80);
+  s.ih = draw_extent(rng, trap);
+  s.iw = draw_extent(rng, trap);
+  for (int64_t* pad : {&s.pt, &s.pl, &s.pb, &s.pr}) *pad = rng.chance(0.7) ? 1 : rng.range(0, 2);
+  while (s.macs() > macs && std::max(s.ih, s.iw) > 4) --(s.ih >= s.iw ? s.ih : s.iw);
+  fit_window(s);
+  shrink_conv(s, macs);
+  fit_window(s);
+  return s;
+}
+
 OpSpec draw_dense(Rng& rng, Trap trap, int64_t macs) {
   OpSpec s;
   s.kind = OpKind::dense;
@@ -239,6 +256,8 @@ OpSpec draw_spec(uint64_t seed, int64_t macs) {
   OpSpec s;
   if (trap == Trap::prime_strides || trap == Trap::far_pads || r < 0.6) {
     s = draw_conv(rng, trap, trap == Trap::huge_acc ? macs : budget);
+  } else if (r < 0.63 && !needs_k) {
+    s = draw_square(rng, trap, macs);
   } else if (needs_k || r < 0.84) {
     s = draw_dense(rng, trap, trap == Trap::huge_acc ? macs : budget);
   } else {

@@ -89,6 +89,23 @@ struct ResizeTaps {
   const float* share = nullptr;
 };
 
+// Integer Winograd (runtime/exec/winograd.h). A window is (m + 2) x (m + 2) pixels, m the side of its output tile.
+struct WinogradWindow {
+  const uint8_t* rows[6];
+  int64_t columns[6];  // byte offsets of pixels from the start of a row
+};
+struct WinogradTile {
+  uint8_t* data = nullptr;  // first channel of its first pixel
+  int64_t stride_y = 0, stride_x = 0;
+  int ys = 1, xs = 1;  // at most m: what lies inside the tensor
+};
+struct WinogradPost {
+  const int32_t* bias = nullptr;  // of the first channel; 15 entries more than channels can be read, here and of mult
+  const float* mult = nullptr;    // null: dst takes the accumulators
+  float lo = 0.0F, hi = 255.0F;   // minus zp
+  int32_t zp = 0;
+};
+
 struct Ops {
   // dst = t[src], `count` bytes; in place allowed.
   void (*table)(const uint8_t* t, const uint8_t* src, uint8_t* dst, int64_t count);
@@ -128,6 +145,13 @@ struct Ops {
                      int64_t count);  // bias may be null; in place allowed
   // Softmax from codes to codes. `exps`: make_softmax_exps() of what the codes mean, which must not fall as codes rise.
   void (*softmax_codes)(const float* exps, const QuantizeForm& to, Rows src, RowsOut dst, int64_t c, int64_t rows);
+
+  // Element (y, x) of a window's transform goes to to + (y * (m + 2) + x) * step: `c` channels, as whole 16s; up to 15
+  // bytes after the last channel are read.
+  void (*winograd_read)(int m, const WinogradWindow& window, int64_t c, int16_t* to, int64_t step);
+  // A tile from sums laid out like that; up to 15 sums after the last channel are read.
+  void (*winograd_write)(int m, const WinogradPost& post, const int32_t* sums, int64_t step, int64_t c,
+                         const WinogradTile& tile);
 };
 
 // The best variant this machine runs that asks for no more than `best`.

@@ -181,6 +181,27 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 16: ops.softmax(reals, out_reals, c + 1); return true;
     case 17: ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c + 1); return true;
     case 18: ops.softmax_codes(exps, to, {a.data, c + 1}, {out, c + 1}, c + 1, rows); return true;
+    case 19: {
+      const int side = below(2) == 0 ? 4 : 6;
+      WinogradWindow window{};
+      for (int64_t k = 0; k < side; ++k) {
+        window.rows[k] = first + k * side * few;
+        window.columns[k] = k * few;
+      }
+      ops.winograd_read(side - 2, window, few, reinterpret_cast<int16_t*>(out), few + 15);
+      return true;
+    }
+    case 20: {
+      const int tile = below(2) == 0 ? 2 : 4;
+      const bool codes_out = below(2) == 0;
+      const int64_t pixel = codes_out ? few : 4 * few;
+      const WinogradPost post{reinterpret_cast<const int32_t*>(second), codes_out ? factors : nullptr, to.lo, to.hi,
+                              to.zp};
+      const WinogradTile at{out, tile * pixel, pixel, 1 + static_cast<int>(below(tile)),
+                            1 + static_cast<int>(below(tile))};
+      ops.winograd_write(tile, post, reinterpret_cast<const int32_t*>(first), few + 12, few, at);
+      return true;
+    }
     default: return false;
   }
 }

@@ -1,0 +1,264 @@
+// Winograd::choose and run: blocks of tiles, each transformed, multiplied and written while it is in the second cache.
+// In:  shapes, tensors, scratch, the host's threads.  Out: dst.
+// Not here: filters (winograd_pack.cpp).  run() allocates nothing.
+#include "runtime/exec/winograd.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "runtime/exec/check.h"
+#include "runtime/exec/frame.h"
+#include "runtime/exec/slots.h"
+#include "runtime/exec/tails.h"
+#include "workload/numerics/float_mode.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr int64_t kLanes = 8;             // output channels of a panel
+constexpr int64_t kChunkPanels = 8;       // panels whose sums are in scratch at a time
+constexpr int64_t kLeastTiles = 8;        // threads cut blocks no smaller: their weights would be read for too little
+constexpr int64_t kWorthwhileTiles = 16;  // fewer, because channels are many, would read filters too often
+constexpr int64_t kGap = 64;  // bytes between positions, so that their rows are not all in one set of the cache
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+struct Winograd::Plan : Choice {
+  int64_t tiles_x = 1, tiles_y = 1, tiles = 1;  // tiles: of all images
+  int64_t groups = 1;                           // of chunks, a task each
+  int64_t most = 1;                             // tiles of a block
+  int64_t row = 0;                              // sums of one tile and position
+  int64_t read_step = 0, sum_step = 0;          // elements between positions
+  size_t sums = 0, slot = 0;                    // bytes: offset in a slot, its size
+  int slots = 1;
+};
+
+struct Winograd::Job {
+  const Winograd* op;
+  const Plan* plan;
+  Tensor src, dst;
+  uint8_t* scratch;
+  std::span<const Tail> tails;
+  Slots slots;
+  std::atomic<int> rc{0};
+};
+
+struct Winograd::Block {
+  int64_t first, last;
+  int16_t* windows;
+  int32_t* sums;
+};
+
+Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int threads, bool /*contiguous*/,
+                                                       bool pitched) const {
+  OCTILE_RETURN_IF_ERROR(check_shape(shaped, spec_));
+  auto plan = std::make_shared<Plan>();
+  Plan& p = *plan;
+  p.shaped = shaped;
+  p.pitched = pitched;
+  p.x = shaped.ow();
+  p.y = shaped.oh();
+  p.tiles_x = ceil_div(p.x, tile_);
+  p.tiles_y = ceil_div(p.y, tile_);
+  p.tiles = shaped.mb * p.tiles_y * p.tiles_x;
+  const int64_t chunks = ceil_div(panels(), kChunkPanels);
+  p.row = std::min(panels(), kChunkPanels) * kLanes;
+  const auto tile_bytes = positions() * (depth_ * 2 + p.row * 4);
+  CutFacts f;
+  const int64_t l2 = target(Isa::avx2).l2_bytes;
+  f.l2_bytes = 4 * l2;  // cut_work() leaves a quarter of it to what a step reads
+  f.src_bytes = std::min(tile_bytes, l2 / kWorthwhileTiles);
+  f.macs = positions() * depth_ * spec_.oc;
+  f.extent = p.tiles;
+  f.unit = std::min(kLeastTiles, p.tiles);
+  f.channel_tiles = chunks;
+  f.threads = threads;
+  const Cut cut = cut_work(f);
+  p.blocks = cut.blocks;
+  p.groups = cut.channel_groups;
+  p.most = ceil_div(p.tiles, p.blocks);
+  p.cuts.assign(1, 0);
+  Ask ask;
+  ask.family = "dot";
+  ask.dst = "s32";
+  ask.best = best_;
+  ask.x = p.tiles / p.blocks;
+  ask.reduction = depth_;
+  for (int64_t first = 0; first < panels(); first += kChunkPanels) {
+    const int64_t count = std::min(kChunkPanels, panels() - first);
+    ask.channels = count * kLanes;  // scratch has room for whole panels
+    PanelModes mode;
+    mode.k2n8w = 1;
+    const std::vector<PanelModes> modes(static_cast<size_t>(count), mode);
+    for (const Span& s : cover_panels(table_, ask, kLanes, modes)) {
+      Part part;
+      part.kernel = s.kernel;
+      part.panels = s.panels;
+      part.channel = s.first * kLanes;
+      part.channels = s.channels;
+      part.wei_offset = (first + s.first) * panel_words() * 2;
+      p.parts.push_back(part);
+    }
+    if (p.parts.size() == p.cuts.back()) return Status(Code::unsupported, "no kernel for " + to_key(shaped));
+    p.cuts.push_back(p.parts.size());
+  }
+  p.read_step = p.most * depth_ + kGap / 2;
+  p.sum_step = p.most * p.row + kGap / 4;
+  p.sums = align_up(static_cast<size_t>(positions() * p.read_step) * sizeof(int16_t));
+  p.slot = p.sums + align_up(static_cast<size_t>(positions() * p.sum_step) * sizeof(int32_t));
+  p.slots = static_cast<int>(std::min<int64_t>({std::max(threads, 1), Slots::kMost, p.blocks * p.groups}));
+  p.scratch = p.slot * static_cast<size_t>(p.slots);
+  return std::shared_ptr<const Choice>(std::move(plan));
+}
+
+std::vector<Decision> Winograd::explain(const Choice& choice) const {
+  const std::string reason = tile_ == 4 ? "winograd 4x4" : "winograd 2x2";
+  std::vector<Decision> out;
+  for (const Part& p : choice.parts) {
+    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
+    const auto same = std::find_if(out.begin(), out.end(), [&](const Decision& d) { return d.kernel == k.entry.name; });
+    if (same != out.end()) {
+      same->panels += p.panels;
+    } else {
+      out.push_back({k.entry.name, k.entry.target, reason, p.panels});
+    }
+  }
+  return out;
+}
+
+Status Winograd::run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                     const Parallel& parallel, const void* wei_var, int64_t /*wei_stride*/,
+                     std::span<const Tail> tails) const {
+  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
+  if (wei_var != nullptr) return {Code::invalid_argument, "weights must come with run() exactly when they vary"};
+  if (!tails.empty()) {
+    if (spec_.dst == DType::s32) return {Code::invalid_argument, "tails want codes, not accumulators"};
+    OCTILE_RETURN_IF_ERROR(check_tails(tails, dst));
+  }
+  const auto& plan = static_cast<const Plan&>(choice);
+  Job job{this, &plan, src, dst, static_cast<uint8_t*>(scratch), tails, Slots(plan.slots)};
+  const auto task = [](void* arg, size_t index) {
+    Job& j = *static_cast<Job*>(arg);
+    j.op->run_task(j, index);
+  };
+  parallel(static_cast<size_t>(plan.blocks * plan.groups), task, &job);
+  if (const int rc = job.rc.load(); rc != 0) {
+    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};
+  }
+  return {};
+}
+
+void Winograd::run_task(Job& job, size_t index) const {
+  const Plan& p = *job.plan;
+  const auto at = static_cast<int64_t>(index), group = at / p.blocks;
+  const int slot = job.slots.take();
+  uint8_t* const memory = job.scratch + p.slot * static_cast<size_t>(slot);
+  Block block;
+  block.first = p.tiles * (at % p.blocks) / p.blocks;
+  block.last = p.tiles * (at % p.blocks + 1) / p.blocks;
+  block.windows = reinterpret_cast<int16_t*>(memory);
+  block.sums = reinterpret_cast<int32_t*>(memory + p.sums);
+  {
+    const FloatMode mode;
+    read(job, block);
+    const auto chunks = static_cast<int64_t>(p.cuts.size()) - 1;
+    for (int64_t c = chunks * group / p.groups; c < chunks * (group + 1) / p.groups; ++c) {
+      const auto chunk = static_cast<size_t>(c);
+      if (const int rc = multiply(p, block, chunk); rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+      write(job, block, chunk);
+    }
+  }
+  job.slots.give(slot);
+}
+
+// Windows that hang over the end of the padded image repeat its last row or column: what they give is not written.
+void Winograd::read(const Job& job, const Block& block) const {
+  const Plan& p = *job.plan;
+  const OpSpec& s = p.shaped;
+  const Tensor& t = job.src;
+  const int64_t height = s.ih + s.pt + s.pb, width = s.iw + s.pl + s.pr;
+  const uint8_t* const origin = t.data - s.pt * t.stride_y - s.pl * t.stride_x;
+  for (int64_t i = block.first; i < block.last; ++i) {
+    const int64_t x = i % p.tiles_x * tile_, y = i / p.tiles_x % p.tiles_y * tile_, n = i / p.tiles_x / p.tiles_y;
+    WinogradWindow window;
+    for (int k = 0; k < side(); ++k) {
+      window.rows[k] = origin + n * t.stride_n + std::min(y + k, height - 1) * t.stride_y;
+      window.columns[k] = std::min(x + k, width - 1) * t.stride_x;
+    }
+    ops_->winograd_read(tile_, window, spec_.ic, block.windows + (i - block.first) * depth_, p.read_step);
+  }
+}
+
+// One product for each position: windows [tiles, depth] by filters [depth, channels of the chunk].
+int Winograd::multiply(const Plan& plan, const Block& block, size_t chunk) const {
+  const int64_t tiles = block.last - block.first;
+  Buffer<5> src{kInt, 16};
+  Buffer<4> wei{kInt, 16};
+  Buffer<1> bias{kInt, 32}, mult{kFloat, 32};
+  Buffer<3> dst{kInt, 32};
+  src.set(0, depth_, 1);
+  src.set(1, 1, 0);
+  src.set(2, 1, 0);
+  src.set(3, tiles, depth_);
+  src.set(4, 1, 0);
+  wei.set(0, 2, 1);
+  wei.set(1, kLanes, 2);
+  wei.set(2, depth_ / 2, 2 * kLanes);
+  bias.at(tables_.as<int32_t>() + 2 * table_length_);  // zeros
+  mult.at(tables_.as<float>() + table_length_);        // not looked at
+  dst.set(1, tiles, plan.row);
+  dst.set(2, 1, 0);
+  int rc = 0;
+  for (int64_t position = 0; position < positions(); ++position) {
+    src.at(block.windows + position * plan.read_step);
+    for (size_t i = plan.cuts[chunk]; i < plan.cuts[chunk + 1]; ++i) {
+      const Part& part = plan.parts[i];
+      wei.set(3, part.panels, panel_words());
+      wei.at(packed_.data() + position * panels() * panel_words() * 2 + part.wei_offset);
+      bias.set(0, part.channels, 1);
+      mult.set(0, part.channels, 1);
+      dst.set(0, part.channels, 1);
+      dst.at(block.sums + position * plan.sum_step + part.channel);
+      rc |= reinterpret_cast<octile_dot_fn>(table_[static_cast<size_t>(part.kernel)].fn)(
+          &src.raw, &wei.raw, &bias.raw, &mult.raw, 0, 255, 0, &dst.raw);
+    }
+  }
+  return rc;
+}
+
+void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
+  const Plan& p = *job.plan;
+  const Tensor& t = job.dst;
+  Crop crop;
+  crop.channel = static_cast<int64_t>(chunk) * kChunkPanels * kLanes;
+  crop.channels = std::min(kChunkPanels * kLanes, spec_.oc - crop.channel);
+  WinogradPost post;
+  post.bias = tables_.as<int32_t>() + crop.channel;
+  post.mult = spec_.dst == DType::s32 ? nullptr : tables_.as<float>() + table_length_ + crop.channel;
+  post.lo = lo_;
+  post.hi = hi_;
+  post.zp = dst_zp_;
+  WinogradTile tile;
+  tile.stride_y = t.stride_y;
+  tile.stride_x = t.stride_x;
+  for (int64_t i = block.first; i < block.last;) {  // the tiles of one row at a time
+    const int64_t end = std::min(block.last, (i / p.tiles_x + 1) * p.tiles_x);
+    crop.n = i / p.tiles_x / p.tiles_y;
+    crop.y = i / p.tiles_x % p.tiles_y * tile_;
+    crop.x = i % p.tiles_x * tile_;
+    crop.ys = std::min<int64_t>(tile_, p.y - crop.y);
+    crop.xs = std::min((end - i) * tile_, p.x - crop.x);
+    tile.ys = static_cast<int>(crop.ys);
+    uint8_t* const row = t.data + crop.n * t.stride_n + crop.y * t.stride_y + crop.channel * size_of(spec_.dst);
+    for (int64_t x = crop.x; i < end; ++i, x += tile_) {
+      tile.data = row + x * t.stride_x;
+      tile.xs = static_cast<int>(std::min<int64_t>(tile_, p.x - x));
+      ops_->winograd_write(tile_, post, block.sums + (i - block.first) * p.row, p.sum_step, crop.channels, tile);
+    }
+    if (!job.tails.empty()) apply_tails(*ops_, job.tails, t, crop);
+  }
+}
+
+}  // namespace octile::runtime

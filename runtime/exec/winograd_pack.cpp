@@ -1,0 +1,152 @@
+// Winograd::make: whether an op is run this way, filters transformed and packed, sums proven to fit.
+// In:  library, OpSpec, OpQuant, raw weights.  Out: an op ready to choose and run, or none.
+// Not here: shapes, threads.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "runtime/exec/check.h"
+#include "runtime/exec/pack_weights.h"
+#include "runtime/exec/winograd.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr int64_t kBlock = 16;  // input channels transformed at a time
+constexpr int64_t kLanes = 8;   // output channels of a panel
+// Measured on Zen 3 (bench/records): with fewer, direct kernels are as fast where weights allow acc16.
+constexpr int64_t kLeastDepth = 24, kLeastChannels = 24;
+// Filters of 4x4 tiles are eight times their s8 weights; from here on they are bound by memory.
+constexpr int64_t kMostFilters = 256 * 256;
+
+// The filters' matrix, scaled to integers: by 4, 6, 6, 24, 24, 1 and by 2, 2, 2, 2 in its rows.
+constexpr int kFilters4[6][3] = {{1, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};
+constexpr int kFilters2[6][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+
+using Lane = std::array<int16_t, kBlock>;
+
+// out[y][x] = sum of g[ky][kx] * matrix[y][ky] * matrix[x][kx], for kBlock channels: within 49 * 255.
+void transform(const int (&matrix)[6][3], int side, const std::array<Lane, 9>& g, std::array<Lane, 36>& out) {
+  std::array<Lane, 18> half{};
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < 3; ++x) {
+      for (int k = 0; k < 3; ++k) {
+        for (size_t c = 0; c < kBlock; ++c) {
+          half[y * 3 + x][c] = static_cast<int16_t>(half[y * 3 + x][c] + g[k * 3 + x][c] * matrix[y][k]);
+        }
+      }
+    }
+  }
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      for (size_t c = 0; c < kBlock; ++c) {
+        const Lane *const a = &half[y * 3], &first = a[0], &second = a[1], &third = a[2];
+        out[y * side + x][c] =
+            static_cast<int16_t>(first[c] * matrix[x][0] + second[c] * matrix[x][1] + third[c] * matrix[x][2]);
+      }
+    }
+  }
+}
+
+int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }
+
+}  // namespace
+
+int Winograd::tile_for(const KernelLibrary& library, Isa best, const OpSpec& s) {
+  const bool fits = s.kind == OpKind::conv2d && s.g == 1 && s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 &&
+                    s.dh == 1 && s.dw == 1 && s.ic >= kLeastDepth && s.oc >= kLeastChannels;
+  if (!fits) return 0;
+  // A kernel tuned for this op goes first, at whatever extents it was: here they are not known.
+  const auto tuned = [&](const Kernel& k) {
+    if (k.isa != Isa::avx2 || k.entry.op.find("kh3kw3") == std::string::npos) return false;
+    const Result<OpSpec> other = parse_op(k.entry.op);
+    return other.ok() && check_shape(*other, s).ok();
+  };
+  if (std::any_of(library.kernels().begin(), library.kernels().end(), tuned)) return 0;
+  // Where int16 products are the best there are, for the op itself and for ours.
+  Ask ask;
+  ask.family = "dot";
+  ask.best = best;
+  for (const char* dst : {"s32", s.dst == DType::s32 ? "s32" : "u8"}) {
+    ask.dst = dst;
+    if (best_isa_with(library.kernels(), ask) != Isa::avx2) return 0;
+  }
+  return s.ic * s.oc <= kMostFilters ? 4 : 2;
+}
+
+Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                                   const OpQuant& quant, const void* wei, int tile) {
+  for (; tile >= 2; tile -= 2) {
+    std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
+    const auto elements = static_cast<size_t>(op->positions() * op->panels() * op->panel_words());
+    op->packed_ = AlignedBytes(elements * sizeof(int16_t));
+    op->tables_ = AlignedBytes(static_cast<size_t>(op->table_length_) * 3 * sizeof(int32_t));
+    if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
+    if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
+  }
+  return std::unique_ptr<PreparedOp>();
+}
+
+Winograd::Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile)
+    : best_(best),
+      ops_(&ops_for(best)),
+      spec_(spec),
+      tile_(tile),
+      depth_((spec.ic + kBlock - 1) / kBlock * kBlock),
+      table_length_((spec.oc + 2 * kBlock - 1) / kBlock * kBlock) {
+  for (const Kernel& k : library.kernels()) {
+    if (k.entry.family == "dot" && k.entry.op == "*" && k.entry.layout == "k2n8w" && k.entry.dst == "s32") {
+      table_.push_back(k);
+    }
+  }
+  src_zp_ = stored_zp(quant.src_zp, spec.src);
+  dst_zp_ = stored_zp(quant.dst_zp, spec.dst);
+  lo_ = static_cast<float>(quant.clamp_lo - quant.dst_zp);
+  hi_ = static_cast<float>(quant.clamp_hi - quant.dst_zp);
+}
+
+int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
+
+// False where the sums of some channel may leave what the tile's scale leaves of 32 bits.
+bool Winograd::pack(const OpQuant& quant, const void* wei) {
+  const WeightView view{wei, spec_.wei, false, 0};
+  WeightRule rule;
+  rule.type = spec_.wei;
+  rule.zp = quant.wei_zp;
+  rule.subtract = true;
+  const auto& matrix = tile_ == 4 ? kFilters4 : kFilters2;
+  const int64_t most = (int64_t{1} << (tile_ == 4 ? 25 : 29)) - 1;
+  std::array<Lane, 9> g;
+  std::array<Lane, 36> u;
+  for (int64_t o = 0; o < spec_.oc; ++o) {
+    const int32_t taken = rule.taken(o);
+    int64_t up = 0, down = 0;
+    int16_t* const panel = packed_.as<int16_t>() + o / kLanes * panel_words() + o % kLanes * 2;
+    for (int64_t first = 0; first < spec_.ic; first += kBlock) {
+      const int64_t count = std::min(kBlock, spec_.ic - first);
+      for (Lane& lane : g) lane.fill(0);
+      for (int64_t c = 0; c < count; ++c) {
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          const int32_t v = view.at((o * spec_.ic + first + c) * 9 + tap) - taken;
+          g[static_cast<size_t>(tap)][static_cast<size_t>(c)] = static_cast<int16_t>(v);
+          (v > 0 ? up : down) += v;
+        }
+      }
+      transform(matrix, static_cast<int>(side()), g, u);
+      for (int64_t p = 0; p < positions(); ++p) {
+        int16_t* to = panel + p * panels() * panel_words() + first * kLanes;
+        const Lane& from = u[static_cast<size_t>(p)];
+        for (size_t c = 0; c < kBlock; c += 2, to += 2 * kLanes) std::memcpy(to, &from[c], 2 * sizeof(int16_t));
+      }
+    }
+    if (255 * std::max(up, -down) > most) return false;
+    const auto at = static_cast<size_t>(o);
+    const float scale = quant.wei_scale.size() == 1 ? quant.wei_scale[0] : quant.wei_scale[at];
+    tables_.as<int32_t>()[o] = folded_bias(quant.bias.empty() ? 0 : quant.bias[at], src_zp_,
+                                           static_cast<uint32_t>(up + down), spec_.ic * 9, 0);
+    tables_.as<float>()[table_length_ + o] = multiplier(quant.src_scale, scale, quant.dst_scale);
+  }
+  return true;
+}
+
+}  // namespace octile::runtime

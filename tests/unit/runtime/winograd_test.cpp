@@ -1,0 +1,233 @@
+// Winograd against the oracle, on kernels that are portable ones under another name, so on every machine.
+// In:  seeded ops of odd extents, pads, channels and extreme weights.  Out: GoogleTest's verdict.
+// Not here: packs (tests/conformance), speed.
+#include "runtime/exec/winograd.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "runtime/exec/padded.h"
+#include "runtime/exec/portable.h"
+#include "runtime/exec/tails.h"
+#include "tests/unit/runtime/random_op.h"
+#include "workload/numerics/float_mode.h"
+#include "workload/reference/reference.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr uint64_t kSeed = 20261127;
+
+packs::KernelEntry entry(const char* dst, const char* op, int x, int n) {
+  packs::KernelEntry e;
+  e.name = std::string("dot_") + dst + "_x" + std::to_string(x) + "n" + std::to_string(n);
+  e.family = "dot";
+  e.op = op;
+  e.target = std::string(target(Isa::avx2).name);
+  e.layout = "k2n8w";
+  e.dst = dst;
+  e.src = "s16";
+  e.tile_x = x;
+  e.tile_n = n;
+  return e;
+}
+
+struct Fake {
+  KernelLibrary library;
+  explicit Fake(const char* exact = nullptr) {
+    add(entry("u8", "*", 1, 8));
+    for (const int n : {8, 16}) {
+      for (const int x : {1, 4}) add(entry("s32", "*", x, n));
+    }
+    if (exact != nullptr) add(entry("u8", exact, 1, 8));
+  }
+  void add(const packs::KernelEntry& e) {
+    EXPECT_TRUE(library.add_kernel(e, reinterpret_cast<void*>(portable_dot_k2n8w)).ok());
+  }
+};
+
+void run_striped(void*, Parallel::Task task, void* arg, size_t count) {
+  constexpr size_t kThreads = 4;
+  std::vector<std::thread> pool;
+  for (size_t t = 0; t < kThreads; ++t) {
+    pool.emplace_back([=] {
+      for (size_t i = t; i < count; i += kThreads) task(arg, i);
+    });
+  }
+  for (std::thread& t : pool) t.join();
+}
+
+// dst with a pitch between its pixels, and canaries there.
+struct Held {
+  std::vector<uint8_t> bytes;
+  Tensor t;
+  Held(const OpSpec& s, int64_t pitch) : t(dense_destination(s, nullptr)) {
+    t.stride_x += pitch * size_of(s.dst);
+    t.stride_y = t.w * t.stride_x;
+    t.stride_n = t.h * t.stride_y;
+    bytes.assign(static_cast<size_t>(t.n * t.stride_n), 0x5A);
+    t.data = bytes.data();
+  }
+};
+
+Held run(const PreparedOp& op, const test::OpCase& c, int64_t pitch, int threads, std::span<const Tail> tails = {}) {
+  Tensor source;
+  const AlignedBytes memory = padded_source(c.spec, c.quant, c.src.data(), &source);
+  Held out(c.spec, pitch);
+  const auto choice = op.choose(c.spec, threads, contiguous(source), pitch != 0);
+  EXPECT_TRUE(choice.ok()) << choice.status().to_string();
+  const AlignedBytes scratch(op.scratch_bytes(**choice));
+  const Parallel parallel{nullptr, threads > 1 ? run_striped : nullptr, threads};
+  const Status s = op.run(**choice, source, out.t, scratch.data(), parallel, nullptr, 0, tails);
+  EXPECT_TRUE(s.ok()) << s.to_string();
+  return out;
+}
+
+void expect_exact(const PreparedOp& op, const test::OpCase& c, int64_t pitch) {
+  const OpSpec& s = c.spec;
+  const int64_t pixel = s.oc * size_of(s.dst);
+  std::vector<uint8_t> want(static_cast<size_t>(s.mb * s.oh() * s.ow() * pixel));
+  ASSERT_TRUE(reference::run(s, c.quant, c.src.data(), c.wei.data(), want.data()).ok());
+  const uint8_t flip = s.dst == DType::s8 ? 0x80 : 0;
+  Held held(s, pitch);
+  for (size_t i = 0; i < want.size(); ++i) {
+    const auto at = static_cast<int64_t>(i);
+    held.bytes[static_cast<size_t>(at / pixel * held.t.stride_x + at % pixel)] = want[i] ^ flip;
+  }
+  for (const int threads : {1, 4}) {
+    EXPECT_EQ(run(op, c, pitch, threads).bytes, held.bytes) << to_key(s) << " on " << threads << " pitch " << pitch;
+  }
+}
+
+OpSpec conv(test::RandomOps& ops) {
+  OpSpec s;
+  s.kind = OpKind::conv2d;
+  ops.types(s);
+  s.kh = s.kw = 3;
+  s.mb = ops.pick(1, 2);
+  s.ic = ops.pick(1, 40);
+  s.oc = ops.pick(0, 3) == 0 ? ops.pick(60, 150) : ops.pick(1, 40);
+  s.ih = ops.pick(1, 13);
+  s.iw = ops.pick(1, 13);
+  s.pt = ops.pick(0, 2);
+  s.pl = ops.pick(0, 2);
+  s.pb = ops.pick(0, 2);
+  s.pr = ops.pick(0, 2);
+  s.ih = std::max(s.ih, 3 - s.pt - s.pb);
+  s.iw = std::max(s.iw, 3 - s.pl - s.pr);
+  return s;
+}
+
+std::unique_ptr<PreparedOp> make(const KernelLibrary& library, const test::OpCase& c, int tile) {
+  auto op = Winograd::make(library, Isa::avx2, c.spec, c.quant, c.wei.data(), tile);
+  EXPECT_TRUE(op.ok()) << op.status().to_string();
+  return std::move(*op);
+}
+
+std::string reason(const PreparedOp& op, const OpSpec& s) {
+  const auto choice = op.choose(s, 1);
+  EXPECT_TRUE(choice.ok());
+  return op.explain(**choice)[0].reason;
+}
+
+TEST(Winograd, EqualsTheOracle) {
+  const Fake fake;
+  test::RandomOps ops(kSeed);
+  for (int i = 0; i < 150; ++i) {
+    const test::OpCase c = ops.fill(conv(ops));
+    for (const int tile : {2, 4}) expect_exact(*make(fake.library, c, tile), c, ops.pick(0, 1) * ops.pick(0, 9));
+  }
+}
+
+TEST(Winograd, IsExactForTheLargestSums) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 1);
+  for (const char* line : {"conv2d mb1g1ic64ih7iw5oc9kh3kw3pt1pl1pb1pr1 src=u8 wei=s8 dst=u8",
+                           "conv2d mb1g1ic100ih9iw6oc17kh3kw3pt1pl1pb1pr1 src=u8 wei=s8 dst=s32",
+                           "conv2d mb1g1ic50ih6iw6oc8kh3kw3pt1pl1pb1pr1 src=s8:zp wei=u8:zp dst=s32"}) {
+    for (int i = 0; i < 16; ++i) {
+      test::OpCase c = ops.fill(*parse_op(line));
+      for (uint8_t& v : c.src) v = i % 2 == 0 ? 255 : ops.coin() ? 255 : 0;
+      for (uint8_t& v : c.wei) v = i % 4 < 2 ? (i < 8 ? 128 : 127) : ops.coin() ? 128 : 127;
+      if (c.spec.wei_zp) c.quant.wei_zp[0] = i < 8 ? 0 : 255;
+      for (const int tile : {2, 4}) expect_exact(*make(fake.library, c, tile), c, 0);
+    }
+  }
+}
+
+TEST(Winograd, TakesSmallerTilesOrNoneWhereSumsAreTooLarge) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 2);
+  const auto draw = [&](int64_t ic) {
+    const std::string size = "ic" + std::to_string(ic);
+    test::OpCase c = ops.fill(*parse_op("conv2d mb1g1" + size + "ih4iw4oc1kh3kw3 src=u8 wei=u8 dst=s32"));
+    c.wei.assign(c.wei.size(), 255);
+    return c;
+  };
+  // 2^25 / (9 * 255 * 255) = 57.3; 2^29 is 16 times that.
+  const test::OpCase first = draw(57), second = draw(58), third = draw(917);
+  EXPECT_EQ(reason(*make(fake.library, first, 4), first.spec), "winograd 4x4");
+  EXPECT_EQ(reason(*make(fake.library, second, 4), second.spec), "winograd 2x2");
+  expect_exact(*make(fake.library, second, 4), second, 0);
+  expect_exact(*make(fake.library, third, 2), third, 0);
+  EXPECT_EQ(make(fake.library, draw(918), 4), nullptr);
+}
+
+TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 3);
+  std::vector<uint8_t> table(256);
+  for (uint8_t& v : table) v = static_cast<uint8_t>(ops.pick(0, 255));
+  BinaryForm sum;
+  sum.kind = BinaryKind::sum;
+  sum.ka = sum.kb = 0.5F;
+  for (int i = 0; i < 40; ++i) {
+    OpSpec s = conv(ops);
+    if (s.dst == DType::s32) s.dst = DType::u8;
+    const test::OpCase c = ops.fill(s);
+    Held other(s, ops.pick(0, 5));
+    for (uint8_t& v : other.bytes) v = static_cast<uint8_t>(ops.pick(0, 255));
+    std::vector<Tail> tails(2);
+    tails[0].kind = Tail::Kind::binary;
+    tails[0].form = sum;
+    tails[0].other = other.t;
+    tails[1].table = table.data();
+    const auto op = make(fake.library, c, i % 2 == 0 ? 2 : 4);
+    const Held want = run(*op, c, 0, 1);
+    {
+      const FloatMode mode;
+      apply_tails(ops_for(Isa::avx2), tails, want.t, {0, 0, 0, 1, want.t.n * want.t.h * want.t.w, 0, s.oc, true});
+    }
+    for (const int threads : {1, 4}) EXPECT_EQ(run(*op, c, 0, threads, tails).bytes, want.bytes) << to_key(s);
+  }
+}
+
+TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
+  const auto chosen = [](const KernelLibrary& library, Isa best, const std::string& line) {
+    return Winograd::tile_for(library, best, *parse_op(line));
+  };
+  const std::string tail = " src=u8:zp wei=s8 dst=u8:zp", conv = "conv2d mb1g1ic64ih28iw28oc64kh3kw3";
+  const std::string key = to_key(*parse_op(conv + tail));
+  const Fake fake, tuned(key.c_str());
+  EXPECT_EQ(chosen(fake.library, Isa::avx2, conv + tail), 4);
+  EXPECT_EQ(chosen(fake.library, Isa::avx2, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail), 2);
+  EXPECT_EQ(chosen(fake.library, Isa::portable, conv + tail), 0);
+  EXPECT_EQ(chosen(KernelLibrary(), Isa::avx2, conv + tail), 0);
+  EXPECT_EQ(chosen(tuned.library, Isa::avx2, conv + tail), 0);
+  EXPECT_EQ(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc64kh3kw3" + tail), 0);
+  EXPECT_EQ(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc32kh3kw3" + tail), 4);
+  for (const char* other : {"conv2d mb1g1ic64ih28iw28oc64kh3kw3sh2sw2", "conv2d mb1g1ic64ih28iw28oc64kh3kw3dh2dw2",
+                            "conv2d mb1g2ic64ih28iw28oc64kh3kw3", "conv2d mb1g1ic64ih28iw28oc64kh1kw3",
+                            "conv2d mb1g1ic3ih28iw28oc64kh3kw3", "conv2d mb1g1ic64ih28iw28oc4kh3kw3"}) {
+    EXPECT_EQ(chosen(fake.library, Isa::avx2, other + tail), 0) << other;
+  }
+  test::RandomOps ops(kSeed + 4);
+  const test::OpCase c = ops.fill(*parse_op(conv + tail));
+  const auto op = PreparedOp::prepare(fake.library, Isa::avx2, c.spec, c.quant, c.wei.data());
+  ASSERT_TRUE(op.ok());
+  EXPECT_EQ(reason(**op, c.spec), "winograd 4x4");
+}
+
+}  // namespace
+}  // namespace octile::runtime
