@@ -1,4 +1,4 @@
-// AlignedBytes: zeroed bytes at a cache line, for packed weights and scratch.
+// AlignedBytes: bytes at a cache line, zeroed unless asked otherwise, for packed weights and scratch.
 // In:  a size.  Out: memory that frees itself, or null when there is none.
 // Not here: arenas.
 #pragma once
@@ -18,9 +18,16 @@ inline constexpr size_t kAlignment = 64;
 class AlignedBytes {
  public:
   AlignedBytes() = default;
-  explicit AlignedBytes(size_t size) : size_(align_up(size == 0 ? 1 : size)) {
-    data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, size_)));
+  explicit AlignedBytes(size_t size) : AlignedBytes(uninitialized(size)) {
     if (data_ != nullptr) std::memset(data_.get(), 0, size_);
+  }
+  // For who writes all of `size` bytes; what rounding adds is zero.
+  [[nodiscard]] static AlignedBytes uninitialized(size_t size) {
+    AlignedBytes out;
+    out.size_ = align_up(size == 0 ? 1 : size);
+    out.data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, out.size_)));
+    if (out.data_ != nullptr) std::memset(out.data_.get() + size, 0, out.size_ - size);
+    return out;
   }
   [[nodiscard]] bool ok() const { return data_ != nullptr; }
   [[nodiscard]] size_t size() const { return size_; }

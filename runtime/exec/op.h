@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -37,9 +38,9 @@ class Op final : public PreparedOp {
   [[nodiscard]] int64_t panels_per_group() const;
 
   void choose_layouts(bool fits);
-  [[nodiscard]] Status pack_dot(const WeightView& wei);
+  [[nodiscard]] Status pack_dot(const WeightView& wei, bool fits);
   [[nodiscard]] Status pack_depthwise_op(const WeightView& wei);
-  [[nodiscard]] std::vector<PanelModes> modes_of(int64_t group, const WeightView& wei) const;
+  [[nodiscard]] std::vector<PanelModes> modes_of(int64_t group, const WeightView& wei, bool fits) const;
   [[nodiscard]] std::vector<Layout> settle(const std::vector<PanelModes>& modes) const;
   void set_tables(int64_t index, int64_t channel, uint32_t column);
 
@@ -62,7 +63,8 @@ class Op final : public PreparedOp {
   OpSpec spec_;
   OpQuant quant_;
   DotGeometry geometry_;
-  std::vector<Kernel> table_;  // kernels of the families this op may use
+  std::shared_ptr<const std::vector<Kernel>> kernels_;
+  std::span<const Kernel> table_;  // all of them: the families this op may use
   WeightRule rule_;
   bool depthwise_ = false, zeros_ = false;
   int lanes_ = 16;

@@ -50,19 +50,31 @@ struct WeightView {
   }
 };
 
-// One panel as int16 [total words * quantum][lanes], zero where K or N is padded. `columns` (lanes) receives the sums.
-void gather_panel(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,
-                  int64_t first_channel, int lanes, int quantum, std::span<int16_t> out, std::span<uint32_t> columns);
-// A gathered panel in its layout.
-void write_panel(Layout layout, const DotGeometry& geometry, std::span<const int16_t> gathered, uint8_t* out);
-// A panel of dense weights straight from [k, n] rows, for weights that vary; columns receives `lanes` sums.
+// Elements [from, to) of one segment of a filter: a row each, of `lanes` bytes, one per output channel, `count` of them
+// raw and the others left as they are.
+struct FilterRows {
+  int64_t channel = 0, count = 0;
+  int lanes = 8;
+  int64_t segment = 0, from = 0, to = 0;
+};
+void gather_rows(const DotGeometry& geometry, const WeightView& wei, const FilterRows& rows, uint8_t* out);
+// A panel of dense weights straight from [k, n] rows, also those that vary; columns receives `lanes` sums.
 void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
                       int64_t first_channel, uint8_t* out, uint32_t* columns);
-// One panel of a filter's weights in a layout of bytes; what gather_panel() and write_panel() make of them.
+// A panel of a filter's weights; `scratch` is room that panels share.
 void pack_filter_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
-                       int64_t group, int64_t first_channel, uint8_t* out, uint32_t* columns);
-// Bit g is set where acc16 kernels of group g are exact (k4n8, gathered with 8 lanes and quantum 4).
-[[nodiscard]] unsigned safe_groups(const DotGeometry& geometry, std::span<const int16_t> gathered);
+                       int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
+                       uint32_t* columns);
+
+// Bit g is set where acc16 kernels of group g are exact for one segment: int16 [words * 4][8 channels].
+[[nodiscard]] unsigned safe_groups(std::span<const int16_t> elements);
+struct Acc16 {
+  bool s8 = false;      // the panel's weights are
+  unsigned groups = 0;  // safe in every segment
+};
+// Of a panel of 8 channels. `fits`: all weights of the op are within s8, so that the search may end early.
+[[nodiscard]] Acc16 acc16_of(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,
+                             int64_t first_channel, bool fits);
 
 // bias - src_zp * column + K * src_zp * left, modulo 2^32.
 [[nodiscard]] int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduction, int32_t left);

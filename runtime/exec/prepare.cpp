@@ -43,10 +43,8 @@ Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
       spec_(std::move(spec)),
       quant_(std::move(quant)),
       geometry_(dot_geometry(spec_)) {
-  for (const Kernel& k : library.kernels()) {
-    const std::string& f = k.entry.family;
-    if (f == "dot" || f == "dotz" || (f == "depthwise" && spec_.depthwise())) table_.push_back(k);
-  }
+  kernels_ = spec_.depthwise() ? library.kernels_of({"dot", "dotz", "depthwise"}) : library.kernels_of({"dot", "dotz"});
+  table_ = *kernels_;
   src_zp_ = stored_zp(quant_.src_zp, spec_.src);
   dst_zp_ = stored_zp(quant_.dst_zp, spec_.dst);
   lo_ = static_cast<float>(quant_.clamp_lo - quant_.dst_zp);
@@ -90,7 +88,7 @@ Status Op::pack(const void* wei) {
     return pack_depthwise_op(view);
   }
   choose_layouts(fits);
-  return pack_dot(view);
+  return pack_dot(view, fits);
 }
 
 // How zero points of weights are removed, and how wide panels are: the layouts of the best instruction set that has
@@ -109,19 +107,16 @@ void Op::choose_layouts(bool fits) {
   lanes_ = 8;
 }
 
-std::vector<PanelModes> Op::modes_of(int64_t group, const WeightView& wei) const {
+std::vector<PanelModes> Op::modes_of(int64_t group, const WeightView& wei, bool fits) const {
   std::vector<PanelModes> modes(static_cast<size_t>(panels_per_group()));
   if (lanes_ == 16 || wei.data == nullptr) {
     for (PanelModes& m : modes) (lanes_ == 16 ? m.k4n16 : m.k2n8w) = kExact;
     return modes;
   }
-  std::vector<int16_t> gathered(static_cast<size_t>(geometry_.total_words(4) * 4 * lanes_));
-  std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
   for (size_t p = 0; p < modes.size(); ++p) {
-    gather_panel(geometry_, wei, rule_, group, static_cast<int64_t>(p) * lanes_, lanes_, 4, gathered, columns);
+    const Acc16 found = acc16_of(geometry_, wei, rule_, group, static_cast<int64_t>(p) * lanes_, fits);
     modes[p].k2n8w = kExact;
-    const bool s8 = std::all_of(gathered.begin(), gathered.end(), [](int16_t v) { return v >= -128 && v <= 127; });
-    if (s8) modes[p].k4n8 = kExact | safe_groups(geometry_, gathered);
+    if (found.s8) modes[p].k4n8 = kExact | found.groups;
   }
   return modes;
 }
@@ -152,14 +147,14 @@ void Op::set_tables(int64_t index, int64_t channel, uint32_t column) {
   tables_.as<int32_t>()[2 * table_length_ + index] = left;
 }
 
-Status Op::pack_dot(const WeightView& wei) {
+Status Op::pack_dot(const WeightView& wei, bool fits) {
   const int64_t per_group = panels_per_group(), panels = per_group * geometry_.groups;
   table_length_ = panels * lanes_;
   tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
   if (!tables_.ok()) return {Code::out_of_memory, "out of memory for bias"};
   int64_t bytes = 0;
   for (int64_t g = 0; g < geometry_.groups; ++g) {
-    const std::vector<PanelModes> modes = modes_of(g, wei);
+    const std::vector<PanelModes> modes = modes_of(g, wei, fits);
     for (Layout layout : settle(modes)) {
       const PanelModes& m = modes[offsets_.size() - static_cast<size_t>(g * per_group)];
       layouts_.push_back(layout);
@@ -173,9 +168,9 @@ Status Op::pack_dot(const WeightView& wei) {
     variable_bytes_ = bytes;
     return {};
   }
-  packed_ = AlignedBytes(static_cast<size_t>(bytes));
+  packed_ = AlignedBytes::uninitialized(static_cast<size_t>(bytes));
   if (!packed_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
-  std::vector<int16_t> gathered;
+  std::vector<uint8_t> scratch;
   std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
   for (int64_t p = 0; p < panels; ++p) {
     const Layout layout = layouts_[static_cast<size_t>(p)];
@@ -183,13 +178,8 @@ Status Op::pack_dot(const WeightView& wei) {
     uint8_t* const to = packed_.data() + offsets_[static_cast<size_t>(p)];
     if (wei.dense) {
       pack_dense_panel(layout, geometry_, wei, rule_, first, to, columns.data());
-    } else if (facts(layout).bytes == 1) {
-      pack_filter_panel(layout, geometry_, wei, rule_, group, first, to, columns.data());
     } else {
-      const int quantum = facts(layout).quantum;
-      gathered.resize(static_cast<size_t>(geometry_.total_words(quantum) * quantum * lanes_));
-      gather_panel(geometry_, wei, rule_, group, first, lanes_, quantum, gathered, columns);
-      write_panel(layout, geometry_, gathered, to);
+      pack_filter_panel(layout, geometry_, wei, rule_, group, first, scratch, to, columns.data());
     }
     const int64_t count = std::min<int64_t>(lanes_, geometry_.channels - first);
     for (int64_t j = 0; j < count; ++j) {

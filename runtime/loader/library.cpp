@@ -2,6 +2,7 @@
 // In:  packs and members.  Out: the kernel table.  Not here: choosing, mapping (mapping.h), files (packs/format).
 #include "runtime/loader/library.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -72,6 +73,22 @@ void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
 KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {}
 KernelLibrary::~KernelLibrary() = default;
 
+std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(
+    std::initializer_list<std::string_view> families) const {
+  const auto asked = [&](std::string_view family) {
+    return std::find(families.begin(), families.end(), family) != families.end();
+  };
+  const std::lock_guard lock(mutex_);
+  for (const List& l : lists_) {
+    if (std::equal(l.families.begin(), l.families.end(), families.begin(), families.end())) return l.kernels;
+  }
+  auto made = std::make_shared<std::vector<Kernel>>();
+  std::copy_if(kernels_.begin(), kernels_.end(), std::back_inserter(*made),
+               [&](const Kernel& k) { return asked(k.entry.family); });
+  lists_.push_back({{families.begin(), families.end()}, made});
+  return made;
+}
+
 Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   OCTILE_ASSIGN_OR_RETURN(packs::PackFile pack, packs::open_pack(path));
   std::vector<std::unique_ptr<Mapping>> mapped;
@@ -92,6 +109,7 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   // All or nothing: a pack with one bad member adds no kernel.
   for (auto& m : mapped) mappings_.push_back(std::move(m));
   merge(kernels_, kernels);
+  lists_.clear();
   return {};
 }
 
@@ -108,6 +126,7 @@ Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<
   }
   mappings_.push_back(std::move(mapping));
   kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
+  lists_.clear();
   return {};
 }
 

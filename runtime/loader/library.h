@@ -4,8 +4,11 @@
 // Member bytes are hashed before anything is mapped executable; a wrong hash refuses the member, not the process.
 #pragma once
 
+#include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "packs/format/manifest.h"
@@ -39,13 +42,23 @@ class KernelLibrary {
   [[nodiscard]] Status add_kernel(const packs::KernelEntry& entry, void* fn) {
     OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(entry.target));
     kernels_.push_back({entry, desc->isa, fn});
+    lists_.clear();
     return {};
   }
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
+  // Those of these families, in the same order: one list for all ops that ask.
+  [[nodiscard]] std::shared_ptr<const std::vector<Kernel>> kernels_of(
+      std::initializer_list<std::string_view> families) const;
 
  private:
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::vector<Kernel> kernels_;
+  struct List {
+    std::vector<std::string> families;
+    std::shared_ptr<const std::vector<Kernel>> kernels;
+  };
+  mutable std::mutex mutex_;
+  mutable std::vector<List> lists_;  // of the kernels there are now
 };
 
 }  // namespace octile::runtime

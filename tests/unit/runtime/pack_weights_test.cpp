@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <random>
 
 #include "runtime/exec/choice.h"
@@ -42,10 +43,40 @@ TEST(PackWeights, PanelHoldsWordsOfAChannelTogetherAndPadsWithZeros) {
   EXPECT_EQ(columns[5], 0U);
 }
 
-TEST(PackWeights, GatheringAndPackingFiltersAgree) {
+// A panel by the definition: element k of channel n of the words of its segment, zero where either is padding.
+struct Slow {
+  std::vector<uint8_t> panel;
+  std::vector<uint32_t> columns;
+};
+
+template <class Raw>  // raw(segment, k, channel) is a weight minus its zero point
+Slow pack_slowly(Layout layout, const DotGeometry& d, int64_t first, const Raw& raw) {
+  const LayoutFacts& f = facts(layout);
+  Slow out{std::vector<uint8_t>(static_cast<size_t>(panel_bytes(layout, d))),
+           std::vector<uint32_t>(static_cast<size_t>(f.lanes))};
+  for (int64_t s = 0; s < d.sx * d.sy; ++s) {
+    for (int64_t k = 0; k < d.run; ++k) {
+      for (int64_t n = 0; n < std::min<int64_t>(f.lanes, d.channels - first); ++n) {
+        const auto v = static_cast<int16_t>(raw(s, k, first + n));
+        const int64_t word = s * d.words(f.quantum) + k / f.quantum;
+        const int64_t at = ((word * f.lanes + n) * f.quantum + k % f.quantum) * f.bytes;
+        std::memcpy(&out.panel[static_cast<size_t>(at)], &v, static_cast<size_t>(f.bytes));
+        out.columns[static_cast<size_t>(n)] += static_cast<uint32_t>(v);
+      }
+    }
+  }
+  return out;
+}
+
+TEST(PackWeights, FilterPanelsFollowTheDefinitionInEveryLayout) {
   std::mt19937 rng(9);
-  for (const auto& [kh, kw, ic, dilation, zp] :
-       {std::array<int64_t, 5>{1, 1, 9, 1, 0}, {1, 1, 16, 1, 3}, {3, 3, 5, 1, 0}, {2, 3, 8, 1, -7}, {3, 3, 6, 2, 0}}) {
+  for (const auto& [kh, kw, ic, dilation, zp] : {std::array<int64_t, 5>{1, 1, 9, 1, 0},
+                                                 {1, 1, 16, 1, 3},
+                                                 {1, 1, 301, 1, 0},
+                                                 {3, 3, 5, 1, 0},
+                                                 {2, 3, 8, 1, -7},
+                                                 {3, 3, 6, 2, 0},
+                                                 {3, 3, 70, 1, 128}}) {
     OpSpec s;
     s.ic = ic;
     s.oc = 21;
@@ -54,49 +85,52 @@ TEST(PackWeights, GatheringAndPackingFiltersAgree) {
     s.dh = s.dw = dilation;
     std::vector<uint8_t> wei(static_cast<size_t>(s.oc * ic * kh * kw));
     for (uint8_t& w : wei) w = static_cast<uint8_t>(rng());
-    const WeightView view{wei.data(), DType::s8, false, 0};
+    const WeightView view{wei.data(), zp == 128 ? DType::u8 : DType::s8, false, 0};
     WeightRule rule;
     rule.zp = {static_cast<int32_t>(zp)};
     rule.subtract = zp != 0;
     const DotGeometry d = dot_geometry(s);
-    for (const Layout layout : {Layout::k4n16, Layout::k4n8}) {
-      const LayoutFacts& f = facts(layout);
-      for (int64_t first = 0; first < s.oc; first += f.lanes) {
-        std::vector<int16_t> gathered(static_cast<size_t>(d.total_words(f.quantum) * f.quantum * f.lanes));
-        std::vector<uint32_t> columns(static_cast<size_t>(f.lanes)), direct_columns(columns);
-        std::vector<uint8_t> slow(static_cast<size_t>(panel_bytes(layout, d))), direct(slow.size(), 0xAA);
-        gather_panel(d, view, rule, 0, first, f.lanes, f.quantum, gathered, columns);
-        write_panel(layout, d, gathered, slow.data());
-        pack_filter_panel(layout, d, view, rule, 0, first, direct.data(), direct_columns.data());
-        EXPECT_EQ(direct, slow) << kh << "x" << kw << " from " << first;
-        EXPECT_EQ(direct_columns, columns);
+    const auto raw = [&](int64_t segment, int64_t k, int64_t o) {
+      const int64_t ky = segment / d.sx, kx = d.sx == 1 ? k / d.depth : segment % d.sx, c = k % d.depth;
+      return view.at(((o * d.depth + c) * d.kh + ky) * d.kw + kx) - rule.taken(o);
+    };
+    std::vector<uint8_t> scratch;
+    for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
+      for (int64_t first = 0; first < s.oc; first += facts(layout).lanes) {
+        const Slow want = pack_slowly(layout, d, first, raw);
+        std::vector<uint8_t> panel(want.panel.size(), 0xAA);
+        std::vector<uint32_t> columns(want.columns.size(), 1);
+        pack_filter_panel(layout, d, view, rule, 0, first, scratch, panel.data(), columns.data());
+        EXPECT_EQ(panel, want.panel) << kh << "x" << kw << "x" << ic << " from " << first;
+        EXPECT_EQ(columns, want.columns);
       }
     }
   }
 }
 
-TEST(PackWeights, GatheringAndPackingDensePanelsAgreeInEveryLayout) {
+TEST(PackWeights, DensePanelsFollowTheDefinitionInEveryLayout) {
   std::mt19937 rng(7);
-  const OpSpec s = dense_spec(23, 21);
-  std::vector<uint8_t> wei(23 * 21);
-  for (uint8_t& w : wei) w = static_cast<uint8_t>(rng());
-  const WeightView view{wei.data(), DType::u8, true, 21};
-  WeightRule rule;
-  rule.type = DType::u8;
-  rule.shift = 128;
-  rule.zp = {100};
-  const DotGeometry d = dot_geometry(s);
-  for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
-    const LayoutFacts& f = facts(layout);
-    rule.subtract = layout == Layout::k2n8w;
-    std::vector<int16_t> gathered(static_cast<size_t>(d.total_words(f.quantum) * f.quantum * f.lanes));
-    std::vector<uint32_t> columns(static_cast<size_t>(f.lanes)), direct_columns(static_cast<size_t>(f.lanes));
-    std::vector<uint8_t> slow(static_cast<size_t>(panel_bytes(layout, d))), direct(slow.size());
-    gather_panel(d, view, rule, 0, 16, f.lanes, f.quantum, gathered, columns);
-    write_panel(layout, d, gathered, slow.data());
-    pack_dense_panel(layout, d, view, rule, 16, direct.data(), direct_columns.data());
-    EXPECT_EQ(slow, direct) << f.name;
-    EXPECT_EQ(columns, direct_columns) << f.name;
+  for (const int64_t depth : {23, 400}) {
+    std::vector<uint8_t> wei(static_cast<size_t>(depth * 21));
+    for (uint8_t& w : wei) w = static_cast<uint8_t>(depth == 23 ? rng() : 255);  // the largest sums, too
+    const WeightView view{wei.data(), DType::u8, true, 21};
+    WeightRule rule;
+    rule.type = DType::u8;
+    rule.shift = 128;
+    rule.zp = {0};
+    const DotGeometry d = dot_geometry(dense_spec(depth, 21));
+    for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
+      rule.subtract = layout == Layout::k2n8w;
+      for (const int64_t first : {0, 16}) {
+        const Slow want = pack_slowly(
+            layout, d, first, [&](int64_t, int64_t k, int64_t n) { return view.at(k * 21 + n) - rule.taken(n); });
+        std::vector<uint8_t> panel(want.panel.size(), 0xAA);
+        std::vector<uint32_t> columns(want.columns.size(), 1);
+        pack_dense_panel(layout, d, view, rule, first, panel.data(), columns.data());
+        EXPECT_EQ(panel, want.panel) << facts(layout).name;
+        EXPECT_EQ(columns, want.columns) << facts(layout).name;
+      }
+    }
   }
 }
 
@@ -135,20 +169,55 @@ TEST(PackWeights, SafeGroupsAgreeWithTheRangeOfInt16) {
   const std::vector<int> bounds{8, 16, 21, 32, 40, 64, 70, 127};
   int seen[5][2] = {};
   for (int trial = 0; trial < 400; ++trial) {
-    DotGeometry d;
-    d.run = d.depth = 1 + static_cast<int64_t>(rng() % 40);
-    d.sy = 1 + static_cast<int64_t>(rng() % 3);
+    OpSpec spec;  // run: all taps of a row
+    spec.oc = 8;
+    spec.ic = 1 + static_cast<int64_t>(rng() % (trial % 4 == 0 ? 300 : 30));
+    spec.kh = 1 + static_cast<int64_t>(rng() % 3);
+    spec.kw = 1 + static_cast<int64_t>(rng() % 2);
+    if (trial % 5 == 0) spec.dw = 2;
+    const DotGeometry d = dot_geometry(spec);
     const int bound = bounds[static_cast<size_t>(trial) % bounds.size()];
+    std::vector<int8_t> raw(static_cast<size_t>(8 * spec.ic * spec.kh * spec.kw));
+    for (int8_t& v : raw)
+      v = static_cast<int8_t>(static_cast<int>(rng() % static_cast<unsigned>(2 * bound + 1)) - bound);
+    const WeightView view{raw.data(), DType::s8, false, 0};
+    WeightRule rule;
+    rule.zp = {0};
     std::vector<int16_t> w(static_cast<size_t>(d.total_words(4) * 4 * 8));
-    for (int16_t& v : w)
-      v = static_cast<int16_t>(static_cast<int>(rng() % static_cast<unsigned>(2 * bound + 1)) - bound);
-    const unsigned safe = safe_groups(d, w);
-    for (int g = 1; g <= 4; ++g) {
-      EXPECT_EQ((safe >> g & 1) != 0, safe_by_sums(d, w, g)) << "group " << g << " trial " << trial;
-      ++seen[g][safe >> g & 1];
+    for (int64_t s = 0; s < d.sx * d.sy; ++s) {
+      for (int64_t k = 0; k < d.run; ++k) {
+        const int64_t kx = d.sx == 1 ? k / d.depth : s % d.sx, c = k % d.depth;
+        for (int64_t n = 0; n < 8; ++n) {
+          w[static_cast<size_t>((s * d.words(4) * 4 + k) * 8 + n)] =
+              static_cast<int16_t>(view.at(((n * d.depth + c) * d.kh + s / d.sx) * d.kw + kx));
+        }
+      }
+    }
+    for (const bool fits : {false, true}) {
+      const Acc16 found = acc16_of(d, view, rule, 0, 0, fits);
+      EXPECT_TRUE(found.s8);
+      for (int g = 1; g <= 4; ++g) {
+        EXPECT_EQ((found.groups >> g & 1) != 0, safe_by_sums(d, w, g)) << "group " << g << " trial " << trial;
+        ++seen[g][found.groups >> g & 1];
+      }
     }
   }
   for (int g = 1; g <= 4; ++g) EXPECT_TRUE(seen[g][0] > 0 && seen[g][1] > 0) << "group " << g << " saw one side only";
+}
+
+TEST(PackWeights, PanelsThatLeaveS8HaveNoGroups) {
+  const OpSpec s = dense_spec(500, 9);
+  std::vector<uint8_t> wei(500 * 9, 100);
+  wei[499 * 9 + 8] = 255;  // in the second panel
+  const WeightView view{wei.data(), DType::u8, true, 9};
+  WeightRule rule;
+  rule.type = DType::u8;
+  rule.zp = {100};
+  rule.subtract = true;
+  const DotGeometry d = dot_geometry(s);
+  EXPECT_TRUE(acc16_of(d, view, rule, 0, 0, false).s8);
+  EXPECT_EQ(acc16_of(d, view, rule, 0, 0, false).groups, 0x1EU);
+  EXPECT_FALSE(acc16_of(d, view, rule, 0, 8, false).s8);
 }
 
 TEST(CutWork, BlocksCoverTheExtentInWholeUnits) {
