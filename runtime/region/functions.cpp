@@ -13,6 +13,20 @@ uint8_t QuantizeTo::operator()(float v) const {
   return static_cast<uint8_t>(quantize_onnx_rne(v, scale, zp, lo, hi) + (is_signed ? 128 : 0));
 }
 
+void QuantizeTo::row(const std::array<float, 256>& from, uint8_t* to) const {
+  constexpr float kOnes =
+      12582912.0F;  // 1.5 * 2^23: floats of its size are whole, so that adding it rounds half to even
+  const QuantizeForm f = form();
+  std::array<float, 256> v;
+  for (size_t j = 0; j < v.size(); ++j) {
+    float q = from[j] / f.scale;
+    q = q > f.lo ? q : f.lo;  // NaN too
+    q = q < f.hi ? q : f.hi;
+    v[j] = (q + kOnes) - kOnes;
+  }
+  for (size_t j = 0; j < v.size(); ++j) to[j] = static_cast<uint8_t>(static_cast<int32_t>(v[j]) + f.zp);
+}
+
 QuantizeForm QuantizeTo::form() const {
   return {scale, static_cast<float>(lo - zp), static_cast<float>(hi - zp), zp + (is_signed ? 128 : 0)};
 }
@@ -75,10 +89,23 @@ std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of) {
 
 Meaning meaning_of(const FloatTable& of) { return {of.scale, of.zp, of.affine ? nullptr : of.at.data()}; }
 
-float PairFunction::operator()(int i, int j) const {
-  float v = binary(kind, a->at[static_cast<size_t>(i)], b->at[static_cast<size_t>(j)]);
-  for (const Unary& f : then) v = f(v);
-  return v;
+std::array<float, 256> PairFunction::row(int a_byte) const {
+  std::array<float, 256> out;
+  const float x = a->at[static_cast<size_t>(a_byte)];
+  const std::array<float, 256>& y = b->at;
+  const auto fill = [&](auto f) {
+    for (size_t j = 0; j < out.size(); ++j) out[j] = f(y[j]);
+  };
+  switch (kind) {  // what most networks have, by loops of their own
+    case NodeKind::add: fill([x](float v) { return x + v; }); break;
+    case NodeKind::sub: fill([x](float v) { return x - v; }); break;
+    case NodeKind::mul: fill([x](float v) { return x * v; }); break;
+    default: fill([x, this](float v) { return binary(kind, x, v); }); break;
+  }
+  for (const Unary& f : then) {
+    for (float& v : out) v = f(v);
+  }
+  return out;
 }
 
 namespace {
@@ -122,7 +149,7 @@ FormCache::Entry FormCache::find(const PairFunction& f, const QuantizeTo& to) co
   const auto found = entries_.find(key);
   if (found != entries_.end()) return found->second;
   auto pairs = std::make_shared<std::vector<uint8_t>>(65536);
-  for (size_t k = 0; k < pairs->size(); ++k) (*pairs)[k] = to(f(static_cast<int>(k / 256), static_cast<int>(k % 256)));
+  for (int i = 0; i < 256; ++i) to.row(f.row(i), pairs->data() + i * 256);
   Entry entry;
   entry.form = prove_binary(pairs->data(), hint_of(f, to));
   if (entry.form.kind == BinaryKind::pairs) {

@@ -37,6 +37,8 @@ struct QuantizeTo {
   int32_t zp = 0, lo = 0, hi = 255;
   bool is_signed = false;
   [[nodiscard]] uint8_t operator()(float v) const;  // the stored byte
+  void row(const std::array<float, 256>& from,
+           uint8_t* to) const;  // the same of each, by loops that compilers vectorize
   [[nodiscard]] QuantizeForm form() const;
 };
 [[nodiscard]] QuantizeTo quantize_to(const OpSpec& spec, const OpQuant& quant);
@@ -60,7 +62,7 @@ struct PairFunction {
   NodeKind kind = NodeKind::add;
   FloatFn a, b;
   std::vector<Unary> then;
-  [[nodiscard]] float operator()(int i, int j) const;
+  [[nodiscard]] std::array<float, 256> row(int a_byte) const;  // of every byte of b
 };
 
 // A function per channel that is a line between two clamps, as arithmetic.

@@ -1,9 +1,12 @@
-// Lines per channel: what lines_of() answers is right for every byte, and lines are found where there are some.
-// In:  functions of a byte.  Out: GoogleTest's verdict.
-// Not here: functions of two codes (tests/unit/runtime/ops_codes_test.cpp).
+// Functions: what lines_of() answers is right for every byte, and lines are found where there are some; rows of bytes
+// are what the definitions say of each.
+// In:  functions of a byte or of two.  Out: GoogleTest's verdict.
+// Not here: forms of functions of two codes (tests/unit/runtime/ops_codes_test.cpp).
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <random>
 
 #include "runtime/region/functions.h"
@@ -71,6 +74,41 @@ TEST(LinesOf, CurvesAndNansHaveNone) {
   EXPECT_EQ(lines_of(curve.floats, curve.codes, curve.to), nullptr);
   const Case nan(1, to, [](float v, size_t) { return v > 0 ? std::nanf("") : v * 0.1F; });
   if (const auto lines = lines_of(nan.floats, nan.codes, nan.to)) expect_right(nan, *lines);
+}
+
+TEST(Functions, RowsQuantizeAsTheDefinitionDoes) {
+  std::mt19937 rng(3);
+  for (const QuantizeTo to : {QuantizeTo{0.25F, 0, 0, 255, false}, QuantizeTo{0.5F, 128, 0, 255, false},
+                              QuantizeTo{0.0371F, -3, -128, 127, true}, QuantizeTo{1.0F, 255, 255, 255, false}}) {
+    std::array<float, 256> from;
+    for (size_t j = 0; j < from.size(); ++j) {
+      const auto half = static_cast<float>(static_cast<int>(rng() % 600) - 300) * 0.5F * to.scale;  // ties, too
+      from[j] = j % 2 == 0 ? half : std::uniform_real_distribution<float>(-40, 40)(rng);
+    }
+    from[0] = std::numeric_limits<float>::quiet_NaN();
+    from[1] = std::numeric_limits<float>::infinity();
+    from[2] = -std::numeric_limits<float>::infinity();
+    from[3] = -0.0F;
+    std::array<uint8_t, 256> got;
+    to.row(from, got.data());
+    for (size_t j = 0; j < from.size(); ++j) EXPECT_EQ(got[j], to(from[j])) << from[j] << " by " << to.scale;
+  }
+}
+
+TEST(Functions, RowsOfPairsAreTheOperatorOfEveryPair) {
+  const FloatFn a = dequantize_table(DType::u8, 0.1F, 7), b = dequantize_table(DType::s8, 0.03F, -2);
+  const Unary relu{NodeKind::relu, 0, 0};
+  for (const NodeKind kind : {NodeKind::add, NodeKind::sub, NodeKind::mul, NodeKind::div, NodeKind::min}) {
+    const PairFunction f{kind, a, b, {relu}};
+    for (const int i : {0, 7, 8, 255}) {
+      const std::array<float, 256> row = f.row(i);
+      for (size_t j = 0; j < row.size(); ++j) {
+        const float want = relu(binary(kind, a->at[static_cast<size_t>(i)], b->at[j]));
+        EXPECT_EQ(std::memcmp(&row[j], &want, sizeof want) == 0 || (std::isnan(want) && std::isnan(row[j])), true)
+            << i << " " << j;
+      }
+    }
+  }
 }
 
 }  // namespace
