@@ -1,6 +1,9 @@
 // One run of a region inside the host.  In/out: see compute.h.  Not here: kernels.
 #include "plugin/onnxruntime/compute.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace octile::ort {
 namespace {
 
@@ -34,20 +37,19 @@ void parallel_for(void* run_pointer, runtime::Parallel::Task task, void* arg, si
 
 }  // namespace
 
-RegionCompute::RegionCompute(const Host& host, const Log& log, std::unique_ptr<runtime::Region> region,
-                             std::vector<size_t> inputs, std::vector<size_t> outputs, int threads,
-                             std::shared_ptr<Reports> reports)
+RegionCompute::RegionCompute(const Host& host, const Log& log, RegionParts parts, std::vector<size_t> inputs,
+                             std::vector<size_t> outputs, int threads, std::shared_ptr<Reports> reports)
     : host_(host),
       log_(log),
-      region_(std::move(region)),
+      parts_(std::move(parts)),
       inputs_(std::move(inputs)),
       outputs_(std::move(outputs)),
       threads_(threads),
       reports_(std::move(reports)) {
-  if (reports_ != nullptr && reports_->profiles()) region_->start_clock();
   CreateState = [](OrtNodeComputeInfo* self, OrtComputeContext*, void** state) -> OrtStatus* {
-    *state = self;  // everything a run needs is here and constant
-    return nullptr;
+    auto& compute = *static_cast<RegionCompute*>(self);
+    *state = self;  // everything a run needs is here and constant from now on
+    return fence(compute.host_, [&] { return compute.start(); });
   };
   Compute = [](OrtNodeComputeInfo* self, void*, OrtKernelContext* context) -> OrtStatus* {
     const auto& compute = *static_cast<const RegionCompute*>(self);
@@ -57,7 +59,7 @@ RegionCompute::RegionCompute(const Host& host, const Log& log, std::unique_ptr<r
 }
 
 RegionCompute::~RegionCompute() {
-  if (reports_ == nullptr) return;
+  if (reports_ == nullptr || region_ == nullptr) return;
   try {
     if (const Status st = reports_->add_times(region_->times()); !st.ok()) log_.warning(st.message());
   } catch (...) {  // no memory: the profile is lost, the host lives
@@ -85,6 +87,7 @@ Status RegionCompute::read_input(OrtKernelContext* context, size_t position, run
 }
 
 Status RegionCompute::run(OrtKernelContext* context) const {
+  if (region_ == nullptr) return {Code::internal, "octile: run without the state that holds its region"};
   std::vector<runtime::HostTensor> tensors(inputs_.size());
   for (size_t i = 0; i < inputs_.size(); ++i) {
     OCTILE_RETURN_IF_ERROR(read_input(context, inputs_[i], tensors[i]));
@@ -99,8 +102,23 @@ Status RegionCompute::run(OrtKernelContext* context) const {
   return run.status.ok() ? st : run.status;
 }
 
-Status RegionCompute::prepare(const std::vector<std::vector<int64_t>>& shapes) const {
-  return region_->explain(shapes).status();
+Status RegionCompute::start() {
+  if (region_ != nullptr) return {};
+  RegionParts parts = std::exchange(parts_, {});
+  OCTILE_ASSIGN_OR_RETURN(
+      region_, runtime::Region::create(std::move(parts.library), parts.best, std::move(parts.plan.graph), threads_));
+  if (reports_ != nullptr && reports_->profiles()) region_->start_clock();
+  for (const auto& shapes : parts.plan.ready) {
+    const Result<std::vector<runtime::NodeDecision>> planned = region_->explain(shapes);
+    if (!planned.ok()) log_.warning("shapes to plan ahead: " + planned.status().message());
+    report(shapes);
+  }
+  std::vector<std::vector<int64_t>> shapes;
+  for (const runtime::DeclaredShape& d : parts.plan.inputs) {
+    if (d.ranked && std::find(d.dims.begin(), d.dims.end(), -1) == d.dims.end()) shapes.push_back(d.dims);
+  }
+  if (shapes.size() == parts.plan.inputs.size()) report(shapes);
+  return {};
 }
 
 void RegionCompute::report(const std::vector<std::vector<int64_t>>& shapes) const {

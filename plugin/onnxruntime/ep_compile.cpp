@@ -6,6 +6,7 @@
 #include "plugin/onnxruntime/ep.h"
 #include "plugin/onnxruntime/ep_context.h"
 #include "runtime/plan_file/plan_file.h"
+#include "runtime/region/check.h"
 
 namespace octile::ort {
 namespace {
@@ -159,21 +160,11 @@ Status Ep::load(const ReadGraph& read, const OrtNode* fused, OrtNodeComputeInfo*
 }
 
 Status Ep::finish(runtime::PlanFile plan, Positions at, OrtNodeComputeInfo*& out) const {
-  OCTILE_ASSIGN_OR_RETURN(
-      std::unique_ptr<runtime::Region> region,
-      runtime::Region::create(kernels_.library, options_.best, std::move(plan.graph), options_.threads));
-  auto compute = std::make_unique<RegionCompute>(host_, log_, std::move(region), std::move(at.inputs),
-                                                 std::move(at.outputs), options_.threads, reports_);
-  for (const auto& shapes : plan.ready) {
-    if (const Status st = compute->prepare(shapes); !st.ok()) log_.warning("shapes to plan ahead: " + st.message());
-    compute->report(shapes);
-  }
-  std::vector<std::vector<int64_t>> shapes;
-  for (const runtime::DeclaredShape& d : plan.inputs) {
-    if (d.ranked && std::find(d.dims.begin(), d.dims.end(), -1) == d.dims.end()) shapes.push_back(d.dims);
-  }
-  if (shapes.size() == plan.inputs.size()) compute->report(shapes);
-  out = compute.release();
+  OCTILE_RETURN_IF_ERROR(runtime::check(plan.graph));
+  OCTILE_ASSIGN_OR_RETURN(KeptWeights weights, KeptWeights::keep(plan.graph));
+  RegionParts parts{kernels_.library, options_.best, std::move(plan), std::move(weights)};
+  out = new RegionCompute(host_, log_, std::move(parts), std::move(at.inputs), std::move(at.outputs), options_.threads,
+                          reports_);
   return {};
 }
 

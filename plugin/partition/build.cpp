@@ -4,23 +4,35 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <span>
 #include <unordered_map>
 
 namespace octile::plugin {
 namespace {
 
-std::vector<uint8_t> copy_weights(const HostValue& wei, const Step& step) {
-  const OpSpec& s = step.desc.spec;
-  const auto* from = static_cast<const uint8_t*>(wei.data) + step.wei_begin;
-  std::vector<uint8_t> out(s.kind == OpKind::dense ? static_cast<size_t>(s.k * s.n) : wei.bytes);
-  if (!step.wei_transposed) {
-    std::memcpy(out.data(), from, out.size());
-    return out;
-  }
-  for (int64_t j = 0; j < s.n; ++j) {
-    for (int64_t i = 0; i < s.k; ++i) out[i * s.n + j] = from[j * s.k + i];
+constexpr int64_t kTile = 32;
+
+// [n, k] to [k, n], in squares that stay in the cache.
+std::vector<uint8_t> turn(std::span<const uint8_t> from, int64_t k, int64_t n) {
+  std::vector<uint8_t> out(from.size());
+  for (int64_t j0 = 0; j0 < n; j0 += kTile) {
+    for (int64_t i0 = 0; i0 < k; i0 += kTile) {
+      for (int64_t i = i0; i < std::min(k, i0 + kTile); ++i) {
+        for (int64_t j = j0; j < std::min(n, j0 + kTile); ++j) out[i * n + j] = from[j * k + i];
+      }
+    }
   }
   return out;
+}
+
+// The host's own bytes where they lie as a region wants them.
+void give_weights(const HostValue& wei, const Step& step, NodeDesc& node) {
+  const OpSpec& s = step.desc.spec;
+  const size_t size = s.kind == OpKind::dense ? static_cast<size_t>(s.k * s.n) : wei.bytes;
+  node.lent = {static_cast<const uint8_t*>(wei.data) + step.wei_begin, size};
+  if (!step.wei_transposed) return;
+  node.wei = turn(node.lent, s.k, s.n);
+  node.lent = {};
 }
 
 class Builder {
@@ -64,7 +76,7 @@ class Builder {
     node.output = value(unit, node.output);
     if (node.output < 0) return type_error(step);
     note_scales(node);
-    if (step.wei >= 0 && with_weights_) node.wei = copy_weights(graph_.values[step.wei], step);
+    if (step.wei >= 0 && with_weights_) give_weights(graph_.values[step.wei], step, node);
     desc_.nodes.push_back(std::move(node));
     return {};
   }

@@ -38,7 +38,8 @@ struct Partition {
 [[nodiscard]] Partition partition(const HostGraph& graph);
 // A graph made of nodes claimed before: everything is taken, in one group; an error if that cannot be.
 [[nodiscard]] Result<Group> recognise_all(const HostGraph& graph);
-// `inputs` and `outputs`: the values that cross the region's border, in the host's order.
+// `inputs` and `outputs`: the values that cross the region's border, in the host's order. Weights are lent by the
+// graph.
 [[nodiscard]] Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group,
                                                        const std::vector<int>& inputs, const std::vector<int>& outputs);
 

@@ -68,7 +68,7 @@ std::string kind_table(const GraphDesc& graph) {
   for (const NodeDesc& node : graph.nodes) {
     auto& [count, bytes] = kinds[kind_of(node)];
     ++count;
-    bytes += node.wei.size();
+    bytes += node.weights().size();
   }
   std::string text = padded("kind", 20) + padded("nodes", 5) + "weights\n";
   for (const auto& [kind, of] : kinds) {
@@ -95,7 +95,7 @@ Json node_json(const GraphDesc& graph, const NodeDesc& node) {
   Json inputs = Json::array();
   for (const int v : node.inputs) inputs.push_back(graph.values[v].name);
   return {{"name", node.name},           {"kind", kind_of(node)},
-          {"what", what_of(node)},       {"weight_bytes", node.wei.size()},
+          {"what", what_of(node)},       {"weight_bytes", node.weights().size()},
           {"inputs", std::move(inputs)}, {"output", graph.values[node.output].name}};
 }
 

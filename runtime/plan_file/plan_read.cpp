@@ -175,7 +175,8 @@ void get_quant(Reader& r, OpQuant& quant) {
 }
 
 void get_node(Reader& r, NodeDesc& node) {
-  auto& [name, kind, spec, quant, spatial_rank, auto_pad, wei, ints, floats, inputs, output] = node;
+  auto& [name, kind, spec, quant, spatial_rank, auto_pad, wei, lent, ints, floats, inputs, output] = node;
+  lent = {};
   r.text(name);
   get_kind(r, kind);
   if (r.ok() && has_spec(kind)) {

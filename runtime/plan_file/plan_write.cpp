@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 #include <type_traits>
 
 #include "packs/format/sha256.h"
@@ -33,23 +34,23 @@ class Writer {
     put(values.data(), values.size() * sizeof(T));
   }
   // Here only the size; the bytes stand in a section of their own.
-  void blob(const std::vector<uint8_t>& bytes) {
+  void blob(std::span<const uint8_t> bytes) {
     number(uint64_t{bytes.size()});
-    blobs_.push_back(&bytes);
+    blobs_.push_back(bytes);
   }
 
   [[nodiscard]] std::vector<uint8_t> finish() const {
     uint64_t size = kHeaderSize + text_.size();
-    for (const auto* blob : blobs_) size = align_blob(size) + blob->size();
+    for (const auto blob : blobs_) size = align_blob(size) + blob.size();
     const PlanHeader header{.size = size + kDigestSize, .description = text_.size()};
     std::vector<uint8_t> out(header.size);
     std::memcpy(out.data(), &header, sizeof header);
     std::memcpy(out.data() + kHeaderSize, text_.data(), text_.size());
     uint64_t end = kHeaderSize + text_.size();
-    for (const auto* blob : blobs_) {
+    for (const auto blob : blobs_) {
       end = align_blob(end);
-      std::copy(blob->begin(), blob->end(), out.begin() + static_cast<std::ptrdiff_t>(end));
-      end += blob->size();
+      std::copy(blob.begin(), blob.end(), out.begin() + static_cast<std::ptrdiff_t>(end));
+      end += blob.size();
     }
     const auto digest = packs::sha256(std::span(out).first(end));
     std::copy(digest.begin(), digest.end(), out.begin() + static_cast<std::ptrdiff_t>(end));
@@ -60,7 +61,7 @@ class Writer {
   void put(const void* bytes, size_t count) { text_.append(static_cast<const char*>(bytes), count); }
 
   std::string text_;
-  std::vector<const std::vector<uint8_t>*> blobs_;
+  std::vector<std::span<const uint8_t>> blobs_;
 };
 
 // Structured bindings name every field: one that is added to a struct does not compile until it has a place here, in
@@ -90,7 +91,7 @@ void put_quant(Writer& w, const OpQuant& quant) {
 }
 
 void put_node(Writer& w, const NodeDesc& node) {
-  const auto& [name, kind, spec, quant, spatial_rank, auto_pad, wei, ints, floats, inputs, output] = node;
+  const auto& [name, kind, spec, quant, spatial_rank, auto_pad, wei, lent, ints, floats, inputs, output] = node;
   w.text(name);
   w.text(to_string(kind));
   if (has_spec(kind)) {
@@ -104,7 +105,7 @@ void put_node(Writer& w, const NodeDesc& node) {
   }
   w.number(int32_t{spatial_rank});
   w.text(auto_pad);
-  w.blob(wei);
+  w.blob(wei.empty() ? lent : wei);
   w.list(ints);
   w.list(floats);
   w.list(inputs);

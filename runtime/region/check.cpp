@@ -24,9 +24,9 @@ Status check_spec(const NodeDesc& node) {
     if (Status st = validate(plain, node.quant); !st.ok()) return bad(node, st.message());
   }
   const int64_t wei_bytes = weighted && !variable ? plain.wei_elements() : 0;
-  if (static_cast<int64_t>(node.wei.size()) != wei_bytes) {
-    return bad(node,
-               "has " + std::to_string(node.wei.size()) + " bytes of weights, its op " + std::to_string(wei_bytes));
+  if (std::ssize(node.weights()) != wei_bytes) {
+    return bad(node, "has " + std::to_string(node.weights().size()) + " bytes of weights, its op " +
+                         std::to_string(wei_bytes));
   }
   if (!weighted && s.bias) return bad(node, "a conversion with a bias is not supported");
   if (!image) return {};
@@ -48,8 +48,8 @@ Status check_transposed(const NodeDesc& node) {
   if (s.kh > 1024 || s.kw > 1024 || s.sh > 64 || s.sw > 64 || s.ic > kMost || s.oc > kMost) {
     return bad(node, "is too large");
   }
-  if (static_cast<int64_t>(node.wei.size()) != s.ic * (s.oc / s.g) * s.kh * s.kw) {
-    return bad(node, "has " + std::to_string(node.wei.size()) + " bytes of weights");
+  if (std::ssize(node.weights()) != s.ic * (s.oc / s.g) * s.kh * s.kw) {
+    return bad(node, "has " + std::to_string(node.weights().size()) + " bytes of weights");
   }
   OpSpec plain = s;
   plain.ih = s.dh * (s.kh - 1) + 1;

@@ -12,13 +12,19 @@ std::vector<int32_t> column_sums(const NodeDesc& n) {
   const OpSpec& s = n.spec;
   const bool conv = s.kind == OpKind::conv2d;
   const int64_t channels = s.channels(), depth = conv ? s.ic / s.g * s.kh * s.kw : s.k;
+  const std::span<const uint8_t> wei = n.weights();
   std::vector<int32_t> sums(static_cast<size_t>(channels), 0);
+  const auto value = [&](int64_t at) {
+    const uint8_t byte = wei[static_cast<size_t>(at)];
+    return s.wei == DType::s8 ? int32_t{static_cast<int8_t>(byte)} : int32_t{byte};
+  };
+  const int64_t rows = conv ? channels : depth, row = conv ? depth : channels;
+  for (int64_t i = 0; i < rows; ++i) {  // in the order they lie in
+    for (int64_t j = 0; j < row; ++j) sums[static_cast<size_t>(conv ? i : j)] += value(i * row + j);
+  }
   for (int64_t c = 0; c < channels; ++c) {
     const int32_t zp = n.quant.wei_zp[n.quant.wei_zp.size() == 1 ? 0 : static_cast<size_t>(c)];
-    for (int64_t k = 0; k < depth; ++k) {
-      const uint8_t byte = n.wei[static_cast<size_t>(conv ? c * depth + k : k * channels + c)];
-      sums[static_cast<size_t>(c)] += (s.wei == DType::s8 ? int32_t{static_cast<int8_t>(byte)} : int32_t{byte}) - zp;
-    }
+    sums[static_cast<size_t>(c)] -= static_cast<int32_t>(depth) * zp;
   }
   return sums;
 }

@@ -60,6 +60,7 @@ Phases phases_of(const NodeDesc& n) {
   p.quant.bias = spread(n.quant.bias, channels);
   if (s.bias && n.quant.bias.size() == 1) p.quant.bias.assign(static_cast<size_t>(c.oc), n.quant.bias[0]);
   if (p.quant.wei_scale.size() > 1 || p.quant.wei_zp.size() > 1) c.wei_per_oc = true;
+  const std::span<const uint8_t> from = n.weights();
   p.wei.resize(static_cast<size_t>(c.oc * icg * c.kh * c.kw));
   size_t to = 0;
   for (int64_t i = 0; i < c.oc; ++i) {
@@ -72,7 +73,7 @@ Phases phases_of(const NodeDesc& n) {
           const int64_t ty = tap_at(s.sh * (c.kh - 1 - my) + ry, s.kh, s.dh);
           const int64_t tx = tap_at(s.sw * (c.kw - 1 - mx) + rx, s.kw, s.dw);
           const int64_t at = (((group * icg + ic) * ocg + oc % ocg) * s.kh + ty) * s.kw + tx;
-          p.wei[to++] = ty < 0 || tx < 0 ? nothing : n.wei[static_cast<size_t>(at)];
+          p.wei[to++] = ty < 0 || tx < 0 ? nothing : from[static_cast<size_t>(at)];
         }
       }
     }

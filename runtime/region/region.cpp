@@ -168,24 +168,23 @@ class RegionImpl final : public Region {
     recipe_.sums.emplace_back();
     OpSpec spec;
     OpQuant quant;
-    std::vector<uint8_t> wei;
+    std::span<const uint8_t> wei = node.weights();
+    std::vector<uint8_t> turned;
     if (node.kind == NodeKind::conv_transpose) {
       Phases phases = phases_of(node);
       spec = phases.spec;
       spec.ih = spec.kh;
       spec.iw = spec.kw;
       quant = std::move(phases.quant);
-      wei = std::move(phases.wei);
+      wei = turned = std::move(phases.wei);
     } else if (node.kind == NodeKind::dynamic) {
       spec = shapeless(node);
       quant = node.quant;
       recipe_.sums.back() = column_sums(node);
-      wei = std::move(node.wei);
     } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
                (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
       spec = shapeless(node);
       quant = node.quant;
-      wei = std::move(node.wei);
     } else {
       return {};
     }
@@ -193,6 +192,7 @@ class RegionImpl final : public Region {
     if (!op.ok()) return {op.status().code(), "node \"" + node.name + "\": " + op.status().message()};
     recipe_.ops.back() = std::move(*op);
     node.wei = {};
+    node.lent = {};
     return {};
   }
 

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -142,12 +143,15 @@ struct NodeDesc {
   int spatial_rank = 2;             // conv and pools: 1 for NCW hosts, 2 for NCHW
   std::string auto_pad = "NOTSET";  // conv and pools: NOTSET, VALID, SAME_UPPER, SAME_LOWER: pads computed per shape
   std::vector<uint8_t> wei;         // constant weights, OIHW or [k, n]; empty when variable
+  std::span<const uint8_t> lent;    // the same where `wei` is empty: in memory of whoever made the graph
   // Float nodes.
   std::vector<int64_t> ints;
   std::vector<float> floats;
 
   std::vector<int> inputs;  // value indices; spec: activation first, then the variable weights of a dense
   int output = -1;          // value index
+
+  [[nodiscard]] std::span<const uint8_t> weights() const { return wei.empty() ? lent : wei; }
 };
 
 struct GraphDesc {

@@ -28,8 +28,9 @@ std::vector<uint8_t> turn(const std::vector<uint8_t>& from, int64_t n, int64_t c
 }
 
 Status check_weights(const NodeDesc& node, int64_t elements) {
-  if (static_cast<int64_t>(node.wei.size()) == elements) return {};
-  return bad(node, "has " + std::to_string(node.wei.size()) + " bytes of weights, wants " + std::to_string(elements));
+  if (std::ssize(node.weights()) == elements) return {};
+  return bad(node,
+             "has " + std::to_string(node.weights().size()) + " bytes of weights, wants " + std::to_string(elements));
 }
 
 Result<HostArray> run_conv(const NodeDesc& node, const HostArray& src, HostArray out) {
@@ -44,7 +45,7 @@ Result<HostArray> run_conv(const NodeDesc& node, const HostArray& src, HostArray
   if (out.count() == 0) return out;
   const std::vector<uint8_t> pixels = turn(src.bytes, s.mb, s.ic, s.ih * s.iw, 1);
   std::vector<uint8_t> result(out.bytes.size());
-  OCTILE_RETURN_IF_ERROR(reference::run(s, node.quant, pixels.data(), node.wei.data(), result.data()));
+  OCTILE_RETURN_IF_ERROR(reference::run(s, node.quant, pixels.data(), node.weights().data(), result.data()));
   out.bytes = turn(result, s.mb, s.oh() * s.ow(), s.oc, static_cast<size_t>(size_of(s.dst)));
   return out;
 }
@@ -60,7 +61,7 @@ Result<HostArray> run_dense(const NodeDesc& node, const Operands& in, HostArray 
   s.n = wei.back();
   if (!s.wei_var) OCTILE_RETURN_IF_ERROR(check_weights(node, s.k * s.n));
   if (out.count() == 0) return out;
-  const uint8_t* weights = s.wei_var ? in[1]->bytes.data() : node.wei.data();
+  const uint8_t* weights = s.wei_var ? in[1]->bytes.data() : node.weights().data();
   const auto leading = [](const Shape& dims) {
     return Shape(dims.begin(), dims.end() - std::min<int64_t>(2, std::ssize(dims)));
   };
