@@ -13,12 +13,13 @@
 #include <string_view>
 #include <vector>
 
+#include "packs/format/pack_abi.h"
 #include "targets/desc/target.h"
 #include "workload/base/status.h"
 
 namespace octile::packs {
 
-inline constexpr int kManifestVersion = 1;
+inline constexpr int kManifestVersion = OCTILE_PACK_ABI_VERSION;  // fields, and what kernels expect
 
 struct KernelEntry {
   std::string name;    // kernel line, also the ELF symbol: dot_u8s8u8__avx512vnni__k4n16__x7y1n64u2

@@ -77,9 +77,9 @@ TEST(Manifest, ReadsAKernelAloneAsKernelcWritesIt) {
 }
 
 TEST(Manifest, RefusesAnotherVersionByName) {
-  const Status status = parse_changed("\"version\": 1", "\"version\": 2");
+  const Status status = parse_changed("\"version\": 2", "\"version\": 1");
   EXPECT_EQ(status.code(), Code::unsupported);
-  EXPECT_NE(status.message().find("some.octpack: manifest version 2"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("some.octpack: manifest version 1"), std::string::npos) << status.message();
 }
 
 TEST(Manifest, RefusesEveryMissingField) {
@@ -94,7 +94,7 @@ TEST(Manifest, RefusesEveryMissingField) {
 }
 
 TEST(Manifest, RefusesWrongTypesAndValues) {
-  expect_refused("\"version\": 1", "\"version\": \"1\"", "version");
+  expect_refused("\"version\": 2", "\"version\": \"2\"", "version");
   expect_refused("\"rounding\": \"f32-rne\"", "\"rounding\": 3", "rounding");
   expect_refused("\"tail_n\": true", "\"tail_n\": 1", "tail_n");
   expect_refused("\"tile_x\": 4", "\"tile_x\": 0", "tile_x");
@@ -128,14 +128,14 @@ TEST(Manifest, RefusesDuplicatesAndMismatchedTargets) {
 
 TEST(Manifest, SurvivesGarbage) {
   for (const char* text :
-       {"", "{", "null", "[]", "{}", "3", "\"\"", "\xff\xfe", "{\"version\":1}", "{\"version\":{}}"}) {
+       {"", "{", "null", "[]", "{}", "3", "\"\"", "\xff\xfe", "{\"version\":2}", "{\"version\":{}}"}) {
     const Status status = parse_manifest(text, "some.octpack").status();
     EXPECT_EQ(status.code(), Code::corrupt) << text;
     EXPECT_NE(status.message().find("some.octpack"), std::string::npos);
   }
-  const std::string deep = "{\"version\":1,\"members\":" + std::string(200000, '[');
+  const std::string deep = "{\"version\":2,\"members\":" + std::string(200000, '[');
   EXPECT_FALSE(parse_manifest(deep, "x").ok());
-  const std::string closed = "{\"version\":1,\"x\":" + std::string(200000, '[') + std::string(200000, ']') + "}";
+  const std::string closed = "{\"version\":2,\"x\":" + std::string(200000, '[') + std::string(200000, ']') + "}";
   EXPECT_FALSE(parse_manifest(closed, "x").ok());
 }
 
