@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace octile::runtime {
 
@@ -11,6 +12,7 @@ struct Parallel {
   void* context = nullptr;
   void (*run)(void* context, Task task, void* arg, size_t count) = nullptr;  // null: run in the calling thread
   int threads = 1;                                                           // how many the host is likely to give
+  int64_t least = 1024 * 1024;  // multiply-adds worth waking them for; about 10 microseconds of one thread
 
   void operator()(size_t count, Task task, void* arg) const {
     if (run != nullptr && threads > 1 && count > 1) {

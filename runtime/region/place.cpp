@@ -30,6 +30,7 @@ class Placement {
     }
     mark_borders();
     place_all();
+    p_.work = work();
     return {};
   }
 
@@ -156,6 +157,16 @@ class Placement {
     d.choice = std::move(*choice);
     scratch_ = std::max(scratch_, d.op->scratch_bytes(*d.choice));
     return {};
+  }
+
+  // A byte written takes about as long as two multiply-adds.
+  [[nodiscard]] int64_t work() const {
+    int64_t work = 0;
+    for (const Step& step : p_.steps) {
+      const Store& dst = p_.stores[static_cast<size_t>(step.dst)];
+      work += step.kind == StepKind::dot ? step.dot.spec.macs() : 2 * element_count(dst.shape) * size_of(dst.type);
+    }
+    return work;
   }
 
   // A halo is filled once its store is complete.

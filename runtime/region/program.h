@@ -192,6 +192,7 @@ struct Program {
   std::vector<std::string> ops;                 // per node: its op at these shapes
   size_t pointers = 0;                          // bytes at the start of the arena for the pointers of a run
   size_t scratch_offset = 0, arena_bytes = 0;
+  int64_t work = 0;  // of all steps, in multiply-adds
 };
 
 // Extents of a store as an image or as rows: n, h, w, c.

@@ -7,6 +7,7 @@
 #include <new>
 #include <set>
 
+#include "runtime/exec/team.h"
 #include "runtime/region/arena.h"
 #include "runtime/region/check.h"
 #include "runtime/region/clock.h"
@@ -36,39 +37,6 @@ auto guarded(F f) -> decltype(f()) {
     return Status(Code::internal, "unknown exception");
   }
 }
-
-// The host's threads, each task in our float mode, whatever mode the host left them in.
-class ModedThreads {
- public:
-  explicit ModedThreads(const Parallel& host) : host_(host), parallel_(host) {
-    if (host.run == nullptr) return;
-    parallel_.context = this;
-    parallel_.run = run;
-  }
-  ModedThreads(const ModedThreads&) = delete;
-  ModedThreads& operator=(const ModedThreads&) = delete;
-  [[nodiscard]] const Parallel& parallel() const { return parallel_; }
-
- private:
-  struct Call {
-    Parallel::Task task;
-    void* arg;
-  };
-  static void run(void* context, Parallel::Task task, void* arg, size_t count) {
-    const Parallel& host = static_cast<const ModedThreads*>(context)->host_;
-    Call call{task, arg};
-    host.run(
-        host.context,
-        [](void* c, size_t i) {
-          const FloatMode mode;
-          const auto* in = static_cast<const Call*>(c);
-          in->task(in->arg, i);
-        },
-        &call, count);
-  }
-  const Parallel& host_;
-  Parallel parallel_;
-};
 
 // The plans for the shapes met last.
 class PlanCache {
@@ -148,8 +116,7 @@ class RegionImpl final : public Region {
 
   Status run(const std::vector<HostTensor>& inputs, const OutputAllocator& outputs,
              const Parallel& parallel) const override {
-    const ModedThreads threads(parallel);
-    return guarded([&] { return run_guarded(inputs, outputs, threads.parallel()); });
+    return guarded([&] { return run_guarded(inputs, outputs, parallel); });
   }
 
   Result<std::vector<NodeDecision>> explain(const std::vector<std::vector<int64_t>>& shapes) const override {
@@ -233,11 +200,18 @@ class RegionImpl final : public Region {
                 "region " + recipe_.desc.name + ": the host gave no storage for output " + recipe_.desc.values[v].name};
       }
     }
-    if (clock_ == nullptr) return execute(program, recipe_.best, inputs, storage, block.data(), parallel);
-    std::vector<double> us(program.steps.size());
-    OCTILE_RETURN_IF_ERROR(execute(program, recipe_.best, inputs, storage, block.data(), parallel, us.data()));
-    clock_->add(*found, us);
-    return {};
+    std::vector<double> us(clock_ == nullptr ? 0 : program.steps.size());
+    Status status;
+    const auto lead = [&](const Parallel& team) {
+      double* const clock = clock_ == nullptr ? nullptr : us.data();
+      status = guarded([&] { return execute(program, recipe_.best, inputs, storage, block.data(), team, clock); });
+    };
+    Team::run(
+        program.work < parallel.least ? Parallel{} : parallel,
+        [](void* f, const Parallel& team) { (*static_cast<decltype(&lead)>(f))(team); },
+        const_cast<std::remove_const_t<decltype(lead)>*>(&lead));
+    if (status.ok() && clock_ != nullptr) clock_->add(*found, us);
+    return status;
   }
 
   Result<std::vector<NodeDecision>> explain_guarded(const std::vector<Shape>& shapes) const {

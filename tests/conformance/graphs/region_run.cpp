@@ -90,6 +90,7 @@ GraphPrepare on_region(std::shared_ptr<const runtime::KernelLibrary> library, Is
     const std::shared_ptr<runtime::Region> region = std::move(made);
     runtime::Parallel parallel;
     parallel.threads = threads;
+    parallel.least = 0;  // also small ones
     if (threads > 1) parallel.run = run_on_threads;
     return GraphRun([region, graph, parallel](const std::vector<HostArray>& inputs) {
       return run_region(*region, graph, inputs, parallel);

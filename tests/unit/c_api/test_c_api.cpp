@@ -184,7 +184,7 @@ TEST(CApi, CallbacksAreUsed) {
   Callbacks calls;
   {
     const Runtime runtime(&calls.options);
-    check_in_c(runtime.handle, runtime::test::runnable_plan(), {{2, 3, 64, 8}}, 4);
+    check_in_c(runtime.handle, runtime::test::runnable_plan(), {{16, 3, 2048, 8}}, 4);
   }
   EXPECT_EQ(calls.allocated, 3);  // the arena, and the two outputs of the run without buffers
   EXPECT_EQ(calls.released, 3);

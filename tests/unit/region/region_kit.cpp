@@ -294,6 +294,7 @@ RunResult run_region(const Region& region, const RegionDesc& desc, std::vector<H
 Parallel test_threads(int threads) {
   Parallel p;
   p.threads = threads;
+  p.least = 0;  // also small nets
   p.run = [](void*, Parallel::Task task, void* arg, size_t n) {
     std::thread other([&] {
       for (size_t i = 1; i < n; i += 2) task(arg, i);
