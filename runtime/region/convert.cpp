@@ -13,7 +13,7 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kTaskElements = 32 * 1024;  // a task of fewer is not worth a thread
+constexpr int64_t kTaskElements = 8 * 1024;  // a task of fewer is not worth a thread
 
 const ConvertKernels& kernels_for([[maybe_unused]] Isa best) {
 #if defined(__x86_64__)
@@ -306,17 +306,32 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
   }
 }
 
-void fill_border(const Tensor& t, uint8_t code) {
-  const int64_t left = t.pad_l * t.stride_x, right = t.pad_r * t.stride_x, row = t.w * t.stride_x;
-  const auto fill = [code](uint8_t* from, int64_t bytes) {
-    if (bytes > 0) std::memset(from, code, static_cast<size_t>(bytes));
+// A line lasts from the first pixel of a row to that of the next, so one piece holds the ends of both.
+void fill_border(const Tensor& t, uint8_t code, const Parallel& parallel) {
+  struct Lines {
+    const Tensor& t;
+    uint8_t code;
+    void fill(uint8_t* image, int64_t y) const {
+      const bool halo = y < 0 || y >= t.h;
+      const int64_t begin = halo ? 0 : t.w * t.stride_x, left = t.pad_l * t.stride_x;
+      const int64_t before = y == -t.pad_t ? left : 0, after = y == t.h - 1 + t.pad_b ? left : 0;
+      uint8_t* line = image + y * t.stride_y;
+      if (!halo && before > 0) std::memset(line - before, code, static_cast<size_t>(before));
+      const int64_t from = halo ? -before : begin, bytes = t.stride_y - after - from;
+      if (bytes > 0) std::memset(line + from, code, static_cast<size_t>(bytes));
+    }
+  } lines{t, code};
+  // Lines of the halo one by one, all others together.
+  const int64_t pieces = t.pad_t + 1 + t.pad_b;
+  const int64_t filled = (t.pad_t + t.pad_b) * t.stride_y + t.h * (t.pad_l + t.pad_r) * t.stride_x;
+  const auto piece = [](void* arg, size_t index) {
+    const Lines& l = *static_cast<const Lines*>(arg);
+    const int64_t count = l.t.pad_t + 1 + l.t.pad_b, at = static_cast<int64_t>(index) % count - l.t.pad_t;
+    uint8_t* image = l.t.data + static_cast<int64_t>(index) / count * l.t.stride_n;
+    if (at != 0) return l.fill(image, at < 0 ? at : at + l.t.h - 1);
+    for (int64_t y = 0; y < l.t.h; ++y) l.fill(image, y);
   };
-  for (int64_t n = 0; n < t.n; ++n) {
-    uint8_t* image = t.data + n * t.stride_n;
-    fill(image - left - t.pad_t * t.stride_y, t.pad_t * t.stride_y + left);
-    for (int64_t y = 0; y + 1 < t.h; ++y) fill(image + y * t.stride_y + row, right + left);
-    fill(image + (t.h - 1) * t.stride_y + row, right + t.pad_b * t.stride_y);
-  }
+  (t.n * filled < kTaskElements ? Parallel{} : parallel)(static_cast<size_t>(t.n * pieces), piece, &lines);
 }
 
 }  // namespace octile::runtime

@@ -42,7 +42,7 @@ struct ConvertOp {
 // src and dst have equal extents. Pixels of an interleaved src are readable 16 bytes wide (region tensors have slack).
 void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, const Parallel& parallel);
 // Sets the halo around the interior to `code`.
-void fill_border(const Tensor& tensor, uint8_t code);
+void fill_border(const Tensor& tensor, uint8_t code, const Parallel& parallel = {});
 // The instruction set convert() uses under `best` on this machine: AVX2 or portable. AVX-512 gained nothing when
 // measured (2026-11): the passes wait for shuffles and memory.
 [[nodiscard]] Isa convert_isa(Isa best);

@@ -338,7 +338,7 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
       const bool dynamic = step.kind == StepKind::dynamic_quantize;
       const auto found =
           dynamic ? static_cast<uint8_t>(reinterpret_cast<const float*>(data[step.src[1]])[1]) : uint8_t{0};
-      fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code);
+      fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code, parallel);
     }
     if (us != nullptr) us[i] = std::chrono::duration<double, std::micro>(Clock::now() - start).count();
   }

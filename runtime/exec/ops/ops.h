@@ -4,7 +4,7 @@
 // Not here: threads, memory, shapes, which step runs when.
 //
 // Every function is there once per instruction set, all with equal bytes; ops_for() picks. None allocates, none starts
-// a thread: callers cut the work and pass ranges. About 32 KiB of output are enough for a task (kOpsGrain). Float
+// a thread: callers cut the work and pass ranges. About 8 KiB of output are enough for a task (kOpsGrain). Float
 // arithmetic is that of workload/numerics and wants its mode (workload/numerics/float_mode.h).
 // Nothing is read or written outside the elements named, whatever their number and alignment.
 #pragma once
@@ -17,7 +17,7 @@
 
 namespace octile::runtime {
 
-inline constexpr int64_t kOpsGrain = 32 * 1024;  // bytes of output worth a task of their own
+inline constexpr int64_t kOpsGrain = 8 * 1024;  // bytes of output worth a task of their own
 
 // How floats become codes: rne(clamp(v / scale, lo, hi)) + zp, NaN to lo. lo and hi: the clamp minus the zero point.
 struct QuantizeForm {
