@@ -44,7 +44,9 @@ const HostRates& host_rates(Isa isa) {
 }
 
 const OwnRates& own_rates(Isa isa) {
-  static constexpr OwnRates kAvx2{.product = 0.92,
+  static constexpr OwnRates kAvx2{.product = 0.98,
+                                  .winograd4 = 0.4,
+                                  .winograd2 = 0.65,
                                   .depthwise = 0.8,
                                   .source = 0.08,
                                   .weights = 0.1,
@@ -58,6 +60,8 @@ const OwnRates& own_rates(Isa isa) {
                                   .dynamic = 1.5,
                                   .step = 1000};
   static constexpr OwnRates kVnni{.product = 0.5,
+                                  .winograd4 = 1.0,
+                                  .winograd2 = 1.0,
                                   .depthwise = 1.0,
                                   .source = 0.05,
                                   .weights = 0.1,

@@ -37,7 +37,9 @@ struct HostRates {
 // Our own passes. Products cost what dispatch estimates for their kernels, times a factor.
 struct OwnRates {
   double product;    // per estimated cycle
-  double depthwise;  // the same of depthwise convolutions
+  double winograd4;  // what Winograd in tiles of 4x4 leaves of that, and of 2x2
+  double winograd2;
+  double depthwise;  // per estimated cycle of depthwise convolutions
   double source;     // per element a product reads: halo, widening
   double weights;    // per constant weight
   double convert;    // per element at the border: layout, quantize, dequantize

@@ -28,7 +28,7 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
   if (spec.wei_var != (wei == nullptr)) {
     return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
   }
-  if (const int tile = Winograd::tile_for(library, best, spec); tile != 0) {
+  if (const int tile = Winograd::tile_for(library.kernels(), best, spec); tile != 0) {
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei, tile));
     if (made != nullptr) return made;
   }

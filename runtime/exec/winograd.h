@@ -19,7 +19,7 @@ namespace octile::runtime {
 class Winograd final : public PreparedOp {
  public:
   // The side of the output tiles to run this op with, 0 where direct kernels are as good or fit better.
-  [[nodiscard]] static int tile_for(const KernelLibrary& library, Isa best, const OpSpec& spec);
+  [[nodiscard]] static int tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
   // tile: 4 or 2; 4 becomes 2 where sums may be too large. Null where they are too large for 2 as well.
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> make(const KernelLibrary& library, Isa best,
                                                                 const OpSpec& spec, const OpQuant& quant,

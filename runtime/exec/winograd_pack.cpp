@@ -52,7 +52,7 @@ int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 
 
 }  // namespace
 
-int Winograd::tile_for(const KernelLibrary& library, Isa best, const OpSpec& s) {
+int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& s) {
   const bool fits = s.kind == OpKind::conv2d && s.g == 1 && s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 &&
                     s.dh == 1 && s.dw == 1 && s.ic >= kLeastDepth && s.oc >= kLeastChannels;
   if (!fits) return 0;
@@ -62,14 +62,14 @@ int Winograd::tile_for(const KernelLibrary& library, Isa best, const OpSpec& s) 
     const Result<OpSpec> other = parse_op(k.entry.op);
     return other.ok() && check_shape(*other, s).ok();
   };
-  if (std::any_of(library.kernels().begin(), library.kernels().end(), tuned)) return 0;
+  if (std::any_of(kernels.begin(), kernels.end(), tuned)) return 0;
   // Where int16 products are the best there are, for the op itself and for ours.
   Ask ask;
   ask.family = "dot";
   ask.best = best;
   for (const char* dst : {"s32", s.dst == DType::s32 ? "s32" : "u8"}) {
     ask.dst = dst;
-    if (best_isa_with(library.kernels(), ask) != Isa::avx2) return 0;
+    if (best_isa_with(kernels, ask) != Isa::avx2) return 0;
   }
   return s.ic * s.oc <= kMostFilters ? 4 : 2;
 }
