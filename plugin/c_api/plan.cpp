@@ -32,11 +32,7 @@ Status load(const octile_runtime* runtime, std::span<const uint8_t> bytes, const
       runtime::Region::create(shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool);
   if (!region.ok()) return {region.status().code(), file + ": " + region.status().message()};
   plan->region = std::move(*region);
-  std::vector<std::vector<int64_t>> fixed;
-  for (const runtime::DeclaredShape& d : plan->inputs) {
-    if (d.ranked && std::find(d.dims.begin(), d.dims.end(), -1) == d.dims.end()) fixed.push_back(d.dims);
-  }
-  if (fixed.size() == plan->inputs.size()) read.ready.push_back(std::move(fixed));
+  if (auto fixed = runtime::fixed_shapes(plan->inputs)) read.ready.push_back(std::move(*fixed));
   for (const auto& shapes : read.ready) {
     if (const Status st = plan->region->explain(shapes).status(); !st.ok()) {
       shared.log(OCTILE_LOG_WARNING, file + ": shapes to plan ahead: " + st.message());

@@ -1,7 +1,6 @@
 // One run of a region inside the host.  In/out: see compute.h.  Not here: kernels.
 #include "plugin/onnxruntime/compute.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace octile::ort {
@@ -113,11 +112,7 @@ Status RegionCompute::start() {
     if (!planned.ok()) log_.warning("shapes to plan ahead: " + planned.status().message());
     report(shapes);
   }
-  std::vector<std::vector<int64_t>> shapes;
-  for (const runtime::DeclaredShape& d : parts.plan.inputs) {
-    if (d.ranked && std::find(d.dims.begin(), d.dims.end(), -1) == d.dims.end()) shapes.push_back(d.dims);
-  }
-  if (shapes.size() == parts.plan.inputs.size()) report(shapes);
+  if (const auto shapes = runtime::fixed_shapes(parts.plan.inputs)) report(*shapes);
   return {};
 }
 

@@ -103,10 +103,11 @@ Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
 std::vector<Judgement> Ep::leave_slower(const HostGraph& graph, Partition& partition) {
   const bool asked = options_.target_given && options_.best < Isa::avx2;  // for kernels that are slow anyway
   if (asked || (reports_ == nullptr && !may_leave(options_))) return std::vector<Judgement>(partition.groups.size());
+  const std::vector<runtime::Kernel> elsewhere = kernels_elsewhere(options_, kernels_);
   std::vector<Judgement> kept, left;
   std::vector<plugin::Group> groups;
   for (plugin::Group& group : partition.groups) {
-    Judgement j = judge(graph, group, options_, kernels_, measured_);
+    Judgement j = judge(graph, group, options_, kernels_, elsewhere, measured_);
     for (const int n : group.nodes) {
       NodeVerdict& verdict = partition.nodes[n];
       if (j.left) verdict = {-1, Reason::host_is_faster, costs_text(j)};

@@ -90,20 +90,7 @@ std::optional<std::vector<Shape>> shapes_for(const plugin::HostGraph& graph, con
   return plugin::input_shapes(graph, outline);
 }
 
-// The kernels of packs as tables to choose from, those of other CPUs too: nothing here can be called.
-std::vector<runtime::Kernel> tables_of(const std::vector<std::string>& packs) {
-  static char nothing = 0;
-  std::vector<runtime::Kernel> out;
-  for (const std::string& path : packs) {
-    const Result<packs::PackFile> file = packs::open_pack(path);
-    if (!file.ok()) continue;
-    for (const packs::KernelEntry& entry : file->manifest().kernels) {
-      const Result<const TargetDesc*> of = find_target(entry.target);
-      if (of.ok()) out.push_back({entry, (*of)->isa, &nothing});
-    }
-  }
-  return out;
-}
+bool other_cpu(const Options& options) { return options.judge_for.value_or(host_isa()) != host_isa(); }
 
 std::string millions(double cycles) {
   char text[32];
@@ -124,8 +111,23 @@ bool may_leave(const Options& options) {
   return options.when_slower == WhenSlower::leave || (options.when_slower == WhenSlower::keep_exact && exact_there);
 }
 
+std::vector<runtime::Kernel> kernels_elsewhere(const Options& options, const plugin::Kernels& kernels) {
+  static char nothing = 0;  // of kernels that this CPU may not even run: none is called
+  std::vector<runtime::Kernel> out;
+  if (!other_cpu(options)) return out;
+  for (const std::string& path : kernels.opened) {
+    const Result<packs::PackFile> file = packs::open_pack(path);
+    if (!file.ok()) continue;
+    for (const packs::KernelEntry& entry : file->manifest().kernels) {
+      const Result<const TargetDesc*> of = find_target(entry.target);
+      if (of.ok()) out.push_back({entry, (*of)->isa, &nothing});
+    }
+  }
+  return out;
+}
+
 Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, const Options& options,
-                const plugin::Kernels& kernels, Measured& measured) {
+                const plugin::Kernels& kernels, const std::vector<runtime::Kernel>& elsewhere, Measured& measured) {
   Judgement out;
   out.nodes = group.nodes.size();
   const Result<plugin::Outline> outline = plugin::outline(graph, group);
@@ -136,10 +138,9 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
     return out;
   }
   const Isa cpu = options.judge_for.value_or(host_isa());
-  const bool elsewhere = cpu != host_isa();
-  const std::vector<runtime::Kernel> tables = elsewhere ? tables_of(kernels.opened) : std::vector<runtime::Kernel>();
-  const plugin::Machine machine{elsewhere ? std::span(tables) : std::span(kernels.library->kernels()),
-                                elsewhere ? cpu : options.best, cpu};
+  const bool other = other_cpu(options);
+  const plugin::Machine machine{other ? std::span(elsewhere) : std::span(kernels.library->kernels()),
+                                other ? cpu : options.best, cpu};
   const Result<plugin::Cost> cost = plugin::predict(graph, group, *outline, *inputs, machine);
   if (!cost.ok()) {
     out.reason = cost.status().message();
@@ -147,7 +148,7 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
   }
   out.known = true;
   out.cost = *cost;
-  if (options.measure_ms > 0 && !elsewhere) {
+  if (options.measure_ms > 0 && !other) {
     const Result<double> cycles = measured_cost(graph, group, *outline, *inputs, options, kernels, measured);
     out.measured = cycles.ok();
     if (cycles.ok()) out.cost.ours = *cycles;

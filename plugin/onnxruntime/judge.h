@@ -29,7 +29,11 @@ using Measured = std::vector<std::unique_ptr<runtime::Region>>;
 [[nodiscard]] std::string costs_text(const Judgement& judgement);
 // Can a verdict be to leave a group? Else only reports have use for verdicts.
 [[nodiscard]] bool may_leave(const Options& options);
+// The kernels another CPU would have, where `judge_for` asks about one: those of the packs, as tables. Else none.
+[[nodiscard]] std::vector<runtime::Kernel> kernels_elsewhere(const Options& options, const plugin::Kernels& kernels);
+// `elsewhere`: kernels_elsewhere(), the same for every group.
 [[nodiscard]] Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, const Options& options,
-                              const plugin::Kernels& kernels, Measured& measured);
+                              const plugin::Kernels& kernels, const std::vector<runtime::Kernel>& elsewhere,
+                              Measured& measured);
 
 }  // namespace octile::ort

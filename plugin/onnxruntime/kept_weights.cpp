@@ -6,14 +6,9 @@
 #include <cstring>
 #include <utility>
 
+#include "runtime/exec/aligned.h"
+
 namespace octile::ort {
-namespace {
-
-constexpr size_t kLine = 64;
-size_t round_up(size_t n) { return (n + kLine - 1) / kLine * kLine; }
-
-}  // namespace
-
 KeptWeights::KeptWeights(KeptWeights&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
@@ -29,7 +24,7 @@ KeptWeights::~KeptWeights() {
 
 Result<KeptWeights> KeptWeights::keep(GraphDesc& graph) {
   KeptWeights kept;
-  for (const NodeDesc& node : graph.nodes) kept.size_ += round_up(node.lent.size());
+  for (const NodeDesc& node : graph.nodes) kept.size_ += runtime::align_up(node.lent.size());
   if (kept.size_ == 0) return kept;
   void* const data = mmap(nullptr, kept.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED) {
@@ -41,7 +36,7 @@ Result<KeptWeights> KeptWeights::keep(GraphDesc& graph) {
     if (node.lent.empty()) continue;
     std::memcpy(to, node.lent.data(), node.lent.size());
     node.lent = {to, node.lent.size()};
-    to += round_up(node.lent.size());
+    to += runtime::align_up(node.lent.size());
   }
   return kept;
 }

@@ -26,8 +26,6 @@ constexpr double kNarrowChainCycles = 2;  // two additions
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 Reason tier(const Kernel& k, const Ask& ask, Isa best) {
   if (k.entry.op == ask.op_key && k.isa == best) return Reason::exact;
   if (k.isa == Isa::portable) return Reason::portable;

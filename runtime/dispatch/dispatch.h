@@ -18,6 +18,9 @@
 
 namespace octile::runtime {
 
+// Tiles of b that hold a.
+[[nodiscard]] constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 enum class Reason : uint8_t { exact, any_shape, lower_isa, portable };
 
 // What a family is asked to compute on one run of channels.

@@ -10,8 +10,6 @@ namespace {
 constexpr int64_t kGrainMacs = 64 * 1024;  // below this a task costs more to hand out than to run
 constexpr int64_t kTasksPerThread = 4;     // enough to even out threads of unequal speed
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 }  // namespace
 
 Cut cut_work(const CutFacts& f) {

@@ -76,6 +76,8 @@ struct Acc16 {
 [[nodiscard]] Acc16 acc16_of(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,
                              int64_t first_channel, bool fits);
 
+// The zero point of a tensor as stored: signed codes lie with the top bit flipped.
+[[nodiscard]] inline int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }
 // bias - src_zp * column + K * src_zp * left, modulo 2^32.
 [[nodiscard]] int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduction, int32_t left);
 

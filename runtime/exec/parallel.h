@@ -23,4 +23,12 @@ struct Parallel {
   }
 };
 
+// Runs f(index) for count indices on the host's threads.
+template <class F>
+void spread(const Parallel& parallel, int64_t count, const F& f) {
+  parallel(
+      static_cast<size_t>(count), [](void* arg, size_t i) { (*static_cast<const F*>(arg))(static_cast<int64_t>(i)); },
+      const_cast<F*>(&f));
+}
+
 }  // namespace octile::runtime

@@ -12,8 +12,6 @@ namespace {
 
 constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
 
-int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }
-
 }  // namespace
 
 Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& library, Isa best, const OpSpec& spec,

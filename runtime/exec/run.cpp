@@ -42,14 +42,6 @@ Fn as(void* fn) {
   return reinterpret_cast<Fn>(fn);
 }
 
-// Runs f(index) for count indices on the host's threads.
-template <class F>
-void spread(const Parallel& parallel, int64_t count, const F& f) {
-  parallel(
-      static_cast<size_t>(count), [](void* arg, size_t i) { (*static_cast<const F*>(arg))(static_cast<int64_t>(i)); },
-      const_cast<F*>(&f));
-}
-
 // Bytes of a crop that tails find in the innermost cache, with room for another operand.
 constexpr int64_t kTailBytes = 16 * 1024;
 

@@ -15,13 +15,10 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kLanes = 8;             // output channels of a panel
 constexpr int64_t kChunkPanels = 8;       // panels whose sums are in scratch at a time
 constexpr int64_t kLeastTiles = 8;        // threads cut blocks no smaller: their weights would be read for too little
 constexpr int64_t kWorthwhileTiles = 16;  // fewer, because channels are many, would read filters too often
 constexpr int64_t kGap = 64;  // bytes between positions, so that their rows are not all in one set of the cache
-
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 

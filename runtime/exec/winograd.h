@@ -35,16 +35,17 @@ class Winograd final : public PreparedOp {
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
-  struct Plan;   // the Choice
-  struct Job;    // one run(), what tasks see
-  struct Block;  // the tiles of one task and their scratch
+  static constexpr int64_t kLanes = 8;  // output channels of a panel
+  struct Plan;                          // the Choice
+  struct Job;                           // one run(), what tasks see
+  struct Block;                         // the tiles of one task and their scratch
 
   Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile);
   [[nodiscard]] bool pack(const OpQuant& quant, const void* wei);
   [[nodiscard]] int64_t side() const { return tile_ + 2; }
   [[nodiscard]] int64_t positions() const { return side() * side(); }
   [[nodiscard]] int64_t panels() const;
-  [[nodiscard]] int64_t panel_words() const { return depth_ * 8; }  // int16 elements of one panel of one position
+  [[nodiscard]] int64_t panel_words() const { return depth_ * kLanes; }  // int16 elements of one panel of one position
 
   void run_task(Job& job, size_t index) const;
   void read(const Job& job, const Block& block) const;

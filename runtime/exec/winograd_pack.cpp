@@ -13,7 +13,6 @@ namespace octile::runtime {
 namespace {
 
 constexpr int64_t kBlock = 16;  // input channels transformed at a time
-constexpr int64_t kLanes = 8;   // output channels of a panel
 // Measured on Zen 3 (bench/records): with fewer, direct kernels are as fast where weights allow acc16.
 constexpr int64_t kLeastDepth = 24, kLeastChannels = 24;
 // Filters of 4x4 tiles are eight times their s8 weights; from here on they are bound by memory.
@@ -47,8 +46,6 @@ void transform(const int (&matrix)[6][3], int side, const std::array<Lane, 9>& g
     }
   }
 }
-
-int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }
 
 }  // namespace
 

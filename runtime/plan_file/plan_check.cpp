@@ -25,6 +25,15 @@ bool fits(const DeclaredShape& declared, const std::vector<int64_t>& shape) {
                     [](int64_t wanted, int64_t extent) { return wanted == -1 ? extent >= 0 : wanted == extent; });
 }
 
+std::optional<std::vector<std::vector<int64_t>>> fixed_shapes(const std::vector<DeclaredShape>& inputs) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const DeclaredShape& d : inputs) {
+    if (!d.ranked || std::find(d.dims.begin(), d.dims.end(), -1) != d.dims.end()) return std::nullopt;
+    shapes.push_back(d.dims);
+  }
+  return shapes;
+}
+
 Status check_plan(const PlanFile& plan) {
   OCTILE_RETURN_IF_ERROR(validate(plan.graph));
   if (!declares(plan.inputs, plan.graph.inputs) || !declares(plan.outputs, plan.graph.outputs)) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -48,5 +49,7 @@ struct PlanFile {
 [[nodiscard]] Status check_plan(const PlanFile& plan);
 // Does the shape of input `index` agree with what was declared?
 [[nodiscard]] bool fits(const DeclaredShape& declared, const std::vector<int64_t>& shape);
+// The shapes of all inputs where every extent was declared.
+[[nodiscard]] std::optional<std::vector<std::vector<int64_t>>> fixed_shapes(const std::vector<DeclaredShape>& inputs);
 
 }  // namespace octile::runtime

@@ -7,11 +7,10 @@
 #include <limits>
 #include <numeric>
 
+#include "runtime/exec/aligned.h"
+
 namespace octile::runtime {
 namespace {
-
-constexpr size_t kLine = 64;
-size_t round_up(size_t n) { return (n + kLine - 1) / kLine * kLine; }
 
 // The offset of the tightest gap between `busy` (sorted by offset) that holds `bytes`; past them all when none does.
 size_t tightest_gap(const std::vector<const Lifetime*>& busy, size_t bytes) {
@@ -21,7 +20,7 @@ size_t tightest_gap(const std::vector<const Lifetime*>& busy, size_t bytes) {
       best = end;
       best_gap = b->offset - end;
     }
-    end = std::max(end, b->offset + round_up(b->bytes));
+    end = std::max(end, b->offset + align_up(b->bytes));
   }
   return best_gap == std::numeric_limits<size_t>::max() ? end : best;
 }
@@ -42,8 +41,8 @@ size_t place(std::vector<Lifetime>& items) {
       if (other.first <= item.last && item.first <= other.last) busy.push_back(&other);
     }
     std::sort(busy.begin(), busy.end(), [](const Lifetime* a, const Lifetime* b) { return a->offset < b->offset; });
-    item.offset = tightest_gap(busy, round_up(item.bytes));
-    total = std::max(total, item.offset + round_up(item.bytes));
+    item.offset = tightest_gap(busy, align_up(item.bytes));
+    total = std::max(total, item.offset + align_up(item.bytes));
   }
   return total;
 }
@@ -62,8 +61,8 @@ ArenaPool::~ArenaPool() {
 }
 
 uint8_t* ArenaPool::allocate(size_t size) const {
-  return static_cast<uint8_t*>(memory_.allocate == nullptr ? std::aligned_alloc(kLine, size)
-                                                           : memory_.allocate(memory_.context, size, kLine));
+  return static_cast<uint8_t*>(memory_.allocate == nullptr ? std::aligned_alloc(kAlignment, size)
+                                                           : memory_.allocate(memory_.context, size, kAlignment));
 }
 
 void ArenaPool::release(uint8_t* data) const {
@@ -75,7 +74,7 @@ void ArenaPool::release(uint8_t* data) const {
 }
 
 ArenaPool::Block ArenaPool::take(size_t bytes) {
-  size_t size = round_up(std::max<size_t>(bytes, 1));
+  size_t size = align_up(std::max<size_t>(bytes, 1));
   Free found{nullptr, 0};
   {
     const std::lock_guard lock(mutex_);

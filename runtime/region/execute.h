@@ -26,12 +26,4 @@ void run_float_step(const RunContext& run, const Step& step);
 // Quantization on the spot (execute_dynamic.cpp).
 void run_dynamic_step(const RunContext& run, const Step& step);
 
-// Runs f(index) for count indices on the host's threads.
-template <class F>
-void spread(const Parallel& parallel, int64_t count, const F& f) {
-  parallel(
-      static_cast<size_t>(count), [](void* arg, size_t i) { (*static_cast<const F*>(arg))(static_cast<int64_t>(i)); },
-      const_cast<F*>(&f));
-}
-
 }  // namespace octile::runtime

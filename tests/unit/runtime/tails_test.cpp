@@ -4,28 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <thread>
 
 #include "runtime/exec/padded.h"
 #include "runtime/exec/prepared_op.h"
 #include "tests/unit/runtime/random_op.h"
+#include "tests/unit/runtime/striped_host.h"
 
 namespace octile::runtime {
 namespace {
 
 constexpr uint64_t kSeed = 20261127;
 constexpr int kThreads = 3;
-
-// A third of the tasks each, so that neighbours run at once.
-void run_striped(void*, Parallel::Task task, void* arg, size_t count) {
-  std::vector<std::thread> pool;
-  for (size_t t = 0; t < kThreads; ++t) {
-    pool.emplace_back([=] {
-      for (size_t i = t; i < count; i += kThreads) task(arg, i);
-    });
-  }
-  for (std::thread& t : pool) t.join();
-}
 
 // A tensor with halo and gaps of its own, every byte of the memory `fill`.
 struct Held {
@@ -146,7 +135,7 @@ class Tails : public ::testing::Test {
     const auto choice = op.choose(c.spec, threads, gapless, apart);
     ASSERT_TRUE(choice.ok()) << choice.status().to_string();
     const AlignedBytes scratch(op.scratch_bytes(**choice));
-    const Parallel parallel{nullptr, threads > 1 ? run_striped : nullptr, threads};
+    const Parallel parallel{nullptr, threads > 1 ? test::run_striped<kThreads> : nullptr, threads};
     const void* wei = c.spec.wei_var ? c.wei.data() : nullptr;
     const Status s = op.run(**choice, src, dst, scratch.data(), parallel, wei, 0, tails);
     ASSERT_TRUE(s.ok()) << s.to_string();

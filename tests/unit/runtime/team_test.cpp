@@ -58,12 +58,6 @@ void lead(const Parallel& host, F f) {
       host, [](void* arg, const Parallel& parallel) { (*static_cast<F*>(arg))(parallel); }, &f);
 }
 
-template <class F>
-void spread(const Parallel& parallel, size_t count, F f) {
-  parallel(
-      count, [](void* arg, size_t i) { (*static_cast<F*>(arg))(i); }, &f);
-}
-
 // Pieces of many sizes, each reading what the one before it wrote.
 void check_pieces(Host host, int threads, int rounds) {
   constexpr size_t kSizes[] = {0, 1, 2, 3, 7, 64, 1000};

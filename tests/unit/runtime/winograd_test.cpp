@@ -5,12 +5,11 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "runtime/exec/padded.h"
 #include "runtime/exec/portable.h"
 #include "runtime/exec/tails.h"
 #include "tests/unit/runtime/random_op.h"
+#include "tests/unit/runtime/striped_host.h"
 #include "workload/numerics/float_mode.h"
 #include "workload/reference/reference.h"
 
@@ -47,17 +46,6 @@ struct Fake {
   }
 };
 
-void run_striped(void*, Parallel::Task task, void* arg, size_t count) {
-  constexpr size_t kThreads = 4;
-  std::vector<std::thread> pool;
-  for (size_t t = 0; t < kThreads; ++t) {
-    pool.emplace_back([=] {
-      for (size_t i = t; i < count; i += kThreads) task(arg, i);
-    });
-  }
-  for (std::thread& t : pool) t.join();
-}
-
 // dst with a pitch between its pixels, and canaries there.
 struct Held {
   std::vector<uint8_t> bytes;
@@ -78,7 +66,7 @@ Held run(const PreparedOp& op, const test::OpCase& c, int64_t pitch, int threads
   const auto choice = op.choose(c.spec, threads, contiguous(source), pitch != 0);
   EXPECT_TRUE(choice.ok()) << choice.status().to_string();
   const AlignedBytes scratch(op.scratch_bytes(**choice));
-  const Parallel parallel{nullptr, threads > 1 ? run_striped : nullptr, threads};
+  const Parallel parallel{nullptr, threads > 1 ? test::run_striped<4> : nullptr, threads};
   const Status s = op.run(**choice, source, out.t, scratch.data(), parallel, nullptr, 0, tails);
   EXPECT_TRUE(s.ok()) << s.to_string();
   return out;
