@@ -2,6 +2,8 @@
 // In:  specs, tensors.  Out: a Status.  Not here: kernels.
 #include "runtime/exec/check.h"
 
+#include <algorithm>
+
 #include "runtime/exec/prepared_op.h"
 
 namespace octile::runtime {
@@ -24,6 +26,14 @@ Status check_shape(const OpSpec& shaped, const OpSpec& spec) {
   OCTILE_RETURN_IF_ERROR(validate(shaped));
   if (to_key(unshaped(shaped)) != to_key(unshaped(spec))) return refuse("shape of another op: " + to_key(shaped));
   return {};
+}
+
+bool tuned_for(std::span<const Kernel> kernels, Isa isa, const OpSpec& spec) {
+  return std::any_of(kernels.begin(), kernels.end(), [&](const Kernel& k) {
+    if (k.isa != isa || k.entry.op == "*") return false;
+    const Result<OpSpec> other = parse_op(k.entry.op);
+    return other.ok() && check_shape(*other, spec).ok();
+  });
 }
 
 Status check_tensors(const Choice& c, const Tensor& src, const Tensor& dst) {

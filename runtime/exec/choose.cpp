@@ -186,16 +186,18 @@ std::vector<Decision> Op::explain(const Choice& c) const {
   std::vector<Decision> out;
   for (const Part& p : c.parts) {
     const Kernel& k = table_[static_cast<size_t>(p.kernel)];
-    const std::string reason = reason_text(p.reason, best_, k.isa);
-    const auto same = std::find_if(out.begin(), out.end(),
-                                   [&](const Decision& d) { return d.kernel == k.entry.name && d.reason == reason; });
-    if (same != out.end()) {
-      same->panels += p.panels;
-    } else {
-      out.push_back({k.entry.name, k.entry.target, reason, p.panels});
-    }
+    add_decision(out, k, reason_text(p.reason, best_, k.isa), p.panels);
   }
   return out;
+}
+
+void add_decision(std::vector<Decision>& decisions, const Kernel& kernel, const std::string& reason, int64_t panels) {
+  for (Decision& d : decisions) {
+    if (d.kernel != kernel.entry.name || d.reason != reason) continue;
+    d.panels += panels;
+    return;
+  }
+  decisions.push_back({kernel.entry.name, kernel.entry.target, reason, panels});
 }
 
 }  // namespace octile::runtime

@@ -5,6 +5,7 @@
 
 #include "runtime/exec/op.h"
 #include "runtime/exec/pack_weights.h"
+#include "runtime/exec/paired.h"
 #include "runtime/exec/winograd.h"
 
 namespace octile::runtime {
@@ -28,6 +29,10 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
   }
   if (const int tile = Winograd::tile_for(library.kernels(), best, spec); tile != 0) {
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei, tile));
+    if (made != nullptr) return made;
+  }
+  if (Paired::may_run(library.kernels(), best, spec)) {
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Paired::make(library, best, spec, quant, wei));
     if (made != nullptr) return made;
   }
   auto op = std::make_unique<Op>(library, best, spec, quant);

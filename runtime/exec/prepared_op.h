@@ -26,6 +26,9 @@ struct Decision {
   int64_t panels = 0;  // how many weight panels it covers
 };
 
+// Adds panels to the decision with this kernel and reason, or a new one.
+void add_decision(std::vector<Decision>& decisions, const Kernel& kernel, const std::string& reason, int64_t panels);
+
 struct Choice;  // which kernel covers which panels and how the crops are cut; see dispatch/
 
 class PreparedOp {

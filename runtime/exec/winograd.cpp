@@ -113,15 +113,7 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
 std::vector<Decision> Winograd::explain(const Choice& choice) const {
   const std::string reason = tile_ == 4 ? "winograd 4x4" : "winograd 2x2";
   std::vector<Decision> out;
-  for (const Part& p : choice.parts) {
-    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
-    const auto same = std::find_if(out.begin(), out.end(), [&](const Decision& d) { return d.kernel == k.entry.name; });
-    if (same != out.end()) {
-      same->panels += p.panels;
-    } else {
-      out.push_back({k.entry.name, k.entry.target, reason, p.panels});
-    }
-  }
+  for (const Part& p : choice.parts) add_decision(out, table_[static_cast<size_t>(p.kernel)], reason, p.panels);
   return out;
 }
 

@@ -53,13 +53,7 @@ int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& 
   const bool fits = s.kind == OpKind::conv2d && s.g == 1 && s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 &&
                     s.dh == 1 && s.dw == 1 && s.ic >= kLeastDepth && s.oc >= kLeastChannels;
   if (!fits) return 0;
-  // A kernel tuned for this op goes first, at whatever extents it was: here they are not known.
-  const auto tuned = [&](const Kernel& k) {
-    if (k.isa != Isa::avx2 || k.entry.op.find("kh3kw3") == std::string::npos) return false;
-    const Result<OpSpec> other = parse_op(k.entry.op);
-    return other.ok() && check_shape(*other, s).ok();
-  };
-  if (std::any_of(kernels.begin(), kernels.end(), tuned)) return 0;
+  if (tuned_for(kernels, Isa::avx2, s)) return 0;
   // Where int16 products are the best there are, for the op itself and for ours.
   Ask ask;
   ask.family = "dot";

@@ -32,6 +32,12 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return _mm512_set1_ps(v); }
 inline D splat(double v) { return _mm512_set1_pd(v); }
 
+// to[i] = from[order[i]] for 16 bytes.
+inline void reorder_16(const uint8_t* from, const uint8_t* order, uint8_t* to) {
+  const __m128i codes = load<__m128i>(from), places = load<__m128i>(order);
+  store(to, _mm_shuffle_epi8(codes, places));
+}
+
 inline I widen(const uint8_t* p) {
   return reinterpret_cast<I>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }

@@ -32,6 +32,14 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return F{v, v, v, v}; }
 inline D splat(double v) { return D{v, v}; }
 
+// to[i] = from[order[i]] for 16 bytes.
+inline void reorder_16(const uint8_t* from, const uint8_t* order, uint8_t* to) {
+  const Bytes codes = load<Bytes>(from);
+  Bytes out;
+  for (int i = 0; i < 16; ++i) out[i] = codes[order[i] & 15];
+  store(to, out);
+}
+
 // kLanes codes as integers.
 inline I widen(const uint8_t* p) { return I{p[0], p[1], p[2], p[3]}; }
 inline F to_float(I v) { return __builtin_convertvector(v, F); }

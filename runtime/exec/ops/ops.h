@@ -89,6 +89,12 @@ struct ResizeTaps {
   const float* share = nullptr;
 };
 
+// 16 bytes in another order: byte i of what is written at `to` is byte order[i] of what lies at `from`.
+struct Reorder {
+  int32_t from = 0, to = 0;
+  uint8_t order[16] = {};
+};
+
 // Integer Winograd (runtime/exec/winograd.h). A window is (m + 2) x (m + 2) pixels, m the side of its output tile.
 struct WinogradWindow {
   const uint8_t* rows[6];
@@ -152,6 +158,9 @@ struct Ops {
   // A tile from sums laid out like that; up to 15 sums after the last channel are read.
   void (*winograd_write)(int m, const WinogradPost& post, const int32_t* sums, int64_t step, int64_t c,
                          const WinogradTile& tile);
+
+  // All moves, in order, for each of `rows` rows.
+  void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
 };
 
 // The best variant this machine runs that asks for no more than `best`.

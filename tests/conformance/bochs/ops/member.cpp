@@ -202,6 +202,16 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.winograd_write(tile, post, reinterpret_cast<const int32_t*>(first), few + 12, few, at);
       return true;
     }
+    case 21: {
+      Reorder moves[3];
+      for (int k = 0; k < 3; ++k) {
+        moves[k].from = 8 * k;
+        moves[k].to = 12 * k;
+        for (uint8_t& place : moves[k].order) place = static_cast<uint8_t>(below(16));
+      }
+      ops.reorder(moves, 3, {first, few}, 6, {out, 40});
+      return true;
+    }
     default: return false;
   }
 }

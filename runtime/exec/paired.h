@@ -1,0 +1,77 @@
+// Paired: acc16 for any weights, on AVX2: source elements reordered until neighbours cannot leave int16 together.
+// In:  see prepared_op.h.  Out: the same bytes as the exact kernels.
+// Not here: which elements may be neighbours (pairing.h), kernels.
+//
+// Channels form groups of up to 48 with an order of their own. A task copies its source once for each of its groups, in
+// that order, one row of bytes for each output pixel, whatever filter, stride and pads are; then kernels for a dense
+// layer run over it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "runtime/exec/aligned.h"
+#include "runtime/exec/choice.h"
+#include "runtime/exec/ops/ops.h"
+#include "runtime/exec/pack_weights.h"
+#include "runtime/exec/pairing.h"
+#include "runtime/exec/prepared_op.h"
+#include "runtime/exec/tails.h"
+
+namespace octile::runtime {
+
+class Paired final : public PreparedOp {
+ public:
+  // Whether this may be how an op runs; its weights have the last word.
+  [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
+  // Null where the weights leave other kernels as fast.
+  [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> make(const KernelLibrary& library, Isa best,
+                                                                const OpSpec& spec, const OpQuant& quant,
+                                                                const void* wei);
+
+  [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
+                                                             bool pitched) const override;
+  [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
+  [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
+  [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                           const Parallel& parallel, const void* wei_var, int64_t wei_stride,
+                           std::span<const Tail> tails) const override;
+  [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
+
+ private:
+  static constexpr int64_t kLanes = 8;  // output channels of a panel
+  struct Plan;                          // the Choice
+  struct Job;                           // one run(), what tasks see
+
+  struct Group {
+    int64_t first = 0, channels = 0;  // output channels
+    int64_t row = 0;                  // elements of a row in its order, a multiple of 4
+    int64_t offset = 0;               // of its panels in packed_
+    std::vector<Reorder> moves;       // from a segment of the source to the row
+    std::vector<size_t> segments;     // where the moves of each segment begin, and the end
+  };
+
+  Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant);
+  [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, bool* worthwhile);
+  [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule) const;
+  void order(Group& group, const std::vector<int8_t>& rows, std::vector<int8_t>& ordered) const;
+
+  void run_task(Job& job, size_t index) const;
+  void gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const;
+  [[nodiscard]] int multiply(const Job& job, const Crop& crop, size_t group, const uint8_t* rows) const;
+
+  Isa best_;
+  const Ops* ops_;
+  OpSpec spec_;
+  DotGeometry geometry_;
+  std::vector<Kernel> table_;  // the dot kernels for any shape
+  std::vector<Group> groups_;
+  AlignedBytes packed_;  // panels, k4n8
+  int64_t packed_bytes_ = 0;
+  AlignedBytes tables_;  // bias', mult: table_length_ entries each
+  int64_t table_length_ = 0;
+  float lo_ = 0, hi_ = 255;
+  int32_t src_zp_ = 0, dst_zp_ = 0;  // as stored: of the u8 tensors
+};
+
+}  // namespace octile::runtime

@@ -1,0 +1,178 @@
+// Pairs of weights that cannot leave int16, and ops in their order against the oracle, on portable kernels under
+// another name, so on every machine. In:  seeded weights and ops.  Out: GoogleTest's verdict. Not here: packs
+// (tests/conformance), speed.
+#include "runtime/exec/paired.h"
+
+#include <gtest/gtest.h>
+
+#include "runtime/exec/padded.h"
+#include "runtime/exec/portable.h"
+#include "tests/unit/runtime/random_op.h"
+#include "tests/unit/runtime/striped_host.h"
+#include "workload/numerics/float_mode.h"
+#include "workload/reference/reference.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr uint64_t kSeed = 20261128;
+
+using Block = std::array<std::array<int8_t, kPairChannels>, kPairRows>;
+
+// Neighbours are safe, and all rows of an element sum to what it had.
+void expect_paired(const Block& rows, int count, int channels) {
+  PairedRows out;
+  pair_rows(rows[0].data(), count, channels, out);
+  ASSERT_EQ(out.count % 2, 0);
+  ASSERT_LE(out.count, 2 * kPairRows);
+  std::array<std::array<int, kPairChannels>, kPairRows> sums{};
+  for (int i = 0; i < out.count; i += 2) {
+    const auto at = static_cast<size_t>(i);
+    for (size_t c = 0; c < kPairChannels; ++c) {
+      const int a = out.weights[at][c], b = out.weights[at + 1][c];
+      EXPECT_LE(std::max(a, 0) + std::max(b, 0), 128);
+      EXPECT_GE(std::min(a, 0) + std::min(b, 0), -128);
+      sums[out.element[at]][c] += a;
+      sums[out.element[at + 1]][c] += b;
+    }
+  }
+  for (int k = 0; k < count; ++k) {
+    const auto at = static_cast<size_t>(k);
+    for (size_t c = 0; c < kPairChannels; ++c) EXPECT_EQ(sums[at][c], rows[at][c]) << k << " " << c;
+  }
+}
+
+TEST(Pairing, NeighboursAreSafeAndNothingIsLost) {
+  test::RandomOps draw(kSeed);
+  for (int i = 0; i < 400; ++i) {
+    const auto count = static_cast<int>(draw.pick(1, kPairRows)),
+               channels = static_cast<int>(draw.pick(1, kPairChannels));
+    const int64_t bound = i % 4 == 0 ? 128 : draw.pick(1, 127);
+    Block rows{};
+    for (int k = 0; k < count; ++k) {
+      for (int c = 0; c < channels; ++c) {
+        const int64_t v = i % 3 == 0 ? draw.pick(-bound, bound) / draw.pick(1, 8) : draw.pick(-bound, bound);
+        rows[static_cast<size_t>(k)][static_cast<size_t>(c)] = static_cast<int8_t>(std::min<int64_t>(v, 127));
+      }
+    }
+    expect_paired(rows, count, channels);
+  }
+  Block extreme;
+  for (auto& row : extreme) row.fill(-128);
+  expect_paired(extreme, kPairRows, kPairChannels);
+}
+
+// Two rows fit each other and nobody else: found even where the first choice would be another's only one.
+TEST(Pairing, FindsTheMostPairs) {
+  Block rows{};
+  // A path of four: 0-1, 1-2, 2-3; channels forbid the other pairs.
+  auto forbid = [&, channel = size_t{0}](size_t a, size_t b) mutable {
+    rows[a][channel] = rows[b][channel] = 100;
+    ++channel;
+  };
+  forbid(0, 2);
+  forbid(0, 3);
+  forbid(1, 3);
+  PairedRows out;
+  pair_rows(rows[0].data(), 4, 16, out);
+  EXPECT_EQ(out.count, 4);
+}
+
+struct Fake {
+  KernelLibrary library;
+  Fake() {
+    for (const char* dst : {"u8", "s32"}) {
+      for (const int n : {8, 16}) {
+        for (const int x : {1, 4}) add(dst, "k4n8", x, n, reinterpret_cast<void*>(portable_dot_k4n8));
+      }
+      add(dst, "k2n8w", 1, 8, reinterpret_cast<void*>(portable_dot_k2n8w));
+    }
+  }
+  void add(const char* dst, const char* layout, int x, int n, void* fn) {
+    packs::KernelEntry e;
+    e.name = std::string("dot_") + dst + layout + "_x" + std::to_string(x) + "n" + std::to_string(n);
+    e.family = "dot";
+    e.op = "*";
+    e.target = std::string(target(Isa::avx2).name);
+    e.layout = layout;
+    e.dst = dst;
+    e.src = e.layout == "k4n8" ? "u8" : "s16";
+    e.acc16_group = e.layout == "k4n8" ? 1 : 0;
+    e.tile_x = x;
+    e.tile_n = n;
+    EXPECT_TRUE(library.add_kernel(e, fn).ok());
+  }
+};
+
+std::unique_ptr<PreparedOp> make(const Fake& fake, const test::OpCase& c) {
+  if (!Paired::may_run(fake.library.kernels(), Isa::avx2, c.spec)) return nullptr;
+  auto op = Paired::make(fake.library, Isa::avx2, c.spec, c.quant, c.wei.data());
+  EXPECT_TRUE(op.ok()) << op.status().to_string();
+  return std::move(*op);
+}
+
+std::vector<uint8_t> run(const PreparedOp& op, const test::OpCase& c, int64_t pitch, int threads) {
+  const OpSpec& s = c.spec;
+  Tensor source;
+  const AlignedBytes memory = padded_source(s, c.quant, c.src.data(), &source);
+  Tensor out = dense_destination(s, nullptr);
+  out.stride_x += pitch * size_of(s.dst);
+  out.stride_y = out.w * out.stride_x;
+  out.stride_n = out.h * out.stride_y;
+  std::vector<uint8_t> bytes(static_cast<size_t>(out.n * out.stride_n), 0x5A);
+  out.data = bytes.data();
+  const auto choice = op.choose(s, threads, contiguous(source), pitch != 0);
+  EXPECT_TRUE(choice.ok()) << choice.status().to_string();
+  EXPECT_EQ(op.explain(**choice)[0].reason, "paired");
+  const AlignedBytes scratch(op.scratch_bytes(**choice));
+  const Parallel parallel{nullptr, threads > 1 ? test::run_striped<4> : nullptr, threads};
+  const Status status = op.run(**choice, source, out, scratch.data(), parallel, nullptr, 0, {});
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  return bytes;
+}
+
+TEST(Paired, EqualsTheOracle) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 1);
+  int ran = 0;
+  for (int i = 0; i < 600; ++i) {
+    // Wide enough for unsafe pairs, which the order the weights have would hold, and some that stay.
+    const test::OpCase c = ops.fill(i % 3 == 0 ? ops.dense() : ops.conv(), static_cast<int>(ops.pick(65, 74)));
+    if (c.spec.depthwise() || c.spec.wei_var) continue;
+    const auto op = make(fake, c);
+    if (op == nullptr) continue;
+    ++ran;
+    const OpSpec& s = c.spec;
+    const bool dense = s.kind == OpKind::dense;
+    const int64_t pixel = s.channels() * size_of(s.dst), pixels = dense ? s.mb * s.m : s.mb * s.oh() * s.ow();
+    std::vector<uint8_t> want(static_cast<size_t>(pixels * pixel));
+    ASSERT_TRUE(reference::run(s, c.quant, c.src.data(), c.wei.data(), want.data()).ok());
+    const uint8_t flip = s.dst == DType::s8 ? 0x80 : 0;
+    const int64_t pitch = ops.pick(0, 1) * ops.pick(0, 9), step = pixel + pitch * size_of(s.dst);
+    std::vector<uint8_t> held(static_cast<size_t>(pixels * step), 0x5A);
+    for (int64_t p = 0; p < pixels; ++p) {
+      for (int64_t b = 0; b < pixel; ++b) {
+        held[static_cast<size_t>(p * step + b)] = want[static_cast<size_t>(p * pixel + b)] ^ flip;
+      }
+    }
+    for (const int threads : {1, 4}) {
+      EXPECT_EQ(run(*op, c, pitch, threads), held) << to_key(s) << " on " << threads << " pitch " << pitch;
+    }
+  }
+  EXPECT_GT(ran, 60) << "of 600";
+}
+
+TEST(Paired, LeavesWhatOtherKernelsRunAsFast) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 2);
+  const OpSpec wide = *parse_op("conv2d mb1g1ic64ih7iw7oc64kh1kw1 src=u8 wei=s8 dst=u8");
+  EXPECT_EQ(make(fake, ops.fill(wide, 31)), nullptr);  // safe as they are
+  test::OpCase extreme = ops.fill(wide);
+  for (uint8_t& v : extreme.wei) v = 127;
+  EXPECT_EQ(make(fake, extreme), nullptr);  // no two may be neighbours
+  EXPECT_EQ(make(fake, ops.fill(*parse_op("dense mb1m4k64n8 src=u8 wei=s8 dst=u8"))), nullptr);
+  EXPECT_FALSE(Paired::may_run(fake.library.kernels(), Isa::portable, wide));
+}
+
+}  // namespace
+}  // namespace octile::runtime
