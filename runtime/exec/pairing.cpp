@@ -11,14 +11,16 @@ namespace octile::runtime {
 namespace {
 
 constexpr int kLimit = 128, kStep = 16;  // channels compared at a time
+constexpr int8_t kFlip = -128;
 
-using Step = uint8_t __attribute__((vector_size(kStep)));
+using Step = int8_t __attribute__((vector_size(kStep)));
 using Halves = uint64_t __attribute__((vector_size(kStep)));
 using Masks = std::array<uint16_t, kPairRows>;  // bit j of mask i: i and j may be neighbours
 
+// Magnitudes of positive and of negative weights, less 128, and what the neighbour's may be, less 128: signed bytes are
+// what every CPU compares.
 struct Signs {
-  Step up, down;            // magnitudes of positive and of negative weights
-  Step room_up, room_down;  // what the neighbour's may be
+  Step up, down, room_up, room_down;
 };
 
 Masks neighbours(const int8_t* rows, int count, int channels) {
@@ -29,16 +31,13 @@ Masks neighbours(const int8_t* rows, int count, int channels) {
   for (int c = 0; c < channels; c += kStep) {
     for (int i = 0; i < count; ++i) {
       Signs& s = signs[static_cast<size_t>(i)];
-      std::array<uint8_t, kStep> up, down;
-      for (size_t j = 0; j < kStep; ++j) {
-        const int v = rows[i * kPairChannels + c + static_cast<int>(j)];
-        up[j] = static_cast<uint8_t>(v > 0 ? v : 0);
-        down[j] = static_cast<uint8_t>(v < 0 ? -v : 0);
-      }
-      std::memcpy(&s.up, up.data(), kStep);
-      std::memcpy(&s.down, down.data(), kStep);
-      s.room_up = static_cast<uint8_t>(kLimit) - s.up;
-      s.room_down = static_cast<uint8_t>(kLimit) - s.down;
+      Step w;
+      std::memcpy(&w, rows + i * kPairChannels + c, sizeof w);
+      const Step up = w & (w > 0), down = w & (w < 0);
+      s.up = up ^ kFlip;
+      s.room_up = -up;
+      s.down = -down ^ kFlip;
+      s.room_down = down;
     }
     for (int i = 0; i < count; ++i) {
       const Signs& a = signs[static_cast<size_t>(i)];
@@ -54,6 +53,14 @@ Masks neighbours(const int8_t* rows, int count, int channels) {
     }
   }
   return may;
+}
+
+// std::popcount is a call where CPUs may lack the instruction.
+int count_bits(uint32_t v) {
+  v -= v >> 1 & 0x5555;
+  v = (v & 0x3333) + (v >> 2 & 0x3333);
+  v = (v + (v >> 4)) & 0x0F0F;
+  return static_cast<int>((v + (v >> 8)) & 0x1F);
 }
 
 class Matching {
@@ -78,7 +85,7 @@ class Matching {
   [[nodiscard]] int scarcest(uint32_t set) const {
     int found = -1, fewest = kPairRows;
     for (; set != 0; set &= set - 1) {
-      const int i = std::countr_zero(set), n = std::popcount(choices(i));
+      const int i = std::countr_zero(set), n = count_bits(choices(i));
       if (n > 0 && n < fewest) {
         found = i;
         fewest = n;
