@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/frame.h"
@@ -57,6 +58,9 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   if (p.fused) {
     p.x *= p.y * p.batch;
     p.y = p.batch = 1;
+  }
+  if (std::max({p.x, p.y, shaped.ic, shaped.k}) > std::numeric_limits<int32_t>::max()) {
+    return Status(Code::unsupported, "an extent beyond 32 bits: " + to_key(shaped));
   }
   p.along_y = p.y > 1;
   Ask ask;
@@ -129,6 +133,11 @@ Status Paired::run(const Choice& choice, const Tensor& src, const Tensor& dst, v
   if (geometry_.run > geometry_.depth && pitched(src)) return {Code::invalid_argument, "distance of pixels"};
   if (choice.fused && !(contiguous(src) && contiguous(dst))) {
     return {Code::invalid_argument, "tensors were promised to have no gaps"};
+  }
+  // Kernels address what they write with 32 bits.
+  const int64_t limit = std::numeric_limits<int32_t>::max();
+  if (dst.h * dst.stride_y > limit || (choice.fused && choice.x * dst.stride_x > limit)) {
+    return {Code::unsupported, "an image beyond 2 GiB"};
   }
   if (!tails.empty()) {
     if (spec_.dst == DType::s32) return {Code::invalid_argument, "tails want codes, not accumulators"};
