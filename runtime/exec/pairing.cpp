@@ -14,6 +14,7 @@ constexpr int kLimit = 128, kStep = 16;  // channels compared at a time
 constexpr int8_t kFlip = -128;
 
 using Step = int8_t __attribute__((vector_size(kStep)));
+using Unsigned = uint8_t __attribute__((vector_size(kStep)));
 using Halves = uint64_t __attribute__((vector_size(kStep)));
 using Masks = std::array<uint16_t, kPairRows>;  // bit j of mask i: i and j may be neighbours
 
@@ -36,7 +37,7 @@ Masks neighbours(const int8_t* rows, int count, int channels) {
       const Step up = w & (w > 0), down = w & (w < 0);
       s.up = up ^ kFlip;
       s.room_up = -up;
-      s.down = -down ^ kFlip;
+      s.down = reinterpret_cast<Step>(-reinterpret_cast<const Unsigned&>(down)) ^ kFlip;  // -128 becomes 128
       s.room_down = down;
     }
     for (int i = 0; i < count; ++i) {
