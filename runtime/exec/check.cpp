@@ -28,11 +28,14 @@ Status check_shape(const OpSpec& shaped, const OpSpec& spec) {
   return {};
 }
 
-bool tuned_for(std::span<const Kernel> kernels, Isa isa, const OpSpec& spec) {
+bool tuned_for(std::span<const Kernel> kernels, Isa isa, const OpSpec& s) {
+  // As keys spell it; most kernels of other ops are told by it without parsing.
+  const std::string sizes = s.kind == OpKind::dense ? "k" + std::to_string(s.k) + "n" + std::to_string(s.n)
+                                                    : "oc" + std::to_string(s.oc) + "kh" + std::to_string(s.kh);
   return std::any_of(kernels.begin(), kernels.end(), [&](const Kernel& k) {
-    if (k.isa != isa || k.entry.op == "*") return false;
+    if (k.isa != isa || k.entry.op.find(sizes) == std::string::npos) return false;
     const Result<OpSpec> other = parse_op(k.entry.op);
-    return other.ok() && check_shape(*other, spec).ok();
+    return other.ok() && check_shape(*other, s).ok();
   });
 }
 
@@ -54,6 +57,7 @@ Status check_tensors(const Choice& c, const Tensor& src, const Tensor& dst) {
   if (!dense && (src.pad_t < s.pt || src.pad_l < s.pl || src.pad_b < s.pb || src.pad_r < s.pr)) {
     return refuse("source halo smaller than the pads");
   }
+  if (c.fused && !(contiguous(src) && contiguous(dst))) return refuse("tensors were promised to have no gaps");
   if (src.slack < 16) return refuse("source needs 16 readable bytes of slack");
   return {};
 }

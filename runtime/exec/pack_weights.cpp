@@ -124,8 +124,14 @@ void gather_tap(const uint8_t* raw, int64_t pitch, int64_t filter, int64_t count
 
 }  // namespace
 
-void gather_rows(const DotGeometry& d, const WeightView& wei, const FilterRows& rows, uint8_t* out) {
+void gather_rows(const DotGeometry& d, const WeightView& wei, const WeightRows& rows, uint8_t* out) {
   const auto* const raw = static_cast<const uint8_t*>(wei.data);
+  if (wei.dense) {
+    for (int64_t k = rows.from; k < rows.to; ++k, out += rows.lanes) {
+      std::memcpy(out, raw + k * wei.row + rows.channel, static_cast<size_t>(rows.count));
+    }
+    return;
+  }
   const int64_t filter = d.kh * d.kw, pitch = d.depth * filter;
   for (int64_t k = rows.from; k < rows.to;) {
     const int64_t kx = d.sx == 1 ? k / d.depth : rows.segment % d.sx, c = d.sx == 1 ? k % d.depth : k;
@@ -213,14 +219,7 @@ Acc16 acc16_of(const DotGeometry& d, const WeightView& wei, const WeightRule& ru
   for (int64_t at = 0; at < d.sx * d.sy * d.run;) {
     const int64_t from = at % d.run, to = std::min(d.run, from + (at == 0 ? kFirstRows : kRows));
     const auto rows = static_cast<size_t>(to - from), padded = (rows + kSafeWord - 1) / kSafeWord * kSafeWord;
-    if (wei.dense) {
-      for (int64_t k = from; k < to; ++k) {
-        std::memcpy(&raw[static_cast<size_t>((k - from) * kSafeLanes)],
-                    static_cast<const uint8_t*>(wei.data) + k * wei.row + channel, static_cast<size_t>(count));
-      }
-    } else {
-      gather_rows(d, wei, {channel, count, kSafeLanes, at / d.run, from, to}, raw.data());
-    }
+    gather_rows(d, wei, {channel, count, kSafeLanes, at / d.run, from, to}, raw.data());
     elements.fill(0);
     for (size_t j = 0; j < static_cast<size_t>(count); ++j) {
       const int32_t taken = rule.taken(channel + static_cast<int64_t>(j));

@@ -50,14 +50,14 @@ struct WeightView {
   }
 };
 
-// Elements [from, to) of one segment of a filter: a row each, of `lanes` bytes, one per output channel, `count` of them
-// raw and the others left as they are.
-struct FilterRows {
+// Elements [from, to) of one segment, of dense weights or a filter: a row each, of `lanes` bytes, one per output
+// channel, `count` of them raw and the others left as they are.
+struct WeightRows {
   int64_t channel = 0, count = 0;
   int lanes = 8;
   int64_t segment = 0, from = 0, to = 0;
 };
-void gather_rows(const DotGeometry& geometry, const WeightView& wei, const FilterRows& rows, uint8_t* out);
+void gather_rows(const DotGeometry& geometry, const WeightView& wei, const WeightRows& rows, uint8_t* out);
 // A panel of dense weights straight from [k, n] rows, also those that vary; columns receives `lanes` sums.
 void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
                       int64_t first_channel, uint8_t* out, uint32_t* columns);

@@ -4,41 +4,26 @@
 #include "runtime/exec/paired.h"
 
 #include <algorithm>
-#include <atomic>
 #include <limits>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/frame.h"
-#include "runtime/exec/slots.h"
 #include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
 
 constexpr int64_t kCopyBytes = 96 * 1024;  // of the source that is copied at a time: it stays near
-constexpr int64_t kTailBytes = 16 * 1024;  // of a crop that tails find in the innermost cache
 constexpr int64_t kOver = 16;              // bytes a move may write past a row
 
 int64_t pitch_of(int64_t row) { return static_cast<int64_t>(align_up(static_cast<size_t>(row + kOver))); }
 
 }  // namespace
 
-struct Paired::Plan : Choice {
+struct Paired::Plan : SlottedOp::Plan {
   int64_t tasks_of_channels = 1;  // groups are spread over them
   int64_t step = 1;               // of the cut axis, copied at a time
   bool flat = false;              // all pixels of the source are one row
-  size_t slot = 0;                // bytes
-  int slots = 1;
-};
-
-struct Paired::Job {
-  const Paired* op;
-  const Plan* plan;
-  Tensor src, dst;
-  uint8_t* scratch;
-  std::span<const Tail> tails;
-  Slots slots;
-  std::atomic<int> rc{0};
 };
 
 Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int threads, bool contiguous,
@@ -63,37 +48,23 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
     return Status(Code::unsupported, "an extent beyond 32 bits: " + to_key(shaped));
   }
   p.along_y = p.y > 1;
-  Ask ask;
-  ask.family = "dot";
-  ask.dst = spec_.dst == DType::s32 ? "s32" : "u8";
-  ask.best = best_;
+  Ask ask = dot_ask(best_, spec_.dst);
   ask.x = p.x;
   ask.y = p.y;
   PanelModes mode;
   mode.k4n8 = 3;  // acc16 of single words, portable kernels
-  p.cuts.assign(1, 0);
   int64_t longest = 0;
-  for (size_t g = 0; g < groups_.size(); ++g) {
-    const Group& group = groups_[g];
+  for (const Group& group : groups_) {
     longest = std::max(longest, group.row);
     ask.channels = group.channels;
     ask.reduction = group.row;
-    const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(group.channels, kLanes)), mode);
-    for (const Span& s : cover_panels(table_, ask, kLanes, modes)) {
-      const Kernel& k = table_[static_cast<size_t>(s.kernel)];
-      p.unit = std::max<int64_t>(p.unit, p.along_y ? k.entry.tile_y : k.entry.tile_x);
-      Part part;
-      part.kernel = s.kernel;
-      part.reason = s.reason;
-      part.layout = Layout::k4n8;
-      part.panels = s.panels;
-      part.channels = s.channels;
-      part.channel = part.table = group.first + s.first * kLanes;
-      part.wei_offset = group.offset + s.first * kLanes * group.row;
-      p.parts.push_back(part);
+    if (!add_parts(p, ask, mode, group.first, group.offset, kLanes * group.row)) {
+      return Status(Code::unsupported, "no kernel for " + to_key(shaped));
     }
-    if (p.parts.size() == p.cuts.back()) return Status(Code::unsupported, "no kernel for " + to_key(shaped));
-    p.cuts.push_back(p.parts.size());
+  }
+  for (const Part& part : p.parts) {
+    const packs::KernelEntry& e = table_[static_cast<size_t>(part.kernel)].entry;
+    p.unit = std::max<int64_t>(p.unit, p.along_y ? e.tile_y : e.tile_x);
   }
   const int64_t pixels = p.along_y ? p.x : 1;  // of a step along the axis
   CutFacts f;
@@ -114,91 +85,61 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   p.step = std::min(most, block);
   // The last piece of a block takes what does not make whole units.
   p.slot = align_up(static_cast<size_t>((std::min(p.step + p.unit, block) + p.unit) * pixels * pitch_of(longest)));
-  p.slots = static_cast<int>(
-      std::min<int64_t>({std::max(threads, 1), Slots::kMost, p.batch * p.blocks * p.tasks_of_channels}));
-  p.scratch = p.slot * static_cast<size_t>(p.slots);
+  p.count = p.batch * p.blocks * p.tasks_of_channels;
+  lay_slots(p, threads);
   return std::shared_ptr<const Choice>(std::move(plan));
 }
 
-std::vector<Decision> Paired::explain(const Choice& choice) const {
-  std::vector<Decision> out;
-  for (const Part& p : choice.parts) add_decision(out, table_[static_cast<size_t>(p.kernel)], "paired", p.panels);
-  return out;
-}
-
-Status Paired::run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
-                   const void* wei_var, int64_t /*wei_stride*/, std::span<const Tail> tails) const {
-  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
-  if (wei_var != nullptr) return {Code::invalid_argument, "weights must come with run() exactly when they vary"};
+Status Paired::check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const {
   if (geometry_.run > geometry_.depth && pitched(src)) return {Code::invalid_argument, "distance of pixels"};
-  if (choice.fused && !(contiguous(src) && contiguous(dst))) {
-    return {Code::invalid_argument, "tensors were promised to have no gaps"};
-  }
   // Kernels address what they write with 32 bits.
   const int64_t limit = std::numeric_limits<int32_t>::max();
-  if (dst.h * dst.stride_y > limit || (choice.fused && choice.x * dst.stride_x > limit)) {
+  if (dst.h * dst.stride_y > limit || (plan.fused && plan.x * dst.stride_x > limit)) {
     return {Code::unsupported, "an image beyond 2 GiB"};
-  }
-  if (!tails.empty()) {
-    if (spec_.dst == DType::s32) return {Code::invalid_argument, "tails want codes, not accumulators"};
-    OCTILE_RETURN_IF_ERROR(check_tails(tails, dst));
-  }
-  const auto& plan = static_cast<const Plan&>(choice);
-  Job job{this, &plan, src, dst, static_cast<uint8_t*>(scratch), tails, Slots(plan.slots)};
-  const auto task = [](void* arg, size_t index) {
-    Job& j = *static_cast<Job*>(arg);
-    j.op->run_task(j, index);
-  };
-  parallel(static_cast<size_t>(plan.batch * plan.blocks * plan.tasks_of_channels), task, &job);
-  if (const int rc = job.rc.load(); rc != 0) {
-    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};
   }
   return {};
 }
 
-void Paired::run_task(Job& job, size_t index) const {
-  const Plan& p = *job.plan;
-  const auto at = static_cast<int64_t>(index), per_channels = p.batch * p.blocks, cut = at / per_channels;
+int Paired::run_task(const Job& job, int64_t index, uint8_t* slot) const {
+  const auto& p = static_cast<const Plan&>(*job.plan);
+  const int64_t per_channels = p.batch * p.blocks, cut = index / per_channels;
   const auto all = static_cast<int64_t>(groups_.size());
   const auto begin = static_cast<size_t>(all * cut / p.tasks_of_channels);
   const auto end = static_cast<size_t>(all * (cut + 1) / p.tasks_of_channels);
   const int64_t extent = p.along_y ? p.y : p.x;
-  const int64_t first = block_start(extent, p.unit, p.blocks, at % p.blocks);
-  const int64_t size = block_start(extent, p.unit, p.blocks, at % p.blocks + 1) - first;
+  const int64_t first = block_start(extent, p.unit, p.blocks, index % p.blocks);
+  const int64_t size = block_start(extent, p.unit, p.blocks, index % p.blocks + 1) - first;
   Crop crop;
   crop.row = p.fused;
-  crop.n = at % per_channels / p.blocks;
+  crop.n = index % per_channels / p.blocks;
   crop.ys = p.y;
   crop.xs = p.x;
+  crop.channel = groups_[begin].first;
+  crop.channels = groups_[end - 1].first + groups_[end - 1].channels - crop.channel;
   int64_t pieces = std::max<int64_t>(ceil_div(size / p.unit * p.unit, p.step), 1);
   if (!job.tails.empty()) {
-    const int64_t channels = groups_[end - 1].first + groups_[end - 1].channels - groups_[begin].first;
-    const int64_t wanted = size * (p.along_y ? p.x : 1) * channels / kTailBytes;
+    const int64_t wanted = size * (p.along_y ? p.x : 1) * crop.channels / kTailBytes;
     pieces = std::clamp<int64_t>(wanted, pieces, std::max<int64_t>(size / p.unit, pieces));
   }
-  const int slot = job.slots.take();
-  uint8_t* const rows = job.scratch + p.slot * static_cast<size_t>(slot);
+  int rc = 0;
   for (int64_t piece = 0; piece < pieces; ++piece) {
     const int64_t from = block_start(size, p.unit, pieces, piece), to = block_start(size, p.unit, pieces, piece + 1);
     (p.along_y ? crop.y : crop.x) = first + from;
     (p.along_y ? crop.ys : crop.xs) = to - from;
     for (size_t g = begin; g < end; ++g) {
-      const Group& group = groups_[g];
-      gather(job, group, (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, rows);
-      if (const int rc = multiply(job, crop, g, rows); rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+      gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
+      rc |= multiply(job, crop, g, slot);
     }
     if (job.tails.empty()) continue;
-    crop.channel = groups_[begin].first;
-    crop.channels = groups_[end - 1].first + groups_[end - 1].channels - crop.channel;
     const FloatMode mode;
     apply_tails(*ops_, job.tails, job.dst, crop);
   }
-  job.slots.give(slot);
+  return rc;
 }
 
 // The source of `count` output pixels, counted through all images.
 void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const {
-  const Plan& p = *job.plan;
+  const auto& p = static_cast<const Plan&>(*job.plan);
   const OpSpec& s = p.shaped;
   const Tensor& t = job.src;
   const bool dense = s.kind == OpKind::dense;
@@ -221,7 +162,7 @@ void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t c
 }
 
 int Paired::multiply(const Job& job, const Crop& crop, size_t index, const uint8_t* rows) const {
-  const Plan& p = *job.plan;
+  const auto& p = static_cast<const Plan&>(*job.plan);
   const Group& group = groups_[index];
   const int64_t pitch = pitch_of(group.row), element = size_of(spec_.dst);
   const Tensor& t = job.dst;

@@ -10,17 +10,13 @@
 #include <memory>
 #include <vector>
 
-#include "runtime/exec/aligned.h"
-#include "runtime/exec/choice.h"
-#include "runtime/exec/ops/ops.h"
 #include "runtime/exec/pack_weights.h"
-#include "runtime/exec/pairing.h"
-#include "runtime/exec/prepared_op.h"
+#include "runtime/exec/slotted_op.h"
 #include "runtime/exec/tails.h"
 
 namespace octile::runtime {
 
-class Paired final : public PreparedOp {
+class Paired final : public SlottedOp {
  public:
   // Whether this may be how an op runs; its weights have the last word.
   [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
@@ -31,17 +27,10 @@ class Paired final : public PreparedOp {
 
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
-  [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
-  [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
-  [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                           const Parallel& parallel, const void* wei_var, int64_t wei_stride,
-                           std::span<const Tail> tails) const override;
   [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
 
  private:
-  static constexpr int64_t kLanes = 8;  // output channels of a panel
-  struct Plan;                          // the Choice
-  struct Job;                           // one run(), what tasks see
+  struct Plan;  // the Choice
 
   struct Group {
     int64_t first = 0, channels = 0;  // output channels
@@ -56,22 +45,15 @@ class Paired final : public PreparedOp {
   [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule) const;
   void order(Group& group, const std::vector<int8_t>& rows, std::vector<int8_t>& ordered) const;
 
-  void run_task(Job& job, size_t index) const;
+  [[nodiscard]] std::string reason() const override { return "paired"; }
+  [[nodiscard]] Status check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const override;
+  [[nodiscard]] int run_task(const Job& job, int64_t index, uint8_t* slot) const override;
   void gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const;
   [[nodiscard]] int multiply(const Job& job, const Crop& crop, size_t group, const uint8_t* rows) const;
 
-  Isa best_;
-  const Ops* ops_;
-  OpSpec spec_;
   DotGeometry geometry_;
-  std::vector<Kernel> table_;  // the dot kernels for any shape
-  std::vector<Group> groups_;
-  AlignedBytes packed_;  // panels, k4n8
+  std::vector<Group> groups_;  // their panels in packed_, k4n8
   int64_t packed_bytes_ = 0;
-  AlignedBytes tables_;  // bias', mult: table_length_ entries each
-  int64_t table_length_ = 0;
-  float lo_ = 0, hi_ = 255;
-  int32_t src_zp_ = 0, dst_zp_ = 0;  // as stored: of the u8 tensors
 };
 
 }  // namespace octile::runtime

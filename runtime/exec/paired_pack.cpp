@@ -2,10 +2,11 @@
 // In:  library, OpSpec, OpQuant, raw weights.  Out: an op ready to choose and run, or none.
 // Not here: shapes, threads.
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/paired.h"
+#include "runtime/exec/pairing.h"
 
 namespace octile::runtime {
 namespace {
@@ -23,15 +24,7 @@ void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule&
   rows.assign(static_cast<size_t>(d.reduction() * kPairChannels), 0);
   auto* const raw = reinterpret_cast<uint8_t*>(rows.data());
   for (int64_t s = 0; s < d.sx * d.sy; ++s) {
-    uint8_t* const to = raw + s * d.run * kPairChannels;
-    if (!wei.dense) {
-      gather_rows(d, wei, {first, channels, kPairChannels, s, 0, d.run}, to);
-      continue;
-    }
-    for (int64_t k = 0; k < d.run; ++k) {
-      std::memcpy(to + k * kPairChannels, static_cast<const uint8_t*>(wei.data) + k * wei.row + first,
-                  static_cast<size_t>(channels));
-    }
+    gather_rows(d, wei, {first, channels, kPairChannels, s, 0, d.run}, raw + s * d.run * kPairChannels);
   }
   for (int64_t j = 0; j < channels; ++j) {
     const int32_t taken = rule.taken(first + j);
@@ -49,10 +42,7 @@ bool Paired::may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& s)
   const bool fits = !s.wei_var && (s.kind == OpKind::dense || s.g == 1) && s.channels() >= kLeastChannels &&
                     dot_geometry(s).reduction() >= kLeastReduction;
   if (!fits) return false;
-  Ask ask;
-  ask.family = "dot";
-  ask.best = best;
-  ask.dst = s.dst == DType::s32 ? "s32" : "u8";
+  const Ask ask = dot_ask(best, s.dst);
   const auto single = [&](const Kernel& k) {
     return k.isa == Isa::avx2 && k.entry.op == "*" && k.entry.dst == ask.dst && k.entry.acc16_group == 1;
   };
@@ -70,19 +60,7 @@ Result<std::unique_ptr<PreparedOp>> Paired::make(const KernelLibrary& library, I
 }
 
 Paired::Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant)
-    : best_(best),
-      ops_(&ops_for(best)),
-      spec_(spec),
-      geometry_(dot_geometry(spec)),
-      table_length_((spec.channels() + kPairChannels - 1) / kLanes * kLanes) {
-  for (const Kernel& k : library.kernels()) {
-    if (k.entry.family == "dot" && k.entry.op == "*" && k.entry.layout == "k4n8") table_.push_back(k);
-  }
-  src_zp_ = stored_zp(quant.src_zp, spec.src);
-  dst_zp_ = stored_zp(quant.dst_zp, spec.dst);
-  lo_ = static_cast<float>(quant.clamp_lo - quant.dst_zp);
-  hi_ = static_cast<float>(quant.clamp_hi - quant.dst_zp);
-}
+    : SlottedOp(library, best, spec, quant, "k4n8"), geometry_(dot_geometry(spec)) {}
 
 // What a channel costs in the order the weights have, over acc16 in single words.
 double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule) const {
@@ -138,14 +116,16 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
   const int64_t count = ceil_div(geometry_.channels, kGroupChannels);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
-  const int64_t partial =
-      (kLanes - 1) * 2 * (geometry_.reduction() + 2);  // what the last panel holds beyond its channels
+  // Each group's rows are at least the reduction; what is more is added as it is found.
+  double cost = static_cast<double>(geometry_.reduction()) *
+                (static_cast<double>(geometry_.channels) + kCopyChannels * static_cast<double>(count));
+  if (cost > budget) return {};
+  // What the last panel holds beyond its channels.
+  const int64_t partial = (kLanes - 1) * 2 * (geometry_.reduction() + 2);
   packed_ = AlignedBytes::uninitialized(static_cast<size_t>(budget) + static_cast<size_t>(partial));
-  tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 2 * sizeof(int32_t));
   if (!packed_.ok() || !tables_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   std::vector<int8_t> rows, ordered;
   std::array<uint32_t, kLanes> columns;
-  double cost = 0;
   for (int64_t g = 0; g < count; ++g) {
     Group group;
     group.first = tiles * g / count * kTileChannels;
@@ -153,7 +133,8 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
     group.offset = packed_bytes_;
     gather_group(geometry_, view, rule, group.first, group.channels, rows);
     order(group, rows, ordered);
-    cost += static_cast<double>(group.row) * (static_cast<double>(group.channels) + kCopyChannels);
+    cost +=
+        static_cast<double>(group.row - geometry_.reduction()) * (static_cast<double>(group.channels) + kCopyChannels);
     if (cost > budget) return {};
     DotGeometry d;
     d.channels = group.channels;
@@ -166,12 +147,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
       pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());
       packed_bytes_ += panel_bytes(Layout::k4n8, d);
       for (int64_t i = 0; i < std::min(kLanes, group.channels - j); ++i) {
-        const int64_t channel = group.first + j + i;
-        const auto at = static_cast<size_t>(channel);
-        const float scale = quant.wei_scale.size() == 1 ? quant.wei_scale[0] : quant.wei_scale[at];
-        tables_.as<int32_t>()[channel] = folded_bias(quant.bias.empty() ? 0 : quant.bias[at], src_zp_,
-                                                     columns[static_cast<size_t>(i)], geometry_.reduction(), 0);
-        tables_.as<float>()[table_length_ + channel] = multiplier(quant.src_scale, scale, quant.dst_scale);
+        set_tables(quant, group.first + j + i, columns[static_cast<size_t>(i)], geometry_.reduction());
       }
     }
     groups_.push_back(std::move(group));

@@ -42,9 +42,6 @@ Fn as(void* fn) {
   return reinterpret_cast<Fn>(fn);
 }
 
-// Bytes of a crop that tails find in the innermost cache, with room for another operand.
-constexpr int64_t kTailBytes = 16 * 1024;
-
 Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
 
 }  // namespace
@@ -56,7 +53,6 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const vo
   if (spec_.wei_var != (wei != nullptr)) return refuse("weights must come with run() exactly when they vary");
   const bool joined = !depthwise_ && geometry_.run > geometry_.depth;
   if (joined && pitched(src)) return refuse("distance of pixels");
-  if (c.fused && !(contiguous(src) && contiguous(dst))) return refuse("tensors were promised to have no gaps");
   // Kernels address one image with 32-bit offsets.
   if ((src.h + s.pt + s.pb) * src.stride_y > limit || dst.h * dst.stride_y > limit ||
       (c.fused && (c.x * src.stride_x > limit || c.x * dst.stride_x > limit))) {
@@ -68,10 +64,7 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const vo
 Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
                const void* wei_var, int64_t wei_stride, std::span<const Tail> tails) const {
   OCTILE_RETURN_IF_ERROR(check(c, src, dst, wei_var));
-  if (!tails.empty()) {
-    if (spec_.dst == DType::s32) return refuse("tails want codes, not accumulators");
-    OCTILE_RETURN_IF_ERROR(check_tails(tails, dst));
-  }
+  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
   const OpSpec& s = c.shaped;
   Job job;
   job.op = this;

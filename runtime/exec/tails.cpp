@@ -83,7 +83,8 @@ Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 
 }  // namespace
 
-Status check_tails(std::span<const Tail> tails, const Tensor& dst) {
+Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
+  if (!tails.empty() && type == DType::s32) return refuse("tails want codes, not accumulators");
   for (const Tail& t : tails) {
     const bool images = t.other.n == 1 || t.other.n == dst.n;
     switch (t.kind) {

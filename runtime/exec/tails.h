@@ -7,6 +7,7 @@
 
 #include "runtime/exec/tail.h"
 #include "workload/base/status.h"
+#include "workload/spec/op_spec.h"
 
 namespace octile::runtime {
 
@@ -19,8 +20,11 @@ struct Crop {
   bool row = false;
 };
 
-// Whether these tails can be applied to dst.
-[[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst);
+// Bytes of a crop that tails find in the innermost cache, with room for another operand.
+inline constexpr int64_t kTailBytes = 16 * 1024;
+
+// Whether these tails can be applied to dst, which holds `type`.
+[[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type);
 
 // All tails in order; wants FloatMode.
 void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst, const Crop& crop);

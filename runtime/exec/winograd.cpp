@@ -4,11 +4,9 @@
 #include "runtime/exec/winograd.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/frame.h"
-#include "runtime/exec/slots.h"
 #include "runtime/exec/tails.h"
 #include "workload/numerics/float_mode.h"
 
@@ -22,24 +20,13 @@ constexpr int64_t kGap = 64;  // bytes between positions, so that their rows are
 
 }  // namespace
 
-struct Winograd::Plan : Choice {
+struct Winograd::Plan : SlottedOp::Plan {
   int64_t tiles_x = 1, tiles_y = 1, tiles = 1;  // tiles: of all images
   int64_t groups = 1;                           // of chunks, a task each
   int64_t most = 1;                             // tiles of a block
   int64_t row = 0;                              // sums of one tile and position
   int64_t read_step = 0, sum_step = 0;          // elements between positions
-  size_t sums = 0, slot = 0;                    // bytes: offset in a slot, its size
-  int slots = 1;
-};
-
-struct Winograd::Job {
-  const Winograd* op;
-  const Plan* plan;
-  Tensor src, dst;
-  uint8_t* scratch;
-  std::span<const Tail> tails;
-  Slots slots;
-  std::atomic<int> rc{0};
+  size_t sums = 0;                              // bytes: offset in a slot
 };
 
 struct Winograd::Block {
@@ -76,95 +63,49 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   p.blocks = cut.blocks;
   p.groups = cut.channel_groups;
   p.most = ceil_div(p.tiles, p.blocks);
-  p.cuts.assign(1, 0);
-  Ask ask;
-  ask.family = "dot";
-  ask.dst = "s32";
-  ask.best = best_;
+  Ask ask = dot_ask(best_, DType::s32);
   ask.x = p.tiles / p.blocks;
   ask.reduction = depth_;
+  PanelModes mode;
+  mode.k2n8w = 1;
   for (int64_t first = 0; first < panels(); first += kChunkPanels) {
-    const int64_t count = std::min(kChunkPanels, panels() - first);
-    ask.channels = count * kLanes;  // scratch has room for whole panels
-    PanelModes mode;
-    mode.k2n8w = 1;
-    const std::vector<PanelModes> modes(static_cast<size_t>(count), mode);
-    for (const Span& s : cover_panels(table_, ask, kLanes, modes)) {
-      Part part;
-      part.kernel = s.kernel;
-      part.panels = s.panels;
-      part.channel = s.first * kLanes;
-      part.channels = s.channels;
-      part.wei_offset = (first + s.first) * panel_words() * 2;
-      p.parts.push_back(part);
+    ask.channels = std::min(kChunkPanels, panels() - first) * kLanes;  // scratch has room for whole panels
+    if (!add_parts(p, ask, mode, 0, first * panel_words() * 2, panel_words() * 2)) {
+      return Status(Code::unsupported, "no kernel for " + to_key(shaped));
     }
-    if (p.parts.size() == p.cuts.back()) return Status(Code::unsupported, "no kernel for " + to_key(shaped));
-    p.cuts.push_back(p.parts.size());
   }
   p.read_step = p.most * depth_ + kGap / 2;
   p.sum_step = p.most * p.row + kGap / 4;
   p.sums = align_up(static_cast<size_t>(positions() * p.read_step) * sizeof(int16_t));
   p.slot = p.sums + align_up(static_cast<size_t>(positions() * p.sum_step) * sizeof(int32_t));
-  p.slots = static_cast<int>(std::min<int64_t>({std::max(threads, 1), Slots::kMost, p.blocks * p.groups}));
-  p.scratch = p.slot * static_cast<size_t>(p.slots);
+  p.count = p.blocks * p.groups;
+  lay_slots(p, threads);
   return std::shared_ptr<const Choice>(std::move(plan));
 }
 
-std::vector<Decision> Winograd::explain(const Choice& choice) const {
-  const std::string reason = tile_ == 4 ? "winograd 4x4" : "winograd 2x2";
-  std::vector<Decision> out;
-  for (const Part& p : choice.parts) add_decision(out, table_[static_cast<size_t>(p.kernel)], reason, p.panels);
-  return out;
-}
+std::string Winograd::reason() const { return tile_ == 4 ? "winograd 4x4" : "winograd 2x2"; }
 
-Status Winograd::run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                     const Parallel& parallel, const void* wei_var, int64_t /*wei_stride*/,
-                     std::span<const Tail> tails) const {
-  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
-  if (wei_var != nullptr) return {Code::invalid_argument, "weights must come with run() exactly when they vary"};
-  if (!tails.empty()) {
-    if (spec_.dst == DType::s32) return {Code::invalid_argument, "tails want codes, not accumulators"};
-    OCTILE_RETURN_IF_ERROR(check_tails(tails, dst));
-  }
-  const auto& plan = static_cast<const Plan&>(choice);
-  Job job{this, &plan, src, dst, static_cast<uint8_t*>(scratch), tails, Slots(plan.slots)};
-  const auto task = [](void* arg, size_t index) {
-    Job& j = *static_cast<Job*>(arg);
-    j.op->run_task(j, index);
-  };
-  parallel(static_cast<size_t>(plan.blocks * plan.groups), task, &job);
-  if (const int rc = job.rc.load(); rc != 0) {
-    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};
-  }
-  return {};
-}
-
-void Winograd::run_task(Job& job, size_t index) const {
-  const Plan& p = *job.plan;
-  const auto at = static_cast<int64_t>(index), group = at / p.blocks;
-  const int slot = job.slots.take();
-  uint8_t* const memory = job.scratch + p.slot * static_cast<size_t>(slot);
+int Winograd::run_task(const Job& job, int64_t index, uint8_t* slot) const {
+  const auto& p = static_cast<const Plan&>(*job.plan);
+  const int64_t group = index / p.blocks, chunks = static_cast<int64_t>(p.cuts.size()) - 1;
   Block block;
-  block.first = p.tiles * (at % p.blocks) / p.blocks;
-  block.last = p.tiles * (at % p.blocks + 1) / p.blocks;
-  block.windows = reinterpret_cast<int16_t*>(memory);
-  block.sums = reinterpret_cast<int32_t*>(memory + p.sums);
-  {
-    const FloatMode mode;
-    read(job, block);
-    const auto chunks = static_cast<int64_t>(p.cuts.size()) - 1;
-    for (int64_t c = chunks * group / p.groups; c < chunks * (group + 1) / p.groups; ++c) {
-      const auto chunk = static_cast<size_t>(c);
-      if (const int rc = multiply(p, block, chunk); rc != 0) job.rc.store(rc, std::memory_order_relaxed);
-      write(job, block, chunk);
-    }
+  block.first = p.tiles * (index % p.blocks) / p.blocks;
+  block.last = p.tiles * (index % p.blocks + 1) / p.blocks;
+  block.windows = reinterpret_cast<int16_t*>(slot);
+  block.sums = reinterpret_cast<int32_t*>(slot + p.sums);
+  const FloatMode mode;
+  read(job, block);
+  int rc = 0;
+  for (int64_t c = chunks * group / p.groups; c < chunks * (group + 1) / p.groups; ++c) {
+    rc |= multiply(p, block, static_cast<size_t>(c));
+    write(job, block, static_cast<size_t>(c));
   }
-  job.slots.give(slot);
+  return rc;
 }
 
 // Windows that hang over the end of the padded image repeat its last row or column: what they give is not written.
 void Winograd::read(const Job& job, const Block& block) const {
-  const Plan& p = *job.plan;
+  const auto& p = static_cast<const Plan&>(*job.plan);
   const OpSpec& s = p.shaped;
   const Tensor& t = job.src;
   const int64_t height = s.ih + s.pt + s.pb, width = s.iw + s.pl + s.pr;
@@ -218,7 +159,7 @@ int Winograd::multiply(const Plan& plan, const Block& block, size_t chunk) const
 }
 
 void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
-  const Plan& p = *job.plan;
+  const auto& p = static_cast<const Plan&>(*job.plan);
   const Tensor& t = job.dst;
   Crop crop;
   crop.channel = static_cast<int64_t>(chunk) * kChunkPanels * kLanes;

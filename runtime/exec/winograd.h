@@ -8,15 +8,12 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
-#include "runtime/exec/aligned.h"
-#include "runtime/exec/choice.h"
-#include "runtime/exec/prepared_op.h"
+#include "runtime/exec/slotted_op.h"
 
 namespace octile::runtime {
 
-class Winograd final : public PreparedOp {
+class Winograd final : public SlottedOp {
  public:
   // The side of the output tiles to run this op with, 0 where direct kernels are as good or fit better.
   [[nodiscard]] static int tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
@@ -27,18 +24,11 @@ class Winograd final : public PreparedOp {
 
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
-  [[nodiscard]] std::vector<Decision> explain(const Choice& choice) const override;
-  [[nodiscard]] size_t scratch_bytes(const Choice& choice) const override { return choice.scratch; }
-  [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                           const Parallel& parallel, const void* wei_var, int64_t wei_stride,
-                           std::span<const Tail> tails) const override;
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
-  static constexpr int64_t kLanes = 8;  // output channels of a panel
-  struct Plan;                          // the Choice
-  struct Job;                           // one run(), what tasks see
-  struct Block;                         // the tiles of one task and their scratch
+  struct Plan;   // the Choice
+  struct Block;  // the tiles of one task and their scratch
 
   Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile);
   [[nodiscard]] bool pack(const OpQuant& quant, const void* wei);
@@ -47,22 +37,14 @@ class Winograd final : public PreparedOp {
   [[nodiscard]] int64_t panels() const;
   [[nodiscard]] int64_t panel_words() const { return depth_ * kLanes; }  // int16 elements of one panel of one position
 
-  void run_task(Job& job, size_t index) const;
+  [[nodiscard]] std::string reason() const override;
+  [[nodiscard]] int run_task(const Job& job, int64_t index, uint8_t* slot) const override;
   void read(const Job& job, const Block& block) const;
   [[nodiscard]] int multiply(const Plan& plan, const Block& block, size_t chunk) const;
   void write(const Job& job, const Block& block, size_t chunk) const;
 
-  Isa best_;
-  const Ops* ops_;
-  OpSpec spec_;
   int tile_;
-  int64_t depth_;              // input channels, a multiple of 16
-  std::vector<Kernel> table_;  // the dot kernels that may do the products
-  AlignedBytes packed_;        // positions of panels, k2n8w
-  AlignedBytes tables_;        // bias', mult, zeros: table_length_ entries each
-  int64_t table_length_ = 0;
-  float lo_ = 0, hi_ = 255;
-  int32_t src_zp_ = 0, dst_zp_ = 0;  // as stored: of the u8 tensors
+  int64_t depth_;  // input channels, a multiple of 16; packed_: positions of panels, k2n8w
 };
 
 }  // namespace octile::runtime

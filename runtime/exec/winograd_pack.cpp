@@ -56,12 +56,8 @@ int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& 
   if (!fits) return 0;
   if (tuned_for(kernels, Isa::avx2, s)) return 0;
   // Where int16 products are the best there are, for the op itself and for ours.
-  Ask ask;
-  ask.family = "dot";
-  ask.best = best;
-  for (const char* dst : {"s32", s.dst == DType::s32 ? "s32" : "u8"}) {
-    ask.dst = dst;
-    if (best_isa_with(kernels, ask) != Isa::avx2) return 0;
+  for (const DType dst : {DType::s32, s.dst}) {
+    if (best_isa_with(kernels, dot_ask(best, dst)) != Isa::avx2) return 0;
   }
   return s.ic * s.oc <= kMostFilters ? 4 : 2;
 }
@@ -72,7 +68,6 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
     std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
     const auto elements = static_cast<size_t>(op->positions() * op->panels() * op->panel_words());
     op->packed_ = AlignedBytes(elements * sizeof(int16_t));
-    op->tables_ = AlignedBytes(static_cast<size_t>(op->table_length_) * 3 * sizeof(int32_t));
     if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
     if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
   }
@@ -80,22 +75,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
 }
 
 Winograd::Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile)
-    : best_(best),
-      ops_(&ops_for(best)),
-      spec_(spec),
-      tile_(tile),
-      depth_((spec.ic + kBlock - 1) / kBlock * kBlock),
-      table_length_((spec.oc + 2 * kBlock - 1) / kBlock * kBlock) {
-  for (const Kernel& k : library.kernels()) {
-    if (k.entry.family == "dot" && k.entry.op == "*" && k.entry.layout == "k2n8w" && k.entry.dst == "s32") {
-      table_.push_back(k);
-    }
-  }
-  src_zp_ = stored_zp(quant.src_zp, spec.src);
-  dst_zp_ = stored_zp(quant.dst_zp, spec.dst);
-  lo_ = static_cast<float>(quant.clamp_lo - quant.dst_zp);
-  hi_ = static_cast<float>(quant.clamp_hi - quant.dst_zp);
-}
+    : SlottedOp(library, best, spec, quant, "k2n8w"), tile_(tile), depth_((spec.ic + kBlock - 1) / kBlock * kBlock) {}
 
 int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
 
@@ -113,7 +93,7 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
   for (int64_t o = 0; o < spec_.oc; o += kLanes) {
     const int64_t count = std::min(kLanes, spec_.oc - o);
     int16_t* const panel = packed_.as<int16_t>() + o / kLanes * panel_words();
-    std::array<int32_t, kTogether> up{}, down{};
+    std::array<int64_t, kTogether> up{}, down{};
     for (int64_t c = 0; c < spec_.ic; c += 2) {
       for (Lane& lane : g) lane.fill(0);
       for (int64_t j = 0; j < count; ++j) {
@@ -128,12 +108,15 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
       }
       Lane plus{}, minus{};  // within 9 * 255
       for (const Lane& lane : g) {
-        for (size_t j = 0; j < kTogether; ++j) plus[j] = static_cast<int16_t>(plus[j] + std::max<int16_t>(lane[j], 0));
-        for (size_t j = 0; j < kTogether; ++j)
+        for (size_t j = 0; j < kTogether; ++j) {
+          plus[j] = static_cast<int16_t>(plus[j] + std::max<int16_t>(lane[j], 0));
           minus[j] = static_cast<int16_t>(minus[j] - std::min<int16_t>(lane[j], 0));
+        }
       }
-      for (size_t j = 0; j < kTogether; ++j) up[j] += plus[j];
-      for (size_t j = 0; j < kTogether; ++j) down[j] += minus[j];
+      for (size_t j = 0; j < kTogether; ++j) {
+        up[j] += plus[j];
+        down[j] += minus[j];
+      }
       transform(matrix, static_cast<int>(side()), g, u);
       int16_t* const to = panel + c * kLanes;
       for (int64_t p = 0; p < positions(); ++p) {
@@ -141,13 +124,10 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
       }
     }
     for (int64_t j = 0; j < count; ++j) {
-      const auto lane = static_cast<size_t>(2 * j), at = static_cast<size_t>(o + j);
-      const int64_t above = int64_t{up[lane]} + up[lane + 1], below = int64_t{down[lane]} + down[lane + 1];
+      const auto lane = static_cast<size_t>(2 * j);
+      const int64_t above = up[lane] + up[lane + 1], below = down[lane] + down[lane + 1];
       if (255 * std::max(above, below) > most) return false;
-      const float scale = quant.wei_scale.size() == 1 ? quant.wei_scale[0] : quant.wei_scale[at];
-      tables_.as<int32_t>()[o + j] = folded_bias(quant.bias.empty() ? 0 : quant.bias[at], src_zp_,
-                                                 static_cast<uint32_t>(above - below), spec_.ic * 9, 0);
-      tables_.as<float>()[table_length_ + o + j] = multiplier(quant.src_scale, scale, quant.dst_scale);
+      set_tables(quant, o + j, static_cast<uint32_t>(above - below), spec_.ic * 9);
     }
   }
   return true;

@@ -5,12 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/exec/padded.h"
+#include "runtime/exec/pairing.h"
 #include "runtime/exec/portable.h"
-#include "tests/unit/runtime/random_op.h"
-#include "tests/unit/runtime/striped_host.h"
-#include "workload/numerics/float_mode.h"
-#include "workload/reference/reference.h"
+#include "tests/unit/runtime/exact_op.h"
 
 namespace octile::runtime {
 namespace {
@@ -83,24 +80,13 @@ struct Fake {
   Fake() {
     for (const char* dst : {"u8", "s32"}) {
       for (const int n : {8, 16}) {
-        for (const int x : {1, 4}) add(dst, "k4n8", x, n, reinterpret_cast<void*>(portable_dot_k4n8));
+        for (const int x : {1, 4}) add(test::dot_entry("k4n8", dst, "*", x, n), portable_dot_k4n8);
       }
-      add(dst, "k2n8w", 1, 8, reinterpret_cast<void*>(portable_dot_k2n8w));
+      add(test::dot_entry("k2n8w", dst, "*", 1, 8), portable_dot_k2n8w);
     }
   }
-  void add(const char* dst, const char* layout, int x, int n, void* fn) {
-    packs::KernelEntry e;
-    e.name = std::string("dot_") + dst + layout + "_x" + std::to_string(x) + "n" + std::to_string(n);
-    e.family = "dot";
-    e.op = "*";
-    e.target = std::string(target(Isa::avx2).name);
-    e.layout = layout;
-    e.dst = dst;
-    e.src = e.layout == "k4n8" ? "u8" : "s16";
-    e.acc16_group = e.layout == "k4n8" ? 1 : 0;
-    e.tile_x = x;
-    e.tile_n = n;
-    EXPECT_TRUE(library.add_kernel(e, fn).ok());
+  void add(const packs::KernelEntry& e, octile_dot_fn fn) {
+    EXPECT_TRUE(library.add_kernel(e, reinterpret_cast<void*>(fn)).ok());
   }
 };
 
@@ -109,26 +95,6 @@ std::unique_ptr<PreparedOp> make(const Fake& fake, const test::OpCase& c) {
   auto op = Paired::make(fake.library, Isa::avx2, c.spec, c.quant, c.wei.data());
   EXPECT_TRUE(op.ok()) << op.status().to_string();
   return std::move(*op);
-}
-
-std::vector<uint8_t> run(const PreparedOp& op, const test::OpCase& c, int64_t pitch, int threads) {
-  const OpSpec& s = c.spec;
-  Tensor source;
-  const AlignedBytes memory = padded_source(s, c.quant, c.src.data(), &source);
-  Tensor out = dense_destination(s, nullptr);
-  out.stride_x += pitch * size_of(s.dst);
-  out.stride_y = out.w * out.stride_x;
-  out.stride_n = out.h * out.stride_y;
-  std::vector<uint8_t> bytes(static_cast<size_t>(out.n * out.stride_n), 0x5A);
-  out.data = bytes.data();
-  const auto choice = op.choose(s, threads, contiguous(source), pitch != 0);
-  EXPECT_TRUE(choice.ok()) << choice.status().to_string();
-  EXPECT_EQ(op.explain(**choice)[0].reason, "paired");
-  const AlignedBytes scratch(op.scratch_bytes(**choice));
-  const Parallel parallel{nullptr, threads > 1 ? test::run_striped<4> : nullptr, threads};
-  const Status status = op.run(**choice, source, out, scratch.data(), parallel, nullptr, 0, {});
-  EXPECT_TRUE(status.ok()) << status.to_string();
-  return bytes;
 }
 
 TEST(Paired, EqualsTheOracle) {
@@ -142,22 +108,12 @@ TEST(Paired, EqualsTheOracle) {
     const auto op = make(fake, c);
     if (op == nullptr) continue;
     ++ran;
-    const OpSpec& s = c.spec;
-    const bool dense = s.kind == OpKind::dense;
-    const int64_t pixel = s.channels() * size_of(s.dst), pixels = dense ? s.mb * s.m : s.mb * s.oh() * s.ow();
-    std::vector<uint8_t> want(static_cast<size_t>(pixels * pixel));
-    ASSERT_TRUE(reference::run(s, c.quant, c.src.data(), c.wei.data(), want.data()).ok());
-    const uint8_t flip = s.dst == DType::s8 ? 0x80 : 0;
-    const int64_t pitch = ops.pick(0, 1) * ops.pick(0, 9), step = pixel + pitch * size_of(s.dst);
-    std::vector<uint8_t> held(static_cast<size_t>(pixels * step), 0x5A);
-    for (int64_t p = 0; p < pixels; ++p) {
-      for (int64_t b = 0; b < pixel; ++b) {
-        held[static_cast<size_t>(p * step + b)] = want[static_cast<size_t>(p * pixel + b)] ^ flip;
-      }
-    }
     for (const int threads : {1, 4}) {
-      EXPECT_EQ(run(*op, c, pitch, threads), held) << to_key(s) << " on " << threads << " pitch " << pitch;
+      const auto choice = op->choose(c.spec, threads);
+      ASSERT_TRUE(choice.ok()) << choice.status().to_string();
+      EXPECT_EQ(op->explain(**choice)[0].reason, "paired");
     }
+    test::expect_exact(*op, c, ops.pick(0, 1) * ops.pick(0, 9));
   }
   EXPECT_GT(ran, 60) << "of 600";
 }

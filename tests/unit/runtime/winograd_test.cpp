@@ -5,88 +5,29 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/exec/padded.h"
 #include "runtime/exec/portable.h"
 #include "runtime/exec/tails.h"
-#include "tests/unit/runtime/random_op.h"
-#include "tests/unit/runtime/striped_host.h"
+#include "tests/unit/runtime/exact_op.h"
 #include "workload/numerics/float_mode.h"
-#include "workload/reference/reference.h"
 
 namespace octile::runtime {
 namespace {
 
 constexpr uint64_t kSeed = 20261127;
 
-packs::KernelEntry entry(const char* dst, const char* op, int x, int n) {
-  packs::KernelEntry e;
-  e.name = std::string("dot_") + dst + "_x" + std::to_string(x) + "n" + std::to_string(n);
-  e.family = "dot";
-  e.op = op;
-  e.target = std::string(target(Isa::avx2).name);
-  e.layout = "k2n8w";
-  e.dst = dst;
-  e.src = "s16";
-  e.tile_x = x;
-  e.tile_n = n;
-  return e;
-}
-
 struct Fake {
   KernelLibrary library;
   explicit Fake(const char* exact = nullptr) {
-    add(entry("u8", "*", 1, 8));
+    add(test::dot_entry("k2n8w", "u8", "*", 1, 8));
     for (const int n : {8, 16}) {
-      for (const int x : {1, 4}) add(entry("s32", "*", x, n));
+      for (const int x : {1, 4}) add(test::dot_entry("k2n8w", "s32", "*", x, n));
     }
-    if (exact != nullptr) add(entry("u8", exact, 1, 8));
+    if (exact != nullptr) add(test::dot_entry("k2n8w", "u8", exact, 1, 8));
   }
   void add(const packs::KernelEntry& e) {
     EXPECT_TRUE(library.add_kernel(e, reinterpret_cast<void*>(portable_dot_k2n8w)).ok());
   }
 };
-
-// dst with a pitch between its pixels, and canaries there.
-struct Held {
-  std::vector<uint8_t> bytes;
-  Tensor t;
-  Held(const OpSpec& s, int64_t pitch) : t(dense_destination(s, nullptr)) {
-    t.stride_x += pitch * size_of(s.dst);
-    t.stride_y = t.w * t.stride_x;
-    t.stride_n = t.h * t.stride_y;
-    bytes.assign(static_cast<size_t>(t.n * t.stride_n), 0x5A);
-    t.data = bytes.data();
-  }
-};
-
-Held run(const PreparedOp& op, const test::OpCase& c, int64_t pitch, int threads, std::span<const Tail> tails = {}) {
-  Tensor source;
-  const AlignedBytes memory = padded_source(c.spec, c.quant, c.src.data(), &source);
-  Held out(c.spec, pitch);
-  const auto choice = op.choose(c.spec, threads, contiguous(source), pitch != 0);
-  EXPECT_TRUE(choice.ok()) << choice.status().to_string();
-  const AlignedBytes scratch(op.scratch_bytes(**choice));
-  const Parallel parallel{nullptr, threads > 1 ? test::run_striped<4> : nullptr, threads};
-  const Status s = op.run(**choice, source, out.t, scratch.data(), parallel, nullptr, 0, tails);
-  EXPECT_TRUE(s.ok()) << s.to_string();
-  return out;
-}
-
-void expect_exact(const PreparedOp& op, const test::OpCase& c, int64_t pitch) {
-  const OpSpec& s = c.spec;
-  const int64_t pixel = s.oc * size_of(s.dst);
-  std::vector<uint8_t> want(static_cast<size_t>(s.mb * s.oh() * s.ow() * pixel));
-  ASSERT_TRUE(reference::run(s, c.quant, c.src.data(), c.wei.data(), want.data()).ok());
-  const uint8_t flip = s.dst == DType::s8 ? 0x80 : 0;
-  Held held(s, pitch);
-  for (size_t i = 0; i < want.size(); ++i) {
-    const auto at = static_cast<int64_t>(i);
-    held.bytes[static_cast<size_t>(at / pixel * held.t.stride_x + at % pixel)] = want[i] ^ flip;
-  }
-  for (const int threads : {1, 4}) {
-    EXPECT_EQ(run(op, c, pitch, threads).bytes, held.bytes) << to_key(s) << " on " << threads << " pitch " << pitch;
-  }
-}
 
 OpSpec conv(test::RandomOps& ops) {
   OpSpec s;
@@ -124,7 +65,7 @@ TEST(Winograd, EqualsTheOracle) {
   test::RandomOps ops(kSeed);
   for (int i = 0; i < 150; ++i) {
     const test::OpCase c = ops.fill(conv(ops));
-    for (const int tile : {2, 4}) expect_exact(*make(fake.library, c, tile), c, ops.pick(0, 1) * ops.pick(0, 9));
+    for (const int tile : {2, 4}) test::expect_exact(*make(fake.library, c, tile), c, ops.pick(0, 1) * ops.pick(0, 9));
   }
 }
 
@@ -139,7 +80,7 @@ TEST(Winograd, IsExactForTheLargestSums) {
       for (uint8_t& v : c.src) v = i % 2 == 0 ? 255 : ops.coin() ? 255 : 0;
       for (uint8_t& v : c.wei) v = i % 4 < 2 ? (i < 8 ? 128 : 127) : ops.coin() ? 128 : 127;
       if (c.spec.wei_zp) c.quant.wei_zp[0] = i < 8 ? 0 : 255;
-      for (const int tile : {2, 4}) expect_exact(*make(fake.library, c, tile), c, 0);
+      for (const int tile : {2, 4}) test::expect_exact(*make(fake.library, c, tile), c, 0);
     }
   }
 }
@@ -157,8 +98,8 @@ TEST(Winograd, TakesSmallerTilesOrNoneWhereSumsAreTooLarge) {
   const test::OpCase first = draw(57), second = draw(58), third = draw(917);
   EXPECT_EQ(reason(*make(fake.library, first, 4), first.spec), "winograd 4x4");
   EXPECT_EQ(reason(*make(fake.library, second, 4), second.spec), "winograd 2x2");
-  expect_exact(*make(fake.library, second, 4), second, 0);
-  expect_exact(*make(fake.library, third, 2), third, 0);
+  test::expect_exact(*make(fake.library, second, 4), second, 0);
+  test::expect_exact(*make(fake.library, third, 2), third, 0);
   EXPECT_EQ(make(fake.library, draw(918), 4), nullptr);
 }
 
@@ -174,7 +115,7 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
     OpSpec s = conv(ops);
     if (s.dst == DType::s32) s.dst = DType::u8;
     const test::OpCase c = ops.fill(s);
-    Held other(s, ops.pick(0, 5));
+    test::Held other(s, ops.pick(0, 5));
     for (uint8_t& v : other.bytes) v = static_cast<uint8_t>(ops.pick(0, 255));
     std::vector<Tail> tails(2);
     tails[0].kind = Tail::Kind::binary;
@@ -182,12 +123,12 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
     tails[0].other = other.t;
     tails[1].table = table.data();
     const auto op = make(fake.library, c, i % 2 == 0 ? 2 : 4);
-    const Held want = run(*op, c, 0, 1);
+    const test::Held want = test::run(*op, c, 0, 1);
     {
       const FloatMode mode;
       apply_tails(ops_for(Isa::avx2), tails, want.t, {0, 0, 0, 1, want.t.n * want.t.h * want.t.w, 0, s.oc, true});
     }
-    for (const int threads : {1, 4}) EXPECT_EQ(run(*op, c, 0, threads, tails).bytes, want.bytes) << to_key(s);
+    for (const int threads : {1, 4}) EXPECT_EQ(test::run(*op, c, 0, threads, tails).bytes, want.bytes) << to_key(s);
   }
 }
 

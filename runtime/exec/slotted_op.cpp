@@ -1,0 +1,103 @@
+// Plans, tasks and tables of ops with slots; see slotted_op.h.
+// In:  shapes, tensors, scratch, the host's threads.  Out: tasks run.  run() allocates nothing.
+// Not here: what a task does.
+#include "runtime/exec/slotted_op.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "runtime/exec/check.h"
+#include "runtime/exec/pack_weights.h"
+#include "runtime/exec/slots.h"
+#include "runtime/exec/tails.h"
+
+namespace octile::runtime {
+namespace {
+
+constexpr int64_t kOverRead = 15;  // entries of the tables after the last channel that may be read
+
+}  // namespace
+
+SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
+                     std::string_view layout)
+    : best_(best),
+      ops_(&ops_for(best)),
+      spec_(spec),
+      table_length_(ceil_div(spec.channels() + kOverRead, 16) * 16),
+      lo_(static_cast<float>(quant.clamp_lo - quant.dst_zp)),
+      hi_(static_cast<float>(quant.clamp_hi - quant.dst_zp)),
+      src_zp_(stored_zp(quant.src_zp, spec.src)),
+      dst_zp_(stored_zp(quant.dst_zp, spec.dst)) {
+  for (const Kernel& k : library.kernels()) {
+    if (k.entry.family == "dot" && k.entry.op == "*" && k.entry.layout == layout) table_.push_back(k);
+  }
+  tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
+}
+
+Ask SlottedOp::dot_ask(Isa best, DType dst) {
+  Ask ask;
+  ask.family = "dot";
+  ask.dst = dst == DType::s32 ? "s32" : "u8";
+  ask.best = best;
+  return ask;
+}
+
+void SlottedOp::set_tables(const OpQuant& quant, int64_t channel, uint32_t column, int64_t reduction) {
+  const auto at = static_cast<size_t>(channel);
+  const float scale = quant.wei_scale.size() == 1 ? quant.wei_scale[0] : quant.wei_scale[at];
+  tables_.as<int32_t>()[channel] = folded_bias(quant.bias.empty() ? 0 : quant.bias[at], src_zp_, column, reduction, 0);
+  tables_.as<float>()[table_length_ + channel] = multiplier(quant.src_scale, scale, quant.dst_scale);
+}
+
+bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, int64_t channel, int64_t offset,
+                          int64_t panel_bytes) const {
+  if (plan.cuts.empty()) plan.cuts.push_back(0);
+  const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(ask.channels, kLanes)), mode);
+  for (const Span& s : cover_panels(table_, ask, kLanes, modes)) {
+    Part part;
+    part.kernel = s.kernel;
+    part.panels = s.panels;
+    part.channels = s.channels;
+    part.channel = part.table = channel + s.first * kLanes;
+    part.wei_offset = offset + s.first * panel_bytes;
+    plan.parts.push_back(part);
+  }
+  plan.cuts.push_back(plan.parts.size());
+  return plan.cuts.end()[-1] != plan.cuts.end()[-2];
+}
+
+void SlottedOp::lay_slots(Plan& plan, int threads) {
+  plan.slots = static_cast<int>(std::min<int64_t>({std::max(threads, 1), Slots::kMost, plan.count}));
+  plan.scratch = plan.slot * static_cast<size_t>(plan.slots);
+}
+
+std::vector<Decision> SlottedOp::explain(const Choice& choice) const {
+  std::vector<Decision> out;
+  for (const Part& p : choice.parts) add_decision(out, table_[static_cast<size_t>(p.kernel)], reason(), p.panels);
+  return out;
+}
+
+Status SlottedOp::run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                      const Parallel& parallel, const void* wei_var, int64_t /*wei_stride*/,
+                      std::span<const Tail> tails) const {
+  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
+  if (wei_var != nullptr) return {Code::invalid_argument, "weights must come with run() exactly when they vary"};
+  const auto& plan = static_cast<const Plan&>(choice);
+  OCTILE_RETURN_IF_ERROR(check(plan, src, dst));
+  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
+  const Job job{&plan, src, dst, tails};
+  Slots slots(plan.slots);
+  std::atomic<int> failed{0};
+  spread(parallel, plan.count, [&](int64_t index) {
+    const int slot = slots.take();
+    uint8_t* const memory = static_cast<uint8_t*>(scratch) + plan.slot * static_cast<size_t>(slot);
+    if (const int rc = run_task(job, index, memory); rc != 0) failed.store(rc, std::memory_order_relaxed);
+    slots.give(slot);
+  });
+  if (const int rc = failed.load(); rc != 0) {
+    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};
+  }
+  return {};
+}
+
+}  // namespace octile::runtime
