@@ -14,7 +14,7 @@ namespace octile::runtime {
 namespace {
 
 constexpr int64_t kCopyBytes = 96 * 1024;  // of the source that is copied at a time: it stays near
-constexpr int64_t kOver = 16;              // bytes a move may write past a row
+constexpr int64_t kOver = 32;              // bytes a move may write past a row
 
 int64_t pitch_of(int64_t row) { return static_cast<int64_t>(align_up(static_cast<size_t>(row + kOver))); }
 

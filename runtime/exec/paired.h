@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/exec/pack_weights.h"
+#include "runtime/exec/pairing.h"
 #include "runtime/exec/slotted_op.h"
 #include "runtime/exec/tails.h"
 
@@ -43,7 +44,7 @@ class Paired final : public SlottedOp {
   Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant);
   [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, bool* worthwhile);
   [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule) const;
-  void order(Group& group, const std::vector<int8_t>& rows, std::vector<int8_t>& ordered) const;
+  void order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const;
 
   [[nodiscard]] std::string reason() const override { return "paired"; }
   [[nodiscard]] Status check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const override;

@@ -11,29 +11,99 @@
 namespace octile::runtime {
 namespace {
 
-// A copy of the source costs a group as much as two channels, so wide groups; pairs are harder to find in them.
-constexpr int64_t kGroupChannels = 48, kTileChannels = 16;
+constexpr int64_t kTileChannels = 16;
 constexpr int64_t kLeastChannels = 16, kLeastReduction = 16;
-constexpr double kCopyChannels = 2;
+constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
+constexpr double kMove = 2.4 * kMoved;              // the time of a move, in elements of one channel
+constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide groups should be
 // Time of exact int16 kernels and of acc16 in words of two over acc16 in single words, Zen 3 (bench/records).
 constexpr double kExact = 1.22, kLonger = 0.8;
 
-// Elements of k of every channel of a group, one row each: raw - zero point, which fits s8.
-void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, int64_t first, int64_t channels,
-                  std::vector<int8_t>& rows) {
-  rows.assign(static_cast<size_t>(d.reduction() * kPairChannels), 0);
-  auto* const raw = reinterpret_cast<uint8_t*>(rows.data());
-  for (int64_t s = 0; s < d.sx * d.sy; ++s) {
-    gather_rows(d, wei, {first, channels, kPairChannels, s, 0, d.run}, raw + s * d.run * kPairChannels);
-  }
-  for (int64_t j = 0; j < channels; ++j) {
-    const int32_t taken = rule.taken(first + j);
+// The rows asked for of some channels: raw - zero point, which fits s8.
+void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, const WeightRows& asked,
+                  int8_t* to) {
+  auto* const raw = reinterpret_cast<uint8_t*>(to);
+  gather_rows(d, wei, asked, raw);
+  for (int64_t j = 0; j < asked.count; ++j) {
+    const int32_t taken = rule.taken(asked.channel + j);
     if (taken == 0) continue;
-    for (int64_t k = 0; k < d.reduction(); ++k) {
+    for (int64_t k = 0; k < asked.to - asked.from; ++k) {
       uint8_t& v = raw[k * kPairChannels + j];
       v = static_cast<uint8_t>(v - taken);
     }
   }
+}
+
+// How the source's bytes come into an order of elements that begins at byte `to`.
+void add_moves(std::span<const int32_t> order, int64_t to, std::vector<Reorder>& moves) {
+  constexpr size_t kFrom = 16, kTo = kMoved;
+  for (size_t at = 0; at < order.size(); at += kTo) {
+    const auto chunk = order.subspan(at, std::min(kTo, order.size() - at));
+    std::array<bool, kTo> done{};
+    bool second = false;
+    for (size_t first = 0; first < chunk.size(); ++first) {
+      if (done[first] || chunk[first] < 0) continue;
+      if (!second) {
+        Reorder move;
+        move.join = !moves.empty() && moves.back().to == to + static_cast<int64_t>(at);
+        move.to = static_cast<int32_t>(to + static_cast<int64_t>(at));
+        move.from = move.second = static_cast<int32_t>(chunk[first] / kFrom * kFrom);
+        std::fill(std::begin(move.order), std::end(move.order), kNoByte);
+        std::fill(std::begin(move.second_order), std::end(move.second_order), kNoByte);
+        moves.push_back(move);
+      }
+      Reorder& move = moves.back();
+      if (second) move.second = static_cast<int32_t>(chunk[first] / kFrom * kFrom);
+      uint8_t* const bytes = second ? move.second_order : move.order;
+      for (size_t i = first; i < chunk.size(); ++i) {
+        const int32_t place = chunk[i] - (second ? move.second : move.from);
+        if (chunk[i] < 0 || place < 0 || place >= static_cast<int32_t>(kFrom)) continue;
+        bytes[i] = static_cast<uint8_t>(place);
+        done[i] = true;
+      }
+      second = !second;
+    }
+  }
+}
+
+// What rows of some channels cost, in elements of one channel.
+double cost_of(int64_t channels, int64_t rows, double moves) {
+  return static_cast<double>(channels * rows) + kMove * moves;
+}
+double least_cost(int64_t channels, int64_t rows) {
+  return cost_of(channels, rows, static_cast<double>(rows) / kMoved);
+}
+
+// Wide groups copy less, narrow ones find more pairs.
+int64_t best_width(const DotGeometry& d, const WeightView& wei, const WeightRule& rule) {
+  int64_t best = kTileChannels;
+  double least = least_cost(best, 1) / static_cast<double>(best);
+  const int64_t count = std::min(kSampleRows, d.run);
+  std::vector<int8_t> rows(static_cast<size_t>(count * kPairChannels));
+  PairedRows ordered;
+  std::vector<Reorder> moves;
+  for (int64_t most = kPairChannels; most > kTileChannels; most -= kTileChannels) {
+    const int64_t channels = std::min(most, d.channels);
+    if (most - kTileChannels >= d.channels || least_cost(channels, 1) / static_cast<double>(channels) >= least)
+      continue;
+    double cost = 0;
+    for (int64_t i = 0; i < kSamples; ++i) {
+      const int64_t first = (d.channels - channels) * i / (kSamples - 1) / kTileChannels * kTileChannels;
+      const int64_t segment = d.sx * d.sy * i / kSamples, row = (d.run - count) * i / (kSamples - 1);
+      gather_group(d, wei, rule, {first, channels, kPairChannels, segment, row, row + count}, rows.data());
+      ordered.element.clear();
+      ordered.weights.clear();
+      moves.clear();
+      pair_rows(rows.data(), count, static_cast<int>(channels), ordered);
+      add_moves(ordered.element, 0, moves);
+      cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
+    }
+    cost /= static_cast<double>(kSamples * count * channels);
+    if (cost >= least) continue;
+    least = cost;
+    best = most;
+  }
+  return best;
 }
 
 }  // namespace
@@ -73,32 +143,20 @@ double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule) con
   return sum / static_cast<double>(panels);
 }
 
-// Blocks of 16 elements of a segment, each in its own order.
-void Paired::order(Group& group, const std::vector<int8_t>& rows, std::vector<int8_t>& ordered) const {
-  ordered.clear();
-  PairedRows found;
+// Each segment in an order of its own.
+void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const {
+  ordered.element.clear();
+  ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
-    for (int64_t from = 0; from < geometry_.run; from += kPairRows) {
-      const int64_t first = s * geometry_.run + from;
-      const auto count = static_cast<int>(std::min<int64_t>(kPairRows, geometry_.run - from));
-      pair_rows(&rows[static_cast<size_t>(first * kPairChannels)], count, static_cast<int>(group.channels), found);
-      for (int at = 0; at < found.count; at += kPairRows) {
-        Reorder move;
-        move.from = static_cast<int32_t>(from);
-        move.to = static_cast<int32_t>(group.row + at);
-        std::copy_n(&found.element[static_cast<size_t>(at)], std::min(kPairRows, found.count - at), move.order);
-        group.moves.push_back(move);
-      }
-      for (int i = 0; i < found.count; ++i) {
-        const auto& weights = found.weights[static_cast<size_t>(i)];
-        ordered.insert(ordered.end(), weights.begin(), weights.end());
-      }
-      group.row += found.count;
-    }
+    pair_rows(&rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run,
+              static_cast<int>(group.channels), ordered);
+    add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), group.row, group.moves);
+    group.row = static_cast<int64_t>(ordered.element.size());
   }
   group.segments.push_back(group.moves.size());
-  for (; group.row % 4 != 0; ++group.row) ordered.insert(ordered.end(), kPairChannels, 0);
+  group.row = ceil_div(group.row, 4) * 4;
+  ordered.weights.resize(static_cast<size_t>(group.row * kPairChannels));
 }
 
 Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
@@ -113,28 +171,33 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
   if (!plain && !fits_s8(spec_, view, rule.zp)) return {};
   const double others = cost_of_others(view, rule);
   const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
-  const int64_t count = ceil_div(geometry_.channels, kGroupChannels);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
-  // Each group's rows are at least the reduction; what is more is added as it is found.
-  double cost = static_cast<double>(geometry_.reduction()) *
-                (static_cast<double>(geometry_.channels) + kCopyChannels * static_cast<double>(count));
+  const int64_t width = best_width(geometry_, view, rule), count = ceil_div(geometry_.channels, width);
+  // Rows are at least the reduction for each group; what is more is added as it is found.
+  double cost =
+      cost_of(geometry_.channels, geometry_.reduction(), static_cast<double>(geometry_.reduction() * count) / kMoved);
   if (cost > budget) return {};
   // What the last panel holds beyond its channels.
   const int64_t partial = (kLanes - 1) * 2 * (geometry_.reduction() + 2);
   packed_ = AlignedBytes::uninitialized(static_cast<size_t>(budget) + static_cast<size_t>(partial));
   if (!packed_.ok() || !tables_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
-  std::vector<int8_t> rows, ordered;
+  std::vector<int8_t> rows;
+  PairedRows ordered;
   std::array<uint32_t, kLanes> columns;
   for (int64_t g = 0; g < count; ++g) {
     Group group;
     group.first = tiles * g / count * kTileChannels;
     group.channels = std::min(tiles * (g + 1) / count * kTileChannels, geometry_.channels) - group.first;
     group.offset = packed_bytes_;
-    gather_group(geometry_, view, rule, group.first, group.channels, rows);
+    rows.assign(static_cast<size_t>(geometry_.reduction() * kPairChannels), 0);
+    for (int64_t i = 0; i < geometry_.sx * geometry_.sy; ++i) {
+      gather_group(geometry_, view, rule, {group.first, group.channels, kPairChannels, i, 0, geometry_.run},
+                   &rows[static_cast<size_t>(i * geometry_.run * kPairChannels)]);
+    }
     order(group, rows, ordered);
-    cost +=
-        static_cast<double>(group.row - geometry_.reduction()) * (static_cast<double>(group.channels) + kCopyChannels);
+    cost += cost_of(group.channels, group.row, static_cast<double>(group.moves.size())) -
+            least_cost(group.channels, geometry_.reduction());
     if (cost > budget) return {};
     DotGeometry d;
     d.channels = group.channels;
@@ -142,7 +205,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
     WeightRule none;
     none.subtract = true;
     none.zp = {0};
-    const WeightView from{ordered.data(), DType::s8, true, kPairChannels};
+    const WeightView from{ordered.weights.data(), DType::s8, true, kPairChannels};
     for (int64_t j = 0; j < group.channels; j += kLanes) {
       pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());
       packed_bytes_ += panel_bytes(Layout::k4n8, d);

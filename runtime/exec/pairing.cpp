@@ -3,6 +3,7 @@
 #include "runtime/exec/pairing.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -16,7 +17,10 @@ constexpr int8_t kFlip = -128;
 using Step = int8_t __attribute__((vector_size(kStep)));
 using Unsigned = uint8_t __attribute__((vector_size(kStep)));
 using Halves = uint64_t __attribute__((vector_size(kStep)));
-using Masks = std::array<uint16_t, kPairRows>;  // bit j of mask i: i and j may be neighbours
+using Set = uint32_t;  // of rows of a block
+static_assert(kPairRows == 32 && kPairChannels % kStep == 0);
+
+constexpr Set one(int i) { return Set{1} << i; }
 
 // Magnitudes of positive and of negative weights, less 128, and what the neighbour's may be, less 128: signed bytes are
 // what every CPU compares.
@@ -24,159 +28,182 @@ struct Signs {
   Step up, down, room_up, room_down;
 };
 
-Masks neighbours(const int8_t* rows, int count, int channels) {
-  Masks may{};
-  uint32_t open = (1U << count) - 1;
-  for (int i = 0; i < count; ++i) may[static_cast<size_t>(i)] = static_cast<uint16_t>(open & ~(1U << i));
-  std::array<Signs, kPairRows> signs;
-  for (int c = 0; c < channels; c += kStep) {
-    for (int i = 0; i < count; ++i) {
-      Signs& s = signs[static_cast<size_t>(i)];
-      Step w;
-      std::memcpy(&w, rows + i * kPairChannels + c, sizeof w);
-      const Step up = w & (w > 0), down = w & (w < 0);
-      s.up = up ^ kFlip;
-      s.room_up = -up;
-      s.down = reinterpret_cast<Step>(-reinterpret_cast<const Unsigned&>(down)) ^ kFlip;  // -128 becomes 128
-      s.room_down = down;
-    }
-    for (int i = 0; i < count; ++i) {
-      const Signs& a = signs[static_cast<size_t>(i)];
-      uint32_t left = may[static_cast<size_t>(i)] >> i >> 1;  // each pair once
-      for (int j = i + 1; left != 0; ++j, left >>= 1) {
-        if ((left & 1) == 0) continue;
-        const Signs& b = signs[static_cast<size_t>(j)];
-        const auto over = reinterpret_cast<Halves>((b.up > a.room_up) | (b.down > a.room_down));
-        if ((over[0] | over[1]) == 0) continue;
-        may[static_cast<size_t>(i)] = static_cast<uint16_t>(may[static_cast<size_t>(i)] & ~(1U << j));
-        may[static_cast<size_t>(j)] = static_cast<uint16_t>(may[static_cast<size_t>(j)] & ~(1U << i));
-      }
-    }
+Signs signs_of(const int8_t* row) {
+  Step w;
+  std::memcpy(&w, row, sizeof w);
+  const Step up = w & (w > 0), down = w & (w < 0);
+  Signs s;
+  s.up = up ^ kFlip;
+  s.room_up = -up;
+  s.down = reinterpret_cast<Step>(-reinterpret_cast<const Unsigned&>(down)) ^ kFlip;  // -128 becomes 128
+  s.room_down = down;
+  return s;
+}
+
+// Whom a row finds hard to stand beside: a sum of fourth powers, in 1/2^14.
+int32_t size_of_row(const int8_t* row, int channels) {
+  int32_t sum = 0;
+  for (int c = 0; c < channels; ++c) {
+    const auto square = static_cast<int16_t>(row[c] * row[c] / 128);
+    sum += square * square;
   }
-  return may;
+  return sum;
 }
 
-// std::popcount is a call where CPUs may lack the instruction.
-int count_bits(uint32_t v) {
-  v -= v >> 1 & 0x5555;
-  v = (v & 0x3333) + (v >> 2 & 0x3333);
-  v = (v + (v >> 4)) & 0x0F0F;
-  return static_cast<int>((v + (v >> 8)) & 0x1F);
-}
-
+// Up to kPairRows rows.
 class Matching {
  public:
-  Matching(const Masks& may, int count) : may_(may), free_((1U << count) - 1) { mate_.fill(-1); }
+  Matching(const int8_t* rows, int count, int channels)
+      : count_(count), steps_((channels + kStep - 1) / kStep), free_(~Set{0} >> (kPairRows - count)) {
+    mate_.fill(-1);
+    for (int i = 0; i < count; ++i) {
+      const int8_t* const row = rows + i * kPairChannels;
+      for (int s = 0; s < steps_; ++s) signs_[static_cast<size_t>(i * kMostSteps + s)] = signs_of(row + s * kStep);
+      size_[static_cast<size_t>(i)] = size_of_row(row, steps_ * kStep);
+      order_[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
+    }
+    const auto larger = [&](uint8_t a, uint8_t b) { return size_[a] != size_[b] ? size_[a] > size_[b] : a < b; };
+    std::sort(order_.begin(), order_.begin() + count, larger);
+  }
 
   void match() {
-    // Who has the fewest to choose from goes first.
-    for (int a = scarcest(free_); a >= 0; a = scarcest(free_)) join(a, scarcest(choices(a)));
-    // Two that are left over may part a pair between them: a-c and d-b instead of c-d.
+    // The largest first, each with the largest that fits.
+    for (int x = 0; x < count_; ++x) {
+      const int a = order_[static_cast<size_t>(x)];
+      for (int y = x + 1; is_free(a) && y < count_; ++y) {
+        const int b = order_[static_cast<size_t>(y)];
+        if (is_free(b) && may(a, b)) join(a, b);
+      }
+    }
     for (bool parted = true; parted;) {
       parted = false;
-      for (uint32_t rest = free_; rest != 0 && !parted; rest &= rest - 1) parted = part(std::countr_zero(rest));
+      for (int x = 0; x < count_ && !parted; ++x) {
+        const int a = order_[static_cast<size_t>(x)];
+        parted = is_free(a) && part(a);
+      }
     }
   }
   [[nodiscard]] int mate(int i) const { return mate_[static_cast<size_t>(i)]; }
-  [[nodiscard]] uint32_t alone() const { return free_; }
+  [[nodiscard]] Set alone() const { return free_; }
 
  private:
-  [[nodiscard]] uint32_t choices(int i) const { return may_[static_cast<size_t>(i)] & free_; }
-  // Of a set, the one with the fewest choices but not none; -1 if none has any.
-  [[nodiscard]] int scarcest(uint32_t set) const {
-    int found = -1, fewest = kPairRows;
-    for (; set != 0; set &= set - 1) {
-      const int i = std::countr_zero(set), n = count_bits(choices(i));
-      if (n > 0 && n < fewest) {
-        found = i;
-        fewest = n;
+  static constexpr int kMostSteps = kPairChannels / kStep;
+
+  [[nodiscard]] bool is_free(int i) const { return (free_ & one(i)) != 0; }
+
+  // a-c and d-e instead of c-d, e being free as a is.
+  bool part(int a) {
+    for (int c = 0; c < count_; ++c) {
+      const int d = mate(c);
+      if (d < 0 || !may(a, c)) continue;
+      for (Set others = free_ & ~one(a); others != 0; others &= others - 1) {
+        const int e = std::countr_zero(others);
+        if (!may(d, e)) continue;
+        join(a, c);
+        join(d, e);
+        return true;
       }
     }
-    return found;
+    return false;
   }
   void join(int a, int b) {
     mate_[static_cast<size_t>(a)] = static_cast<int8_t>(b);
     mate_[static_cast<size_t>(b)] = static_cast<int8_t>(a);
-    free_ &= ~(1U << a | 1U << b);
+    free_ &= ~(one(a) | one(b));
   }
-  bool part(int a) {
-    for (uint32_t near = may_[static_cast<size_t>(a)]; near != 0; near &= near - 1) {
-      const int c = std::countr_zero(near), d = mate(c);
-      const uint32_t others = d < 0 ? 0 : choices(d) & ~(1U << a);
-      if (others == 0) continue;
-      join(a, c);
-      join(d, std::countr_zero(others));
-      return true;
+  // Asked for again and again while pairs are parted.
+  bool may(int a, int b) {
+    const auto at = static_cast<size_t>(std::min(a, b));
+    const Set bit = one(std::max(a, b));
+    if ((known_[at] & bit) == 0) {
+      known_[at] |= bit;
+      if (compare(a, b)) may_[at] |= bit;
     }
-    return false;
+    return (may_[at] & bit) != 0;
+  }
+  [[nodiscard]] bool compare(int a, int b) const {
+    const Signs* const first = &signs_[static_cast<size_t>(a * kMostSteps)];
+    const Signs* const second = &signs_[static_cast<size_t>(b * kMostSteps)];
+    for (int s = 0; s < steps_; ++s) {
+      const Signs &f = first[s], &g = second[s];
+      const auto over = reinterpret_cast<Halves>((f.up > g.room_up) | (f.down > g.room_down));
+      if ((over[0] | over[1]) != 0) return false;
+    }
+    return true;
   }
 
-  Masks may_;
-  uint32_t free_;
+  int count_, steps_;
+  Set free_;
+  std::array<Signs, size_t{kPairRows} * kMostSteps> signs_;
+  std::array<int32_t, kPairRows> size_;
+  std::array<uint8_t, kPairRows> order_;
   std::array<int8_t, kPairRows> mate_;
+  std::array<Set, kPairRows> known_{}, may_{};
 };
 
-void put(PairedRows& out, int element, const int8_t* weights) {
-  const auto at = static_cast<size_t>(out.count++);
-  out.element[at] = static_cast<uint8_t>(element);
+void put(PairedRows& out, int32_t element, const int8_t* weights) {
+  out.element.push_back(element);
   if (weights != nullptr) {
-    std::memcpy(out.weights[at].data(), weights, kPairChannels);
+    out.weights.insert(out.weights.end(), weights, weights + kPairChannels);
   } else {
-    out.weights[at].fill(0);
+    out.weights.insert(out.weights.end(), kPairChannels, 0);
   }
 }
 
-// What of `second` is too much beside `first`: taken from it, returned.
-std::array<int8_t, kPairChannels> excess(const int8_t* first, int8_t* second) {
-  std::array<int8_t, kPairChannels> rest;
+// What of `second` is too much beside `first`: taken from it, added to `rest`.
+void take_excess(const int8_t* first, int8_t* second, std::vector<int8_t>& rest) {
   for (int c = 0; c < kPairChannels; ++c) {
     const int most = kLimit - std::max<int>(first[c], 0), least = -kLimit - std::min<int>(first[c], 0);
     const int kept = std::clamp<int>(second[c], least, most);
-    rest[static_cast<size_t>(c)] = static_cast<int8_t>(second[c] - kept);
+    rest.push_back(static_cast<int8_t>(second[c] - kept));
     second[c] = static_cast<int8_t>(kept);
   }
-  return rest;
+}
+
+void put_block(const int8_t* rows, const int32_t* element, int count, int channels, PairedRows& out, PairedRows& rest) {
+  Matching matching(rows, count, channels);
+  matching.match();
+  const auto row = [&](int i) { return rows + static_cast<ptrdiff_t>(i) * kPairChannels; };
+  for (int a = 0; a < count; ++a) {
+    const int b = matching.mate(a);
+    if (b < a) continue;
+    put(out, element[a], row(a));
+    put(out, element[b], row(b));
+  }
+  // By twos, the second one in part; the last of an odd number beside zeros.
+  for (Set alone = matching.alone(); alone != 0; alone &= alone - 1) {
+    const int a = std::countr_zero(alone);
+    put(out, element[a], row(a));
+    alone &= alone - 1;
+    if (alone == 0) {
+      put(out, -1, nullptr);
+      break;
+    }
+    const int b = std::countr_zero(alone);
+    put(out, element[b], row(b));
+    rest.element.push_back(element[b]);
+    int8_t* const second = out.weights.data() + out.weights.size() - kPairChannels;
+    take_excess(second - kPairChannels, second, rest.weights);
+  }
 }
 
 }  // namespace
 
-void pair_rows(const int8_t* rows, int count, int channels, PairedRows& out) {
-  Matching matching(neighbours(rows, count, channels), count);
-  matching.match();
-  out.count = 0;
-  for (int i = 0; i < count; ++i) {
-    if (matching.mate(i) < i) continue;
-    put(out, i, rows + i * kPairChannels);
-    put(out, matching.mate(i), rows + matching.mate(i) * kPairChannels);
-  }
-  // By twos, the second one in part; the last of an odd number beside zeros.
-  std::array<int8_t, size_t{kPairRows / 2} * kPairChannels> rest;
-  std::array<int, kPairRows / 2> element{};
-  int left = 0;
-  for (uint32_t alone = matching.alone(); alone != 0; alone &= alone - 1) {
-    const int a = std::countr_zero(alone);
-    put(out, a, rows + a * kPairChannels);
-    alone &= alone - 1;
-    if (alone == 0) {
-      put(out, a, nullptr);
-      break;
+void pair_rows(const int8_t* rows, int64_t count, int channels, PairedRows& out) {
+  std::vector<int32_t> element(static_cast<size_t>(count));
+  for (size_t i = 0; i < element.size(); ++i) element[i] = static_cast<int32_t>(i);
+  PairedRows from;
+  // What is left of weights is left of half the rows at most, so this ends.
+  while (count > 0) {
+    PairedRows rest;
+    for (int64_t at = 0; at < count; at += kPairRows) {
+      const auto block = static_cast<int>(std::min<int64_t>(kPairRows, count - at));
+      put_block(rows + at * kPairChannels, &element[static_cast<size_t>(at)], block, channels, out, rest);
     }
-    const int b = std::countr_zero(alone);
-    put(out, b, rows + b * kPairChannels);
-    const auto pair = static_cast<size_t>(out.count) - 2;
-    const auto more = excess(out.weights[pair].data(), out.weights[pair + 1].data());
-    std::memcpy(&rest[static_cast<size_t>(left) * kPairChannels], more.data(), kPairChannels);
-    element[static_cast<size_t>(left++)] = b;
-  }
-  if (left == 0) return;
-  Matching parts(neighbours(rest.data(), left, channels), left);
-  parts.match();
-  for (int i = 0; i < left; ++i) {
-    const int mate = parts.mate(i);
-    if (mate >= 0 && mate < i) continue;
-    put(out, element[static_cast<size_t>(i)], &rest[static_cast<size_t>(i) * kPairChannels]);
-    put(out, element[static_cast<size_t>(mate < 0 ? i : mate)],
-        mate < 0 ? nullptr : &rest[static_cast<size_t>(mate) * kPairChannels]);
+    from = std::move(rest);
+    element = from.element;
+    rows = from.weights.data();
+    count = static_cast<int64_t>(element.size());
   }
 }
 

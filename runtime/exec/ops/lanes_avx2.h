@@ -31,10 +31,11 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return _mm256_set1_ps(v); }
 inline D splat(double v) { return _mm256_set1_pd(v); }
 
-// to[i] = from[order[i]] for 16 bytes.
-inline void reorder_16(const uint8_t* from, const uint8_t* order, uint8_t* to) {
-  const __m128i codes = load<__m128i>(from), places = load<__m128i>(order);
-  store(to, _mm_shuffle_epi8(codes, places));
+// 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
+using Chunk = uint64_t __attribute__((vector_size(32)));
+inline Chunk reorder_16(const uint8_t* from, Chunk order) {
+  const __m256i codes = _mm256_broadcastsi128_si256(load<__m128i>(from));
+  return reinterpret_cast<Chunk>(_mm256_shuffle_epi8(codes, reinterpret_cast<__m256i>(order)));
 }
 
 inline I widen(const uint8_t* p) {

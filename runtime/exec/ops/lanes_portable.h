@@ -32,12 +32,22 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return F{v, v, v, v}; }
 inline D splat(double v) { return D{v, v}; }
 
-// to[i] = from[order[i]] for 16 bytes.
-inline void reorder_16(const uint8_t* from, const uint8_t* order, uint8_t* to) {
-  const Bytes codes = load<Bytes>(from);
-  Bytes out;
-  for (int i = 0; i < 16; ++i) out[i] = codes[order[i] & 15];
-  store(to, out);
+// 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
+struct Chunk {
+  uint8_t codes[32];
+};
+inline Chunk operator|(const Chunk& a, const Chunk& b) {
+  Chunk out;
+  for (int i = 0; i < 32; ++i) out.codes[i] = static_cast<uint8_t>(a.codes[i] | b.codes[i]);
+  return out;
+}
+inline void operator|=(Chunk& a, const Chunk& b) { a = a | b; }
+inline Chunk reorder_16(const uint8_t* from, const Chunk& order) {
+  Chunk out;
+  for (int i = 0; i < 32; ++i) {
+    out.codes[i] = (order.codes[i] & 0x80) != 0 ? uint8_t{0} : from[order.codes[i] & 15];
+  }
+  return out;
 }
 
 // kLanes codes as integers.

@@ -89,10 +89,14 @@ struct ResizeTaps {
   const float* share = nullptr;
 };
 
-// 16 bytes in another order: byte i of what is written at `to` is byte order[i] of what lies at `from`.
+// 32 bytes in another order, from two times 16: byte i of what is written at `to` is byte order[i] of what lies at
+// `from` or byte second_order[i] of what lies at `second`, and 0 where both are kNoByte. `join`: what is there already
+// stays.
+constexpr uint8_t kNoByte = 0x80;
 struct Reorder {
-  int32_t from = 0, to = 0;
-  uint8_t order[16] = {};
+  int32_t from = 0, second = 0, to = 0;
+  bool join = false;
+  uint8_t order[32] = {}, second_order[32] = {};
 };
 
 // Integer Winograd (runtime/exec/winograd.h). A window is (m + 2) x (m + 2) pixels, m the side of its output tile.

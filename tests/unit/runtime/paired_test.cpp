@@ -14,54 +14,61 @@ namespace {
 
 constexpr uint64_t kSeed = 20261128;
 
-using Block = std::array<std::array<int8_t, kPairChannels>, kPairRows>;
+using Rows = std::vector<std::array<int8_t, kPairChannels>>;
+
+PairedRows paired(const Rows& rows, int channels) {
+  PairedRows out;
+  pair_rows(rows[0].data(), static_cast<int64_t>(rows.size()), channels, out);
+  return out;
+}
 
 // Neighbours are safe, and all rows of an element sum to what it had.
-void expect_paired(const Block& rows, int count, int channels) {
-  PairedRows out;
-  pair_rows(rows[0].data(), count, channels, out);
-  ASSERT_EQ(out.count % 2, 0);
-  ASSERT_LE(out.count, 2 * kPairRows);
-  std::array<std::array<int, kPairChannels>, kPairRows> sums{};
-  for (int i = 0; i < out.count; i += 2) {
-    const auto at = static_cast<size_t>(i);
+void expect_paired(const Rows& rows, int channels) {
+  const PairedRows out = paired(rows, channels);
+  ASSERT_EQ(out.element.size() % 2, 0U);
+  ASSERT_LE(out.element.size(), 2 * (rows.size() + 1));
+  ASSERT_EQ(out.weights.size(), out.element.size() * kPairChannels);
+  std::vector<std::array<int, kPairChannels>> sums(rows.size());
+  for (size_t i = 0; i < out.element.size(); ++i) {
+    const int8_t* const row = &out.weights[i * kPairChannels];
+    const int8_t* const pair = &out.weights[(i ^ 1) * kPairChannels];
     for (size_t c = 0; c < kPairChannels; ++c) {
-      const int a = out.weights[at][c], b = out.weights[at + 1][c];
-      EXPECT_LE(std::max(a, 0) + std::max(b, 0), 128);
-      EXPECT_GE(std::min(a, 0) + std::min(b, 0), -128);
-      sums[out.element[at]][c] += a;
-      sums[out.element[at + 1]][c] += b;
+      EXPECT_LE(std::max<int>(row[c], 0) + std::max<int>(pair[c], 0), 128);
+      EXPECT_GE(std::min<int>(row[c], 0) + std::min<int>(pair[c], 0), -128);
+      if (out.element[i] < 0) {
+        EXPECT_EQ(row[c], 0);
+      } else {
+        sums[static_cast<size_t>(out.element[i])][c] += row[c];
+      }
     }
   }
-  for (int k = 0; k < count; ++k) {
-    const auto at = static_cast<size_t>(k);
-    for (size_t c = 0; c < kPairChannels; ++c) EXPECT_EQ(sums[at][c], rows[at][c]) << k << " " << c;
+  for (size_t k = 0; k < rows.size(); ++k) {
+    for (size_t c = 0; c < kPairChannels; ++c) EXPECT_EQ(sums[k][c], rows[k][c]) << k << " " << c;
   }
 }
 
 TEST(Pairing, NeighboursAreSafeAndNothingIsLost) {
   test::RandomOps draw(kSeed);
   for (int i = 0; i < 400; ++i) {
-    const auto count = static_cast<int>(draw.pick(1, kPairRows)),
-               channels = static_cast<int>(draw.pick(1, kPairChannels));
+    const auto channels = static_cast<int>(draw.pick(1, kPairChannels));
     const int64_t bound = i % 4 == 0 ? 128 : draw.pick(1, 127);
-    Block rows{};
-    for (int k = 0; k < count; ++k) {
+    Rows rows(static_cast<size_t>(draw.pick(1, 2 * kPairRows + 9)));
+    for (auto& row : rows) {
       for (int c = 0; c < channels; ++c) {
         const int64_t v = i % 3 == 0 ? draw.pick(-bound, bound) / draw.pick(1, 8) : draw.pick(-bound, bound);
-        rows[static_cast<size_t>(k)][static_cast<size_t>(c)] = static_cast<int8_t>(std::min<int64_t>(v, 127));
+        row[static_cast<size_t>(c)] = static_cast<int8_t>(std::min<int64_t>(v, 127));
       }
     }
-    expect_paired(rows, count, channels);
+    expect_paired(rows, channels);
   }
-  Block extreme;
+  Rows extreme(kPairRows + 1);
   for (auto& row : extreme) row.fill(-128);
-  expect_paired(extreme, kPairRows, kPairChannels);
+  expect_paired(extreme, kPairChannels);
 }
 
 // Two rows fit each other and nobody else: found even where the first choice would be another's only one.
 TEST(Pairing, FindsTheMostPairs) {
-  Block rows{};
+  Rows rows(4);
   // A path of four: 0-1, 1-2, 2-3; channels forbid the other pairs.
   auto forbid = [&, channel = size_t{0}](size_t a, size_t b) mutable {
     rows[a][channel] = rows[b][channel] = 100;
@@ -70,9 +77,7 @@ TEST(Pairing, FindsTheMostPairs) {
   forbid(0, 2);
   forbid(0, 3);
   forbid(1, 3);
-  PairedRows out;
-  pair_rows(rows[0].data(), 4, 16, out);
-  EXPECT_EQ(out.count, 4);
+  EXPECT_EQ(paired(rows, 16).element.size(), 4U);
 }
 
 struct Fake {

@@ -206,8 +206,11 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       Reorder moves[3];
       for (int k = 0; k < 3; ++k) {
         moves[k].from = 8 * k;
+        moves[k].second = 4 * k;
         moves[k].to = 12 * k;
-        for (uint8_t& place : moves[k].order) place = static_cast<uint8_t>(below(16));
+        moves[k].join = below(2) == 0;
+        for (uint8_t& place : moves[k].order) place = static_cast<uint8_t>(below(2) == 0 ? kNoByte : below(16));
+        for (uint8_t& place : moves[k].second_order) place = static_cast<uint8_t>(below(2) == 0 ? kNoByte : below(16));
       }
       ops.reorder(moves, 3, {first, few}, 6, {out, 40});
       return true;
