@@ -1,6 +1,7 @@
 // Quantization on the spot: the range of a tensor, its codes, and accumulators back to floats.
 // In/out: see execute.h.  Not here: the product between (execute.cpp).
 #include <algorithm>
+#include <array>
 
 #include "runtime/region/execute.h"
 #include "runtime/region/place.h"
@@ -11,24 +12,17 @@ namespace {
 
 constexpr int64_t kPiece = kOpsGrain / 4;  // floats of a task
 
-// NaN is passed over, as by std::min with the running value first.
 void range(const RunContext& run, const Step& s) {
   const auto* src = reinterpret_cast<const float*>(run.data[s.src[0]]);
   const int64_t count = element_count(run.program.stores[static_cast<size_t>(s.src[0])].shape);
-  constexpr int kLanes = 16;
-  float lo[kLanes]{}, hi[kLanes]{};
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int k = 0; k < kLanes; ++k) {
-      lo[k] = src[i + k] < lo[k] ? src[i + k] : lo[k];
-      hi[k] = hi[k] < src[i + k] ? src[i + k] : hi[k];
-    }
-  }
-  for (; i < count; ++i) {
-    lo[0] = std::min(lo[0], src[i]);
-    hi[0] = std::max(hi[0], src[i]);
-  }
-  const float least = *std::min_element(lo, lo + kLanes), most = *std::max_element(hi, hi + kLanes);
+  constexpr int64_t kMost = 16;
+  std::array<float, kMost> lo{}, hi{};
+  const int64_t tasks = std::clamp<int64_t>(count / kPiece, 1, kMost);
+  spread(run.parallel, tasks, [&](int64_t task) {
+    const int64_t begin = count * task / tasks, end = count * (task + 1) / tasks;
+    run.ops.range(src + begin, end - begin, &lo[static_cast<size_t>(task)], &hi[static_cast<size_t>(task)]);
+  });
+  const float least = *std::min_element(lo.begin(), lo.end()), most = *std::max_element(hi.begin(), hi.end());
   const float scale = least == most ? 1.0F : (most - least) / 255.0F;
   auto* to = reinterpret_cast<float*>(run.data[s.dst]);
   to[0] = scale;
@@ -57,27 +51,19 @@ void scale(const RunContext& run, const Step& s) {
   const auto channels = static_cast<int64_t>(s.factors.size());
   const int64_t line = s.row == 1 ? channels : s.row, lines = count / line;
   const int64_t group = std::max<int64_t>(1, kPiece / line);
+  const SumsForm form{parameters[0], static_cast<int32_t>(parameters[1]), s.sums.data(), s.factors.data(),
+                      s.addends.empty() ? nullptr : s.addends.data()};
   spread(run.parallel, (lines + group - 1) / group, [&](int64_t task) {
-    const float found = parameters[0];
-    const auto zp = static_cast<uint32_t>(parameters[1]);
     for (int64_t l = task * group; l < std::min(lines, (task + 1) * group); ++l) {
       const int32_t* __restrict from = acc + l * line;
       float* __restrict to = dst + l * line;
       if (s.row == 1) {  // channels innermost
-        const int32_t* __restrict sums = s.sums.data();
-        const float* __restrict factors = s.factors.data();
-        for (int64_t i = 0; i < line; ++i) {
-          const auto real = static_cast<int32_t>(static_cast<uint32_t>(from[i]) - zp * static_cast<uint32_t>(sums[i]));
-          to[i] = static_cast<float>(real) * (found * factors[i]);
-        }
-        if (s.addends.empty()) continue;
-        const float* __restrict addends = s.addends.data();
-        for (int64_t i = 0; i < line; ++i) to[i] = to[i] + addends[i];
+        run.ops.scale_sums(form, from, to, line);
         continue;
       }
       const auto c = static_cast<size_t>(l % channels);
-      const uint32_t taken = zp * static_cast<uint32_t>(s.sums[c]);
-      const float factor = found * s.factors[c];
+      const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(s.sums[c]);
+      const float factor = form.scale * s.factors[c];
       for (int64_t i = 0; i < line; ++i) {
         to[i] = static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(from[i]) - taken)) * factor;
       }

@@ -89,6 +89,15 @@ struct ResizeTaps {
   const float* share = nullptr;
 };
 
+// Sums of a dynamically quantized product back to floats, per channel:
+// (sum - zp * columns[c]) * (scale * factors[c]) + addends[c]; no addends: null.
+struct SumsForm {
+  float scale = 1.0F;
+  int32_t zp = 0;
+  const int32_t* columns = nullptr;
+  const float *factors = nullptr, *addends = nullptr;
+};
+
 // 32 bytes in another order, from two times 16: byte i of what is written at `to` is byte order[i] of what lies at
 // `from` or byte second_order[i] of what lies at `second`, and 0 where both are kNoByte. `join`: what is there already
 // stays.
@@ -162,6 +171,10 @@ struct Ops {
   // A tile from sums laid out like that; up to 15 sums after the last channel are read.
   void (*winograd_write)(int m, const WinogradPost& post, const int32_t* sums, int64_t step, int64_t c,
                          const WinogradTile& tile);
+
+  // The least and the greatest of src and of what lo and hi hold; NaN is passed over.
+  void (*range)(const float* src, int64_t count, float* lo, float* hi);
+  void (*scale_sums)(const SumsForm& form, const int32_t* sums, float* dst, int64_t count);
 
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);

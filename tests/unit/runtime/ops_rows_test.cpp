@@ -2,6 +2,8 @@
 // In:  seeds.  Out: GoogleTest's verdict.
 // Not here: codes alone (ops_codes_test.cpp, ops_pools_test.cpp).
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "tests/unit/runtime/ops_variants.h"
 #include "workload/numerics/float64.h"
@@ -65,6 +67,53 @@ TEST(OpsRows, Dequantize) {
       std::vector<float> want;
       for (int64_t k = 0; k < c; ++k) want.push_back(dequantize(src.at(0, k), scale, zp));
       v.ops->dequantize(src.data(), scale, zp, dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i;
+      EXPECT_TRUE(dst.intact());
+    }
+  }
+}
+
+TEST(OpsRows, RangePassesOverNaN) {
+  Rng rng(kSeed + 7);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 300; ++i) {
+      const int64_t c = draw_length(rng);
+      std::vector<float> x = random_floats(rng, c);
+      float lo = 0, hi = 0, want_lo = 0, want_hi = 0;
+      for (float& f : x) {
+        if (rng.chance(0.1)) f = std::numeric_limits<float>::quiet_NaN();
+        want_lo = std::min(want_lo, f);
+        want_hi = std::max(want_hi, f);
+      }
+      v.ops->range(x.data(), c, &lo, &hi);
+      ASSERT_EQ(bits({lo, hi}), bits({want_lo, want_hi})) << v.name << " case " << i;
+    }
+  }
+}
+
+TEST(OpsRows, ScaleSums) {
+  Rng rng(kSeed + 8);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 300; ++i) {
+      const int64_t c = draw_length(rng);
+      const std::vector<float> factors = random_floats(rng, c), addends = random_floats(rng, c);
+      std::vector<int32_t> sums, columns;
+      for (int64_t k = 0; k < c; ++k) {
+        sums.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
+        columns.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
+      }
+      const bool add = rng.chance(0.5);
+      const SumsForm form{odd_scale(rng), zero_point(rng), columns.data(), factors.data(),
+                          add ? addends.data() : nullptr};
+      std::vector<float> want;
+      for (size_t k = 0; k < sums.size(); ++k) {
+        const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(columns[k]);
+        const auto real = static_cast<int32_t>(static_cast<uint32_t>(sums[k]) - taken);
+        const float value = static_cast<float>(real) * (form.scale * factors[k]);
+        want.push_back(add ? value + addends[k] : value);
+      }
+      const Floats dst(std::vector<float>(static_cast<size_t>(c)));
+      v.ops->scale_sums(form, sums.data(), dst.data(), c);
       ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i;
       EXPECT_TRUE(dst.intact());
     }

@@ -215,6 +215,17 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.reorder(moves, 3, {first, few}, 6, {out, 40});
       return true;
     }
+    case 22: {
+      out_reals[0] = out_reals[1] = 0;
+      ops.range(reals, c, out_reals, out_reals + 1);
+      return true;
+    }
+    case 23: {
+      const auto* const sums = reinterpret_cast<const int32_t*>(second);
+      const SumsForm sums_form{m.scale, m.zp, sums + 7, factors, below(2) == 0 ? offsets : nullptr};
+      ops.scale_sums(sums_form, sums, out_reals, few);
+      return true;
+    }
     default: return false;
   }
 }
