@@ -34,9 +34,12 @@ void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule&
   }
 }
 
-// How the source's bytes come into an order of elements that begins at byte `to`.
-void add_moves(std::span<const int32_t> order, int64_t to, std::vector<Reorder>& moves) {
-  constexpr size_t kFrom = 16, kTo = kMoved;
+// How bytes come from a segment of `run` elements into an order of them that begins at byte `to`. Nothing is read after
+// the segment unless it is shorter than 16.
+void add_moves(std::span<const int32_t> order, int64_t run, int64_t to, std::vector<Reorder>& moves) {
+  constexpr int32_t kFrom = 16;
+  constexpr size_t kTo = kMoved;
+  const auto last = static_cast<int32_t>(std::max<int64_t>(run - kFrom, 0));
   for (size_t at = 0; at < order.size(); at += kTo) {
     const auto chunk = order.subspan(at, std::min(kTo, order.size() - at));
     std::array<bool, kTo> done{};
@@ -47,17 +50,17 @@ void add_moves(std::span<const int32_t> order, int64_t to, std::vector<Reorder>&
         Reorder move;
         move.join = !moves.empty() && moves.back().to == to + static_cast<int64_t>(at);
         move.to = static_cast<int32_t>(to + static_cast<int64_t>(at));
-        move.from = move.second = static_cast<int32_t>(chunk[first] / kFrom * kFrom);
+        move.from = move.second = std::min(chunk[first] / kFrom * kFrom, last);
         std::fill(std::begin(move.order), std::end(move.order), kNoByte);
         std::fill(std::begin(move.second_order), std::end(move.second_order), kNoByte);
         moves.push_back(move);
       }
       Reorder& move = moves.back();
-      if (second) move.second = static_cast<int32_t>(chunk[first] / kFrom * kFrom);
+      if (second) move.second = std::min(chunk[first] / kFrom * kFrom, last);
       uint8_t* const bytes = second ? move.second_order : move.order;
       for (size_t i = first; i < chunk.size(); ++i) {
         const int32_t place = chunk[i] - (second ? move.second : move.from);
-        if (chunk[i] < 0 || place < 0 || place >= static_cast<int32_t>(kFrom)) continue;
+        if (chunk[i] < 0 || place < 0 || place >= kFrom) continue;
         bytes[i] = static_cast<uint8_t>(place);
         done[i] = true;
       }
@@ -95,7 +98,7 @@ int64_t best_width(const DotGeometry& d, const WeightView& wei, const WeightRule
       ordered.weights.clear();
       moves.clear();
       pair_rows(rows.data(), count, static_cast<int>(channels), ordered);
-      add_moves(ordered.element, 0, moves);
+      add_moves(ordered.element, count, 0, moves);
       cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
     }
     cost /= static_cast<double>(kSamples * count * channels);
@@ -151,7 +154,8 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& or
     group.segments.push_back(group.moves.size());
     pair_rows(&rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run,
               static_cast<int>(group.channels), ordered);
-    add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), group.row, group.moves);
+    add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
+              group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());
   }
   group.segments.push_back(group.moves.size());

@@ -1,4 +1,4 @@
-// Tail: what is done to the codes of a crop right after its kernels wrote them, in place and hot.
+// Tail: what is done to the codes (or sums) of a crop right after its kernels wrote them, in place and hot.
 // In/out: views only.  A run() takes a short list and applies it in order.
 // Not here: who decides that a step may be a tail, the loops over codes (ops/ops.h).
 //
@@ -18,11 +18,13 @@ struct Tail {
     binary,  // dst = form(dst, other), element by element
     gate,    // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
     line,    // dst = line(dst): a line per channel
+    sums,    // int32 sums to floats; the only one that takes sums
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
   BinaryForm form;
   GateForm line;             // its lists begin at channel 0
+  SumsForm sums;             // likewise
   bool other_first = false;  // binary and gate: form(other, dst)
   // binary: n, h, w, c of dst, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may not overlap dst
   // unless it is dst's own elements.

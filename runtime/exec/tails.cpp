@@ -68,6 +68,17 @@ void apply_line(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   });
 }
 
+void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  SumsForm form = tail.sums;
+  form.columns += crop.channel;
+  form.factors += crop.channel;
+  if (form.addends != nullptr) form.addends += crop.channel;
+  each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
+    uint8_t* at = dst.data + offset(dst, p) + crop.channel * 4;
+    ops.scale_sums(form, {at, dst.stride_x}, {at, dst.stride_x}, crop.channels, p.count);
+  });
+}
+
 void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
@@ -84,8 +95,10 @@ Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 }  // namespace
 
 Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
-  if (!tails.empty() && type == DType::s32) return refuse("tails want codes, not accumulators");
   for (const Tail& t : tails) {
+    if ((t.kind == Tail::Kind::sums) != (type == DType::s32) || (type == DType::s32 && tails.size() > 1)) {
+      return refuse("sums take the one tail that is theirs, codes all others");
+    }
     const bool images = t.other.n == 1 || t.other.n == dst.n;
     switch (t.kind) {
       case Tail::Kind::table:
@@ -93,6 +106,9 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
         break;
       case Tail::Kind::line:
         if (t.line.gain == nullptr) return refuse("a tail without its factors");
+        break;
+      case Tail::Kind::sums:
+        if (t.sums.columns == nullptr || t.sums.factors == nullptr) return refuse("a tail without its factors");
         break;
       case Tail::Kind::binary:
         if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
@@ -117,6 +133,7 @@ void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst,
       case Tail::Kind::binary: apply_binary(ops, tail, dst, crop); break;
       case Tail::Kind::gate: apply_gate(ops, tail, dst, crop); break;
       case Tail::Kind::line: apply_line(ops, tail, dst, crop); break;
+      case Tail::Kind::sums: apply_sums(ops, tail, dst, crop); break;
     }
   }
 }

@@ -269,6 +269,12 @@ class Execution {
     for (size_t i = 0; i < count; ++i) {
       tails[i] = s.tails[i].tail;
       if (s.tails[i].other < 0) continue;
+      if (tails[i].kind == Tail::Kind::sums) {
+        const auto* parameters = reinterpret_cast<const float*>(run_.data[s.tails[i].other]);
+        tails[i].sums = {parameters[0], static_cast<int32_t>(parameters[1]), s.sums.data(), s.factors.data(),
+                         s.addends.empty() ? nullptr : s.addends.data()};
+        continue;
+      }
       tails[i].other = tensor(s.tails[i].other);
       if (tails[i].kind == Tail::Kind::gate) tails[i].other = gate_rows(s.tails[i].other, dst.c);
     }

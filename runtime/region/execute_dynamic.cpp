@@ -43,32 +43,26 @@ void quantize(const RunContext& run, const Step& s) {
   convert(op, src, dst, run.best, run.parallel);
 }
 
+// Of an image: planes of floats. A dense's sums are scaled by its tail.
 void scale(const RunContext& run, const Step& s) {
   const auto* acc = reinterpret_cast<const int32_t*>(run.data[s.src[0]]);
   const auto* parameters = reinterpret_cast<const float*>(run.data[s.src[1]]);
   auto* dst = reinterpret_cast<float*>(run.data[s.dst]);
   const int64_t count = element_count(run.program.stores[static_cast<size_t>(s.dst)].shape);
   const auto channels = static_cast<int64_t>(s.factors.size());
-  const int64_t line = s.row == 1 ? channels : s.row, lines = count / line;
-  const int64_t group = std::max<int64_t>(1, kPiece / line);
-  const SumsForm form{parameters[0], static_cast<int32_t>(parameters[1]), s.sums.data(), s.factors.data(),
-                      s.addends.empty() ? nullptr : s.addends.data()};
-  spread(run.parallel, (lines + group - 1) / group, [&](int64_t task) {
-    for (int64_t l = task * group; l < std::min(lines, (task + 1) * group); ++l) {
-      const int32_t* __restrict from = acc + l * line;
-      float* __restrict to = dst + l * line;
-      if (s.row == 1) {  // channels innermost
-        run.ops.scale_sums(form, from, to, line);
-        continue;
-      }
-      const auto c = static_cast<size_t>(l % channels);
-      const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(s.sums[c]);
-      const float factor = form.scale * s.factors[c];
-      for (int64_t i = 0; i < line; ++i) {
+  const int64_t planes = count / s.row, group = std::max<int64_t>(1, kPiece / s.row);
+  spread(run.parallel, (planes + group - 1) / group, [&](int64_t task) {
+    for (int64_t p = task * group; p < std::min(planes, (task + 1) * group); ++p) {
+      const int32_t* __restrict from = acc + p * s.row;
+      float* __restrict to = dst + p * s.row;
+      const auto c = static_cast<size_t>(p % channels);
+      const uint32_t taken = static_cast<uint32_t>(parameters[1]) * static_cast<uint32_t>(s.sums[c]);
+      const float factor = parameters[0] * s.factors[c];
+      for (int64_t i = 0; i < s.row; ++i) {
         to[i] = static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(from[i]) - taken)) * factor;
       }
       if (s.addends.empty()) continue;
-      for (int64_t i = 0; i < line; ++i) to[i] = to[i] + s.addends[c];
+      for (int64_t i = 0; i < s.row; ++i) to[i] = to[i] + s.addends[c];
     }
   });
 }

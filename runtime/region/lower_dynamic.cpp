@@ -65,14 +65,25 @@ Status Lowering::lower_dynamic(int index) {
     s.mb = 1;
     s.m = element_count(Shape(src_shape.begin(), src_shape.end() - 1));
   }
-  const int acc = add_store(dims, image ? Order::nhwc : Order::flat, DType::s32);
+  // The sums of a dense become floats where they lie, those of an image are turned first.
+  const int acc = add_store(dims, image ? Order::nhwc : Order::flat, image ? DType::s32 : DType::f32);
   Step& dot = add_step(StepKind::dot, {q.codes}, acc);
   dot.dot.op = recipe_.ops[static_cast<size_t>(index)];
   OCTILE_RETURN_IF_ERROR(finish_dot(index, dot, s, acc));
-  const int flat = whole(window_of(acc), Order::flat);
-  const int made_store = add_store(dims, Order::flat, DType::f32);
-  Step& step = add_step(StepKind::dynamic_scale, {flat, q.parameters}, made_store);
-  step.row = image ? element_count(Shape(dims.begin() + 2, dims.end())) : 1;
+  int floats_made = acc;
+  if (image) {
+    const int flat = whole(window_of(acc), Order::flat);
+    floats_made = add_store(dims, Order::flat, DType::f32);
+    add_step(StepKind::dynamic_scale, {flat, q.parameters}, floats_made).row =
+        element_count(Shape(dims.begin() + 2, dims.end()));
+  } else {
+    StepTail tail;
+    tail.tail.kind = Tail::Kind::sums;
+    tail.other = q.parameters;
+    tail.node = index;
+    dot.tails.push_back(std::move(tail));
+  }
+  Step& step = program_.steps.back();
   step.sums = recipe_.sums[static_cast<size_t>(index)];
   const auto channels = static_cast<size_t>(s.channels());
   const auto spread = [channels](const std::vector<float>& values) {
@@ -80,7 +91,7 @@ Status Lowering::lower_dynamic(int index) {
   };
   step.factors = spread(n.quant.wei_scale);
   step.addends = spread(n.floats);
-  set_plain(out(index), made_store);
+  set_plain(out(index), floats_made);
   return {};
 }
 

@@ -128,7 +128,7 @@ class Placement {
         t.tail.table = t.table->data();
       } else if (t.tail.kind == Tail::Kind::line) {
         t.tail.line = t.lines->form;
-      } else {
+      } else if (t.tail.kind != Tail::Kind::sums) {
         bind_form(t.tail.form, t.table, t.pairs);
       }
     }

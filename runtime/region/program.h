@@ -127,7 +127,7 @@ enum class StepKind : uint8_t {
   // Products of what is quantized on the spot. Their parameters are a store of two floats: scale, zero point.
   dynamic_range,     // floats to parameters
   dynamic_quantize,  // floats, parameters to codes
-  dynamic_scale,     // int32 by parameters to floats
+  dynamic_scale,     // int32 of an image by parameters to floats
 };
 
 // What a step is called in reports.
@@ -136,7 +136,7 @@ enum class StepKind : uint8_t {
 inline constexpr size_t kMaxTails = 8;
 
 struct StepTail {
-  Tail tail;       // other.data is set in the run
+  Tail tail;       // other.data, and pointers and parameters of sums, are set in the run
   int other = -1;  // store, -1: none
   int node = -1;
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
@@ -176,7 +176,8 @@ struct Step {
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.
-  // dynamic_scale: per channel, sums holds those of its weights, addends what is added (or is empty).
+  // dynamic_scale, and a dot whose tail scales sums: per channel, sums holds those of its weights, addends what is
+  // added (or is empty).
   std::vector<int64_t> members, starts, counts;
   std::vector<int32_t> sums;
   std::vector<float> factors, addends;

@@ -174,7 +174,8 @@ struct Ops {
 
   // The least and the greatest of src and of what lo and hi hold; NaN is passed over.
   void (*range)(const float* src, int64_t count, float* lo, float* hi);
-  void (*scale_sums)(const SumsForm& form, const int32_t* sums, float* dst, int64_t count);
+  // Rows of `c` int32 to rows of as many floats; in place allowed.
+  void (*scale_sums)(const SumsForm& form, Rows sums, RowsOut dst, int64_t c, int64_t rows);
 
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);

@@ -98,22 +98,26 @@ TEST(OpsRows, ScaleSums) {
       const int64_t c = draw_length(rng);
       const std::vector<float> factors = random_floats(rng, c), addends = random_floats(rng, c);
       std::vector<int32_t> sums, columns;
-      for (int64_t k = 0; k < c; ++k) {
+      for (int64_t k = 0; k < 2 * c; ++k) {
         sums.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
         columns.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
       }
       const bool add = rng.chance(0.5);
       const SumsForm form{odd_scale(rng), zero_point(rng), columns.data(), factors.data(),
                           add ? addends.data() : nullptr};
-      std::vector<float> want;
-      for (size_t k = 0; k < sums.size(); ++k) {
-        const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(columns[k]);
+      const auto scaled = [&](size_t k, size_t channel) {
+        const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(columns[channel]);
         const auto real = static_cast<int32_t>(static_cast<uint32_t>(sums[k]) - taken);
-        const float value = static_cast<float>(real) * (form.scale * factors[k]);
-        want.push_back(add ? value + addends[k] : value);
-      }
-      const Floats dst(std::vector<float>(static_cast<size_t>(c)));
-      v.ops->scale_sums(form, sums.data(), dst.data(), c);
+        const float value = static_cast<float>(real) * (form.scale * factors[channel]);
+        return add ? value + addends[channel] : value;
+      };
+      const int64_t rows = 1 + c % 2, row = c;  // rows share their channels
+      std::vector<float> want;
+      for (int64_t k = 0; k < row * rows; ++k)
+        want.push_back(scaled(static_cast<size_t>(k), static_cast<size_t>(k % row)));
+      const Floats dst(std::vector<float>(want.size()));
+      v.ops->scale_sums(form, {reinterpret_cast<const uint8_t*>(sums.data()), 4 * row},
+                        {reinterpret_cast<uint8_t*>(dst.data()), 4 * row}, row, rows);
       ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i;
       EXPECT_TRUE(dst.intact());
     }

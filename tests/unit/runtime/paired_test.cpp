@@ -7,6 +7,7 @@
 
 #include "runtime/exec/pairing.h"
 #include "runtime/exec/portable.h"
+#include "tests/support/guarded.h"
 #include "tests/unit/runtime/exact_op.h"
 
 namespace octile::runtime {
@@ -121,6 +122,31 @@ TEST(Paired, EqualsTheOracle) {
     test::expect_exact(*op, c, ops.pick(0, 1) * ops.pick(0, 9));
   }
   EXPECT_GT(ran, 60) << "of 600";
+}
+
+// Memory of a host ends where its rows end.
+TEST(Paired, ReadsNothingAfterRowsOfSixteenAndMore) {
+  const Fake fake;
+  test::RandomOps ops(kSeed + 3);
+  for (const int k : {16, 20, 24, 36, 60}) {
+    const OpSpec spec = *parse_op("dense mb1m5k" + std::to_string(k) + "n64 src=u8 wei=s8 dst=u8");
+    const test::OpCase c = ops.fill(spec, 66);
+    const auto op = make(fake, c);
+    ASSERT_NE(op, nullptr) << k;
+    const testing::Guarded memory(c.src);
+    Tensor source;
+    (void)padded_source(c.spec, c.quant, c.src.data(), &source);
+    source.data = memory.data();
+    ASSERT_EQ(source.stride_x, k);
+    std::vector<uint8_t> got(5 * 64), want = got;
+    const auto choice = op->choose(c.spec, 1);
+    const AlignedBytes scratch(op->scratch_bytes(**choice));
+    const Status ran =
+        op->run(**choice, source, dense_destination(c.spec, got.data()), scratch.data(), {}, nullptr, 0, {});
+    ASSERT_TRUE(ran.ok()) << ran.to_string();
+    ASSERT_TRUE(reference::run(c.spec, c.quant, c.src.data(), c.wei.data(), want.data()).ok());
+    EXPECT_EQ(got, want) << k;
+  }
 }
 
 TEST(Paired, LeavesWhatOtherKernelsRunAsFast) {

@@ -221,9 +221,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 23: {
-      const auto* const sums = reinterpret_cast<const int32_t*>(second);
-      const SumsForm sums_form{m.scale, m.zp, sums + 7, factors, below(2) == 0 ? offsets : nullptr};
-      ops.scale_sums(sums_form, sums, out_reals, few);
+      const auto* const columns = reinterpret_cast<const int32_t*>(second) + 7;
+      const SumsForm sums{m.scale, m.zp, columns, factors, below(2) == 0 ? offsets : nullptr};
+      ops.scale_sums(sums, {second, 4 * few}, {reinterpret_cast<uint8_t*>(out_reals), 4 * few}, few, 2);
       return true;
     }
     default: return false;
