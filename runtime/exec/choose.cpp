@@ -12,6 +12,11 @@ namespace {
 
 constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
 
+constexpr int64_t kDepthwiseTile = 32;  // channels that threads do not cut further
+
+// Of a channel's weights, before those of the next one.
+int64_t depthwise_bytes(const packs::KernelEntry& e) { return e.layout == "t1c" ? 1 : 4; }
+
 Layout layout_of(const packs::KernelEntry& e) {
   return e.layout == "k4n16" ? Layout::k4n16 : e.layout == "k4n8" ? Layout::k4n8 : Layout::k2n8w;
 }
@@ -93,7 +98,7 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
     part.panels = 1;
     part.channels = s.channels;
     part.table = part.channel = part.src_channel = s.first;
-    part.wei_offset = dw_offsets_[which] + s.first * (e.layout == "t1c" ? 1 : 4);
+    part.wei_offset = dw_offsets_[which] + s.first * depthwise_bytes(e);
     c.parts.push_back(part);
   }
   return !spans.empty();
@@ -102,7 +107,7 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
 // Splits parts into single tiles of channels, groups them by weight bytes, joins neighbours again.
 void Op::cut(Choice& c, int threads) const {
   CutFacts f;
-  int64_t unit = 1, widest = 1;
+  int64_t unit = 1;
   Isa isa = Isa::portable;
   c.along_y = c.y > 1;
   std::vector<Part> tiles;
@@ -110,19 +115,26 @@ void Op::cut(Choice& c, int threads) const {
     const Kernel& k = table_[static_cast<size_t>(p.kernel)];
     isa = std::max(isa, k.isa);
     unit = std::max<int64_t>(unit, c.along_y ? k.entry.tile_y : k.entry.tile_x);
-    if (depthwise_ || k.entry.tail_n) {  // portable kernels too
+    if (k.entry.tail_n) {  // portable kernels too
       tiles.push_back(p);
       continue;
     }
-    const int64_t step = k.entry.tile_n / lanes_;
-    widest = std::max(widest, step);
-    for (int64_t done = 0; done < p.panels; done += step) {
+    // A depthwise kernel takes any number of channels from its tile's on, the others whole tiles.
+    const int64_t width = depthwise_ ? std::max<int64_t>(k.entry.tile_n, kDepthwiseTile) : k.entry.tile_n;
+    const int64_t count = depthwise_ ? std::max<int64_t>(p.channels / width, 1) : p.panels * lanes_ / width;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t done = i * width;
       Part t = p;
-      t.panels = step;
-      t.channels = step * lanes_;
-      t.table += done * lanes_;
-      t.channel += done * lanes_;
-      t.wei_offset += done * panel_bytes(p.layout, geometry_);
+      t.channels = depthwise_ && i + 1 == count ? p.channels - done : width;
+      t.table += done;
+      t.channel += done;
+      if (depthwise_) {
+        t.src_channel += done;
+        t.wei_offset += done * depthwise_bytes(k.entry);
+      } else {
+        t.panels = width / lanes_;
+        t.wei_offset += done / lanes_ * panel_bytes(p.layout, geometry_);
+      }
       tiles.push_back(t);
     }
   }
@@ -151,7 +163,7 @@ void Op::cut(Choice& c, int threads) const {
       const bool joins = c.parts.size() > begin && c.parts.back().kernel == t.kernel &&
                          c.parts.back().group == t.group && !table_[static_cast<size_t>(t.kernel)].entry.tail_n;
       if (joins) {
-        c.parts.back().panels += t.panels;
+        if (!depthwise_) c.parts.back().panels += t.panels;
         c.parts.back().channels += t.channels;
       } else {
         c.parts.push_back(t);
