@@ -15,6 +15,7 @@ namespace {
 
 constexpr int64_t kChunkPanels = 8;       // panels whose sums are in scratch at a time
 constexpr int64_t kLeastTiles = 8;        // threads cut blocks no smaller: their weights would be read for too little
+constexpr int64_t kPlentyOfTiles = 24;    // blocks this large lose nothing, so threads may have more of them
 constexpr int64_t kWorthwhileTiles = 16;  // fewer, because channels are many, would read filters too often
 constexpr int64_t kGap = 64;  // bytes between positions, so that their rows are not all in one set of the cache
 
@@ -58,8 +59,17 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   f.extent = p.tiles;
   f.unit = std::min(kLeastTiles, p.tiles);
   f.channel_tiles = chunks;
-  f.threads = threads;
-  const Cut cut = cut_work(f);
+  Cut cut = cut_work(f);
+  if (threads > 1) {
+    // By channels first: windows are cheap to transform again, and smaller blocks read all filters for fewer tiles.
+    cut.channel_groups = std::clamp<int64_t>(ceil_div(2 * threads, cut.blocks), 1, chunks);
+    const auto at_least = [&](int64_t tasks, int64_t tiles) {
+      const int64_t most = std::max(p.tiles / tiles, cut.blocks);
+      cut.blocks = std::clamp(ceil_div(tasks, cut.channel_groups), cut.blocks, most);
+    };
+    at_least(threads, kLeastTiles);
+    at_least(4 * threads, kPlentyOfTiles);
+  }
   p.blocks = cut.blocks;
   p.groups = cut.channel_groups;
   p.most = ceil_div(p.tiles, p.blocks);
