@@ -28,15 +28,17 @@ Status check_shape(const OpSpec& shaped, const OpSpec& spec) {
   return {};
 }
 
-bool tuned_for(std::span<const Kernel> kernels, Isa isa, const OpSpec& s) {
+unsigned tuned_groups(std::span<const Kernel> kernels, Isa isa, const OpSpec& s) {
   // As keys spell it; most kernels of other ops are told by it without parsing.
   const std::string sizes = s.kind == OpKind::dense ? "k" + std::to_string(s.k) + "n" + std::to_string(s.n)
                                                     : "oc" + std::to_string(s.oc) + "kh" + std::to_string(s.kh);
-  return std::any_of(kernels.begin(), kernels.end(), [&](const Kernel& k) {
-    if (k.isa != isa || k.entry.op.find(sizes) == std::string::npos) return false;
+  unsigned groups = 0;
+  for (const Kernel& k : kernels) {
+    if (k.isa != isa || k.entry.op.find(sizes) == std::string::npos) continue;
     const Result<OpSpec> other = parse_op(k.entry.op);
-    return other.ok() && check_shape(*other, s).ok();
-  });
+    if (other.ok() && check_shape(*other, s).ok()) groups |= 1U << k.entry.acc16_group;
+  }
+  return groups;
 }
 
 Status check_tensors(const Choice& c, const Tensor& src, const Tensor& dst) {

@@ -237,6 +237,16 @@ Acc16 acc16_of(const DotGeometry& d, const WeightView& wei, const WeightRule& ru
   return found;
 }
 
+unsigned acc16_everywhere(const DotGeometry& d, const WeightView& wei, const WeightRule& rule) {
+  const int64_t panels = (d.channels + kSafeLanes - 1) / kSafeLanes;
+  unsigned groups = ~0U;
+  for (int64_t p = 0; p < panels * d.groups && groups != 0; ++p) {
+    const Acc16 found = acc16_of(d, wei, rule, p / panels, p % panels * kSafeLanes, true);
+    groups &= found.s8 ? found.groups : 0;
+  }
+  return groups;
+}
+
 int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduction, int32_t left) {
   const auto z = static_cast<uint32_t>(src_zp);
   uint32_t v = static_cast<uint32_t>(bias) - z * column;

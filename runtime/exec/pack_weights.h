@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/exec/geometry.h"
@@ -38,6 +39,11 @@ struct WeightRule {
   [[nodiscard]] int32_t taken(int64_t channel) const { return subtract ? zero(channel) : shift; }
   [[nodiscard]] int32_t left(int64_t channel) const { return subtract ? 0 : zero(channel) - shift; }
 };
+
+// Whose panels hold raw - zp.
+[[nodiscard]] inline WeightRule subtracting(DType type, std::vector<int32_t> zp) {
+  return {type, true, std::move(zp), 0};
+}
 
 // Raw weights and where each one lies.
 struct WeightView {
@@ -75,6 +81,8 @@ struct Acc16 {
 // Of a panel of 8 channels. `fits`: all weights of the op are within s8, so that the search may end early.
 [[nodiscard]] Acc16 acc16_of(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,
                              int64_t first_channel, bool fits);
+// The groups that are safe in every panel.
+[[nodiscard]] unsigned acc16_everywhere(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule);
 
 // The zero point of a tensor as stored: signed codes lie with the top bit flipped.
 [[nodiscard]] inline int32_t stored_zp(int32_t zp, DType type) { return type == DType::s8 ? zp + 128 : zp; }

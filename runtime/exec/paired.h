@@ -42,8 +42,8 @@ class Paired final : public SlottedOp {
   };
 
   Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant);
-  [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, bool* worthwhile);
-  [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule) const;
+  [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, double exact, bool* worthwhile);
+  [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule, double exact) const;
   void order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const;
 
   [[nodiscard]] std::string reason() const override { return "paired"; }

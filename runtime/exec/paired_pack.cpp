@@ -17,7 +17,8 @@ constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
 constexpr double kMove = 2.4 * kMoved;              // the time of a move, in elements of one channel
 constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide groups should be
 // Time of exact int16 kernels and of acc16 in words of two over acc16 in single words, Zen 3 (bench/records).
-constexpr double kExact = 1.32, kLonger = 0.8;
+// Tuning compares exact kernels with exact ones.
+constexpr double kExact = 1.32, kTuned = 1.2, kLonger = 0.8;
 
 // The rows asked for of some channels: raw - zero point, which fits s8.
 void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, const WeightRows& asked,
@@ -119,15 +120,15 @@ bool Paired::may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& s)
   const auto single = [&](const Kernel& k) {
     return k.isa == Isa::avx2 && k.entry.op == "*" && k.entry.dst == ask.dst && k.entry.acc16_group == 1;
   };
-  return best_isa_with(kernels, ask) == Isa::avx2 && std::any_of(kernels.begin(), kernels.end(), single) &&
-         !tuned_for(kernels, Isa::avx2, s);
+  return best_isa_with(kernels, ask) == Isa::avx2 && std::any_of(kernels.begin(), kernels.end(), single);
 }
 
 Result<std::unique_ptr<PreparedOp>> Paired::make(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                  const OpQuant& quant, const void* wei) {
   std::unique_ptr<Paired> op(new Paired(library, best, spec, quant));
   bool worthwhile = false;
-  OCTILE_RETURN_IF_ERROR(op->pack(quant, wei, &worthwhile));
+  const bool tuned = (tuned_groups(library.kernels(), Isa::avx2, spec) & 1) != 0;
+  OCTILE_RETURN_IF_ERROR(op->pack(quant, wei, tuned ? kTuned : kExact, &worthwhile));
   if (!worthwhile) op.reset();
   return std::unique_ptr<PreparedOp>(std::move(op));
 }
@@ -136,12 +137,12 @@ Paired::Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const
     : SlottedOp(library, best, spec, quant, "k4n8"), geometry_(dot_geometry(spec)) {}
 
 // What a channel costs in the order the weights have, over acc16 in single words.
-double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule) const {
+double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule, double exact) const {
   double sum = 0;
   int64_t panels = 0;
   for (int64_t first = 0; first < geometry_.channels; first += kLanes, ++panels) {
     const unsigned groups = acc16_of(geometry_, wei, rule, 0, first, true).groups;
-    sum += groups == 0 ? kExact : (groups & ~3U) == 0 ? 1 : kLonger;
+    sum += groups == 0 ? exact : (groups & ~3U) == 0 ? 1 : kLonger;
   }
   return sum / static_cast<double>(panels);
 }
@@ -163,17 +164,14 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& or
   ordered.weights.resize(static_cast<size_t>(group.row * kPairChannels));
 }
 
-Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
+Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* worthwhile) {
   *worthwhile = false;
   const WeightView view{wei, spec_.wei, spec_.kind == OpKind::dense, spec_.n};
-  WeightRule rule;
-  rule.type = spec_.wei;
-  rule.zp = quant.wei_zp;
-  rule.subtract = true;
+  const WeightRule rule = subtracting(spec_.wei, quant.wei_zp);
   const int32_t middle = spec_.wei == DType::u8 ? 128 : 0;
   const bool plain = std::all_of(rule.zp.begin(), rule.zp.end(), [&](int32_t z) { return z == middle; });
   if (!plain && !fits_s8(spec_, view, rule.zp)) return {};
-  const double others = cost_of_others(view, rule);
+  const double others = cost_of_others(view, rule, exact);
   const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
@@ -206,9 +204,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, bool* worthwhile) {
     DotGeometry d;
     d.channels = group.channels;
     d.depth = d.run = group.row;
-    WeightRule none;
-    none.subtract = true;
-    none.zp = {0};
+    const WeightRule none = subtracting(DType::s8, {0});
     const WeightView from{ordered.weights.data(), DType::s8, true, kPairChannels};
     for (int64_t j = 0; j < group.channels; j += kLanes) {
       pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());

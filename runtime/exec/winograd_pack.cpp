@@ -54,7 +54,7 @@ int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& 
   const bool fits = s.kind == OpKind::conv2d && s.g == 1 && s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 &&
                     s.dh == 1 && s.dw == 1 && s.ic >= kLeastDepth && s.oc >= kLeastChannels;
   if (!fits) return 0;
-  if (tuned_for(kernels, Isa::avx2, s)) return 0;
+  if ((tuned_groups(kernels, Isa::avx2, s) & 1) != 0) return 0;  // it was faster than this
   // Where int16 products are the best there are, for the op itself and for ours.
   for (const DType dst : {DType::s32, s.dst}) {
     if (best_isa_with(kernels, dot_ask(best, dst)) != Isa::avx2) return 0;
@@ -64,6 +64,12 @@ int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& 
 
 Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                    const OpQuant& quant, const void* wei, int tile) {
+  // So was a kernel tuned for weights like these.
+  const WeightView view{wei, spec.wei, false, 0};
+  const unsigned tuned = tuned_groups(library.kernels(), Isa::avx2, spec);
+  if (tuned != 0 && (tuned & acc16_everywhere(dot_geometry(spec), view, subtracting(spec.wei, quant.wei_zp))) != 0) {
+    return std::unique_ptr<PreparedOp>();
+  }
   for (; tile >= 2; tile -= 2) {
     std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
     const auto elements = static_cast<size_t>(op->positions() * op->panels() * op->panel_words());
@@ -82,10 +88,7 @@ int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
 // False where the sums of some channel may leave what the tile's scale leaves of 32 bits.
 bool Winograd::pack(const OpQuant& quant, const void* wei) {
   const WeightView view{wei, spec_.wei, false, 0};
-  WeightRule rule;
-  rule.type = spec_.wei;
-  rule.zp = quant.wei_zp;
-  rule.subtract = true;
+  const WeightRule rule = subtracting(spec_.wei, quant.wei_zp);
   const auto& matrix = tile_ == 4 ? kFilters4 : kFilters2;
   const int64_t most = (int64_t{1} << (tile_ == 4 ? 25 : 29)) - 1;
   std::array<Lane, 9> g;

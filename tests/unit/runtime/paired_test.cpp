@@ -149,6 +149,17 @@ TEST(Paired, ReadsNothingAfterRowsOfSixteenAndMore) {
   }
 }
 
+// Kernels tuned for weights of another kind are no reason to run exact ones.
+TEST(Paired, StaysWhereKernelsAreTuned) {
+  Fake fake;
+  test::RandomOps ops(kSeed + 4);
+  const test::OpCase c = ops.fill(*parse_op("conv2d mb1g1ic128ih7iw7oc64kh1kw1 src=u8 wei=s8 dst=u8"), 66);
+  const std::string key = to_key(c.spec);
+  fake.add(test::dot_entry("k4n8", "u8", key.c_str(), 1, 8), portable_dot_k4n8);
+  fake.add(test::dot_entry("k2n8w", "u8", key.c_str(), 1, 8), portable_dot_k2n8w);
+  EXPECT_NE(make(fake, c), nullptr);
+}
+
 TEST(Paired, LeavesWhatOtherKernelsRunAsFast) {
   const Fake fake;
   test::RandomOps ops(kSeed + 2);

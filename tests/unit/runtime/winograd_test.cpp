@@ -156,6 +156,13 @@ TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   const auto op = PreparedOp::prepare(fake.library, Isa::avx2, c.spec, c.quant, c.wei.data());
   ASSERT_TRUE(op.ok());
   EXPECT_EQ(reason(**op, c.spec), "winograd 4x4");
+  // A kernel tuned for small weights serves those alone.
+  const test::OpCase small = ops.fill(c.spec, 31);
+  Fake for_small;
+  for (const OpSpec& s : {c.spec, small.spec}) for_small.add(test::dot_entry("k4n8", "u8", to_key(s).c_str(), 1, 8));
+  EXPECT_NE(make(for_small.library, c, 4), nullptr);
+  EXPECT_EQ(make(for_small.library, small, 4), nullptr);
+  EXPECT_NE(make(fake.library, small, 4), nullptr);
 }
 
 }  // namespace
