@@ -14,6 +14,7 @@ namespace {
 constexpr int64_t kTileChannels = 16;
 constexpr int64_t kLeastChannels = 16, kLeastReduction = 16;
 constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
+constexpr int32_t kSource = 16;                     // bytes a move reads at a place
 constexpr double kMove = 2.4 * kMoved;              // the time of a move, in elements of one channel
 constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide groups should be
 // Time of exact int16 kernels and of acc16 in words of two over acc16 in single words, Zen 3 (bench/records).
@@ -35,37 +36,35 @@ void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule&
   }
 }
 
+// The next 16 bytes that a part of an order comes from, and which of them go where in it; their elements become -1.
+// Negative: none is left. Nothing is read after `last`, where the last 16 bytes of a segment begin.
+int32_t next_source(std::span<int32_t> part, int32_t last, std::span<uint8_t> order) {
+  std::fill(order.begin(), order.end(), kNoByte);
+  const auto first = std::find_if(part.begin(), part.end(), [](int32_t element) { return element >= 0; });
+  if (first == part.end()) return -1;
+  const int32_t from = std::min(*first / kSource * kSource, last);
+  for (size_t i = 0; i < part.size(); ++i) {
+    if (part[i] < from || part[i] >= from + kSource) continue;
+    order[i] = static_cast<uint8_t>(part[i] - from);
+    part[i] = -1;
+  }
+  return from;
+}
+
 // How bytes come from a segment of `run` elements into an order of them that begins at byte `to`. Nothing is read after
 // the segment unless it is shorter than 16.
 void add_moves(std::span<const int32_t> order, int64_t run, int64_t to, std::vector<Reorder>& moves) {
-  constexpr int32_t kFrom = 16;
-  constexpr size_t kTo = kMoved;
-  const auto last = static_cast<int32_t>(std::max<int64_t>(run - kFrom, 0));
-  for (size_t at = 0; at < order.size(); at += kTo) {
-    const auto chunk = order.subspan(at, std::min(kTo, order.size() - at));
-    std::array<bool, kTo> done{};
-    bool second = false;
-    for (size_t first = 0; first < chunk.size(); ++first) {
-      if (done[first] || chunk[first] < 0) continue;
-      if (!second) {
-        Reorder move;
-        move.join = !moves.empty() && moves.back().to == to + static_cast<int64_t>(at);
-        move.to = static_cast<int32_t>(to + static_cast<int64_t>(at));
-        move.from = move.second = std::min(chunk[first] / kFrom * kFrom, last);
-        std::fill(std::begin(move.order), std::end(move.order), kNoByte);
-        std::fill(std::begin(move.second_order), std::end(move.second_order), kNoByte);
-        moves.push_back(move);
-      }
-      Reorder& move = moves.back();
-      if (second) move.second = std::min(chunk[first] / kFrom * kFrom, last);
-      uint8_t* const bytes = second ? move.second_order : move.order;
-      for (size_t i = first; i < chunk.size(); ++i) {
-        const int32_t place = chunk[i] - (second ? move.second : move.from);
-        if (chunk[i] < 0 || place < 0 || place >= kFrom) continue;
-        bytes[i] = static_cast<uint8_t>(place);
-        done[i] = true;
-      }
-      second = !second;
+  const auto last = static_cast<int32_t>(std::max<int64_t>(run - kSource, 0));
+  for (size_t at = 0; at < order.size(); at += kMoved) {
+    std::array<int32_t, kMoved> left;
+    const std::span part(left.data(), std::min(left.size(), order.size() - at));
+    std::copy_n(order.begin() + static_cast<ptrdiff_t>(at), part.size(), part.begin());
+    Reorder move;
+    move.to = static_cast<int32_t>(to + static_cast<int64_t>(at));
+    for (; (move.from = next_source(part, last, move.order)) >= 0; move.join = true) {
+      const int32_t second = next_source(part, last, move.second_order);
+      move.second = second < 0 ? move.from : second;
+      moves.push_back(move);
     }
   }
 }
@@ -175,6 +174,8 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
+  // No sample is needed where the widest groups without a row too many would cost too much, as for safe weights.
+  if (least_cost(kPairChannels, 1) >= others * kPairChannels) return {};
   const int64_t width = best_width(geometry_, view, rule), count = ceil_div(geometry_.channels, width);
   // Rows are at least the reduction for each group; what is more is added as it is found.
   double cost =

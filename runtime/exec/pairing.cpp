@@ -56,13 +56,14 @@ class Matching {
   Matching(const int8_t* rows, int count, int channels)
       : count_(count), steps_((channels + kStep - 1) / kStep), free_(~Set{0} >> (kPairRows - count)) {
     mate_.fill(-1);
+    std::array<int32_t, kPairRows> size;
     for (int i = 0; i < count; ++i) {
       const int8_t* const row = rows + i * kPairChannels;
       for (int s = 0; s < steps_; ++s) signs_[static_cast<size_t>(i * kMostSteps + s)] = signs_of(row + s * kStep);
-      size_[static_cast<size_t>(i)] = size_of_row(row, steps_ * kStep);
+      size[static_cast<size_t>(i)] = size_of_row(row, steps_ * kStep);
       order_[static_cast<size_t>(i)] = static_cast<uint8_t>(i);
     }
-    const auto larger = [&](uint8_t a, uint8_t b) { return size_[a] != size_[b] ? size_[a] > size_[b] : a < b; };
+    const auto larger = [&](uint8_t a, uint8_t b) { return size[a] != size[b] ? size[a] > size[b] : a < b; };
     std::sort(order_.begin(), order_.begin() + count, larger);
   }
 
@@ -135,7 +136,6 @@ class Matching {
   int count_, steps_;
   Set free_;
   std::array<Signs, size_t{kPairRows} * kMostSteps> signs_;
-  std::array<int32_t, kPairRows> size_;
   std::array<uint8_t, kPairRows> order_;
   std::array<int8_t, kPairRows> mate_;
   std::array<Set, kPairRows> known_{}, may_{};

@@ -70,12 +70,11 @@ Status Lowering::lower_dynamic(int index) {
   Step& dot = add_step(StepKind::dot, {q.codes}, acc);
   dot.dot.op = recipe_.ops[static_cast<size_t>(index)];
   OCTILE_RETURN_IF_ERROR(finish_dot(index, dot, s, acc));
-  int floats_made = acc;
   if (image) {
-    const int flat = whole(window_of(acc), Order::flat);
-    floats_made = add_store(dims, Order::flat, DType::f32);
-    add_step(StepKind::dynamic_scale, {flat, q.parameters}, floats_made).row =
+    const int flat = whole(window_of(acc), Order::flat), made_store = add_store(dims, Order::flat, DType::f32);
+    add_step(StepKind::dynamic_scale, {flat, q.parameters}, made_store).row =
         element_count(Shape(dims.begin() + 2, dims.end()));
+    set_plain(out(index), made_store);
   } else {
     StepTail tail;
     tail.tail.kind = Tail::Kind::sums;
@@ -91,7 +90,6 @@ Status Lowering::lower_dynamic(int index) {
   };
   step.factors = spread(n.quant.wei_scale);
   step.addends = spread(n.floats);
-  set_plain(out(index), floats_made);
   return {};
 }
 
