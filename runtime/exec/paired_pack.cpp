@@ -78,7 +78,7 @@ double least_cost(int64_t channels, int64_t rows) {
 }
 
 // Wide groups copy less, narrow ones find more pairs.
-int64_t best_width(const DotGeometry& d, const WeightView& wei, const WeightRule& rule) {
+int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, const WeightRule& rule) {
   int64_t best = kTileChannels;
   double least = least_cost(best, 1) / static_cast<double>(best);
   const int64_t count = std::min(kSampleRows, d.run);
@@ -93,11 +93,12 @@ int64_t best_width(const DotGeometry& d, const WeightView& wei, const WeightRule
     for (int64_t i = 0; i < kSamples; ++i) {
       const int64_t first = (d.channels - channels) * i / (kSamples - 1) / kTileChannels * kTileChannels;
       const int64_t segment = d.sx * d.sy * i / kSamples, row = (d.run - count) * i / (kSamples - 1);
+      std::fill(rows.begin(), rows.end(), 0);
       gather_group(d, wei, rule, {first, channels, kPairChannels, segment, row, row + count}, rows.data());
       ordered.element.clear();
       ordered.weights.clear();
       moves.clear();
-      pair_rows(rows.data(), count, static_cast<int>(channels), ordered);
+      pair_rows(ops, rows.data(), count, ordered);
       add_moves(ordered.element, count, 0, moves);
       cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
     }
@@ -152,8 +153,7 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& or
   ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
-    pair_rows(&rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run,
-              static_cast<int>(group.channels), ordered);
+    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run, ordered);
     add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
               group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());
@@ -176,7 +176,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
   // No sample is needed where the widest groups without a row too many would cost too much, as for safe weights.
   if (least_cost(kPairChannels, 1) >= others * kPairChannels) return {};
-  const int64_t width = best_width(geometry_, view, rule), count = ceil_div(geometry_.channels, width);
+  const int64_t width = best_width(*ops_, geometry_, view, rule), count = ceil_div(geometry_.channels, width);
   // Rows are at least the reduction for each group; what is more is added as it is found.
   double cost =
       cost_of(geometry_.channels, geometry_.reduction(), static_cast<double>(geometry_.reduction() * count) / kMoved);

@@ -12,18 +12,16 @@
 #include <cstdint>
 #include <vector>
 
-namespace octile::runtime {
+#include "runtime/exec/ops/ops.h"
 
-// Rows look for neighbours in blocks of kPairRows: a copy in their order then reads few places at a time.
-constexpr int kPairRows = 32, kPairChannels = 64;
+namespace octile::runtime {
 
 struct PairedRows {
   std::vector<int32_t> element;  // even many; -1 where weights are 0
   std::vector<int8_t> weights;   // kPairChannels for each
 };
 
-// Appends `count` rows in order. rows: [count][kPairChannels], zeros where there are fewer channels; `channels` of
-// them are looked at, rounded up to 16.
-void pair_rows(const int8_t* rows, int64_t count, int channels, PairedRows& out);
+// Appends `count` rows in order. rows: [count][kPairChannels], zeros where there are fewer channels.
+void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, PairedRows& out);
 
 }  // namespace octile::runtime

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <vector>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/pack_weights.h"
@@ -12,40 +13,60 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kBlock = 16;    // input channels are padded to it
-constexpr size_t kTogether = 16;  // filters transformed at a time: of a panel's channels and two of the input's
+constexpr int64_t kBlock = 16;  // input channels are padded to it
 // Measured on Zen 3 (bench/records): with fewer, direct kernels are as fast where weights allow acc16.
 constexpr int64_t kLeastDepth = 24, kLeastChannels = 24;
 // Filters of 4x4 tiles are eight times their s8 weights; from here on they are bound by memory.
 constexpr int64_t kMostFilters = 256 * 256;
 
-// The filters' matrix, scaled to integers: by 4, 6, 6, 24, 24, 1 and by 2, 2, 2, 2 in its rows.
-constexpr int kFilters4[6][3] = {{1, 0, 0}, {-1, -1, -1}, {-1, 1, -1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};
-constexpr int kFilters2[6][3] = {{2, 0, 0}, {1, 1, 1}, {1, -1, 1}, {0, 0, 2}};
+// Two input channels of a panel's output channels, as its words hold them.
+constexpr int kTogether = 16;
+using Lane = int16_t __attribute__((vector_size(2 * kTogether)));
+using Sum = int32_t __attribute__((vector_size(4 * kTogether)));
+constexpr int64_t kRun = 16;  // Lanes of one position written at a time
+constexpr int kMostPositions = 36;
 
-using Lane = std::array<int16_t, kTogether>;
+// The filters' matrix, scaled to integers: its rows by 4, 6, 6, 24, 24, 1 and by 2 each.
+template <int Tile>
+void transform_line(const Lane& a, const Lane& b, const Lane& c, Lane* out, int step) {
+  if constexpr (Tile == 2) {
+    const Lane outer = a + c;
+    out[0] = a * 2;
+    out[step] = outer + b;
+    out[2 * step] = outer - b;
+    out[3 * step] = c * 2;
+  } else {
+    const Lane outer = a + c, far = a + c * 4, twice = b * 2;
+    out[0] = a;
+    out[step] = -outer - b;
+    out[2 * step] = b - outer;
+    out[3 * step] = far + twice;
+    out[4 * step] = far - twice;
+    out[5 * step] = c;
+  }
+}
 
-// out[y][x] = sum of g[ky][kx] * matrix[y][ky] * matrix[x][kx], for kTogether filters: within 49 * 255.
-void transform(const int (&matrix)[6][3], int side, const std::array<Lane, 9>& g, std::array<Lane, 36>& out) {
-  std::array<Lane, 18> half{};
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < 3; ++x) {
-      for (int k = 0; k < 3; ++k) {
-        for (size_t c = 0; c < kTogether; ++c) {
-          half[y * 3 + x][c] = static_cast<int16_t>(half[y * 3 + x][c] + g[k * 3 + x][c] * matrix[y][k]);
-        }
-      }
-    }
+// g: [ky][kx]; out: [y][x], `step` apart. Within 49 * 255.
+template <int Tile>
+void transform(const Lane* g, Lane* out, int step) {
+  constexpr int kSide = Tile + 2;
+  std::array<Lane, size_t{kSide} * 3> half;
+  for (int x = 0; x < 3; ++x) transform_line<Tile>(g[x], g[3 + x], g[6 + x], &half[static_cast<size_t>(x)], 3);
+  for (size_t y = 0; y < kSide; ++y) {
+    const Lane* const row = &half[3 * y];
+    transform_line<Tile>(row[0], row[1], row[2], out + static_cast<int>(y) * kSide * step, step);
   }
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < side; ++x) {
-      for (size_t c = 0; c < kTogether; ++c) {
-        const Lane *const a = &half[y * 3], &first = a[0], &second = a[1], &third = a[2];
-        out[y * side + x][c] =
-            static_cast<int16_t>(first[c] * matrix[x][0] + second[c] * matrix[x][1] + third[c] * matrix[x][2]);
-      }
-    }
-  }
+}
+
+// Rows of two input channels, their elements in turn.
+template <class T>
+void interleave(const uint8_t* first, const uint8_t* second, Lane& out) {
+  typedef T Row __attribute__((vector_size(kTogether / 2)));
+  Row a, b;
+  std::memcpy(&a, first, sizeof a);
+  std::memcpy(&b, second, sizeof b);
+  const auto both = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  out = __builtin_convertvector(both, Lane);
 }
 
 }  // namespace
@@ -73,7 +94,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
   for (; tile >= 2; tile -= 2) {
     std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
     const auto elements = static_cast<size_t>(op->positions() * op->panels() * op->panel_words());
-    op->packed_ = AlignedBytes(elements * sizeof(int16_t));
+    op->packed_ = AlignedBytes::uninitialized(elements * sizeof(int16_t));
     if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
     if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
   }
@@ -89,41 +110,57 @@ int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
 bool Winograd::pack(const OpQuant& quant, const void* wei) {
   const WeightView view{wei, spec_.wei, false, 0};
   const WeightRule rule = subtracting(spec_.wei, quant.wei_zp);
-  const auto& matrix = tile_ == 4 ? kFilters4 : kFilters2;
+  const DotGeometry d = dot_geometry(spec_);
+  const auto filter = tile_ == 4 ? transform<4> : transform<2>;
+  const auto interleaved = spec_.wei == DType::u8 ? interleave<uint8_t> : interleave<int8_t>;
   const int64_t most = (int64_t{1} << (tile_ == 4 ? 25 : 29)) - 1;
-  std::array<Lane, 9> g;
-  std::array<Lane, 36> u;
+  std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * kLanes));  // a row for each tap and input channel
+  std::array<Lane, kMostPositions * kRun> out;
   for (int64_t o = 0; o < spec_.oc; o += kLanes) {
     const int64_t count = std::min(kLanes, spec_.oc - o);
-    int16_t* const panel = packed_.as<int16_t>() + o / kLanes * panel_words();
+    if (count < kLanes) std::fill(raw.begin(), raw.end(), uint8_t{0});
+    for (int64_t i = 0; i < d.sx * d.sy; ++i) {
+      gather_rows(d, view, {o, count, static_cast<int>(kLanes), i, 0, d.run},
+                  &raw[static_cast<size_t>(i * d.run * kLanes)]);
+    }
+    Lane zero{};
+    std::array<uint8_t, kLanes> none{};  // an input channel that only fills a word
+    for (int64_t j = 0; j < count; ++j) {
+      zero[2 * j] = zero[2 * j + 1] = static_cast<int16_t>(rule.taken(o + j));
+      none[static_cast<size_t>(j)] = static_cast<uint8_t>(rule.taken(o + j));
+    }
     std::array<int64_t, kTogether> up{}, down{};
-    for (int64_t c = 0; c < spec_.ic; c += 2) {
-      for (Lane& lane : g) lane.fill(0);
-      for (int64_t j = 0; j < count; ++j) {
-        const int32_t taken = rule.taken(o + j);
-        const int64_t from = ((o + j) * spec_.ic + c) * 9;
-        for (int64_t i = 0; i < std::min<int64_t>(2, spec_.ic - c); ++i) {
-          for (int64_t tap = 0; tap < 9; ++tap) {
-            g[static_cast<size_t>(tap)][static_cast<size_t>(2 * j + i)] =
-                static_cast<int16_t>(view.at(from + i * 9 + tap) - taken);
-          }
+    for (int64_t c = 0; c < depth_; c += 2 * kRun) {
+      const int64_t run = std::min(kRun, (depth_ - c) / 2);
+      Sum above{}, below{};
+      for (int64_t k = 0; k < run; ++k) {
+        const int64_t channel = c + 2 * k;
+        std::array<Lane, 9> g;
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          const uint8_t* const row =
+              &raw[static_cast<size_t>((tap * spec_.ic + std::min(channel, spec_.ic - 1)) * kLanes)];
+          const uint8_t* const next = channel + 1 < spec_.ic ? row + kLanes : none.data();
+          Lane& lane = g[static_cast<size_t>(tap)];
+          interleaved(channel < spec_.ic ? row : none.data(), next, lane);
+          lane -= zero;
         }
-      }
-      Lane plus{}, minus{};  // within 9 * 255
-      for (const Lane& lane : g) {
-        for (size_t j = 0; j < kTogether; ++j) {
-          plus[j] = static_cast<int16_t>(plus[j] + std::max<int16_t>(lane[j], 0));
-          minus[j] = static_cast<int16_t>(minus[j] - std::min<int16_t>(lane[j], 0));
+        Lane plus{}, minus{};  // within 9 * 255
+        for (const Lane& lane : g) {
+          plus += lane & (lane > 0);
+          minus -= lane & (lane < 0);
         }
+        above += __builtin_convertvector(plus, Sum);
+        below += __builtin_convertvector(minus, Sum);
+        filter(g.data(), &out[static_cast<size_t>(k)], kRun);
       }
-      for (size_t j = 0; j < kTogether; ++j) {
-        up[j] += plus[j];
-        down[j] += minus[j];
+      for (int j = 0; j < kTogether; ++j) {
+        up[static_cast<size_t>(j)] += above[j];
+        down[static_cast<size_t>(j)] += below[j];
       }
-      transform(matrix, static_cast<int>(side()), g, u);
-      int16_t* const to = panel + c * kLanes;
+      int16_t* const to = packed_.as<int16_t>() + o / kLanes * panel_words() + c * kLanes;
       for (int64_t p = 0; p < positions(); ++p) {
-        std::memcpy(to + p * panels() * panel_words(), u[static_cast<size_t>(p)].data(), sizeof(Lane));
+        std::memcpy(to + p * panels() * panel_words(), &out[static_cast<size_t>(p * kRun)],
+                    static_cast<size_t>(run) * sizeof(Lane));
       }
     }
     for (int64_t j = 0; j < count; ++j) {

@@ -31,6 +31,12 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return _mm256_set1_ps(v); }
 inline D splat(double v) { return _mm256_set1_pd(v); }
 
+// Whether a bit is set.
+inline bool any(Bytes v) {
+  const auto bits = reinterpret_cast<__m256i>(v);
+  return _mm256_testz_si256(bits, bits) == 0;
+}
+
 // 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
 using Chunk = uint64_t __attribute__((vector_size(32)));
 inline Chunk reorder_16(const uint8_t* from, Chunk order) {

@@ -32,6 +32,12 @@ inline void store(T* p, V v) {
 inline F splat(float v) { return F{v, v, v, v}; }
 inline D splat(double v) { return D{v, v}; }
 
+// Whether a bit is set.
+inline bool any(Bytes v) {
+  const auto halves = reinterpret_cast<L>(v);
+  return (halves[0] | halves[1]) != 0;
+}
+
 // 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
 struct Chunk {
   uint8_t codes[32];

@@ -108,6 +108,10 @@ struct Reorder {
   uint8_t order[32] = {}, second_order[32] = {};
 };
 
+// Rows of weights look for neighbours in blocks (runtime/exec/pairing.h): a copy in their order then reads few places
+// at a time.
+constexpr int kPairRows = 32, kPairChannels = 64;
+
 // Integer Winograd (runtime/exec/winograd.h). A window is (m + 2) x (m + 2) pixels, m the side of its output tile.
 struct WinogradWindow {
   const uint8_t* rows[6];
@@ -179,6 +183,10 @@ struct Ops {
 
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
+
+  // Of `count` rows of kPairChannels weights, at most kPairRows: which comes first, the largest by fourth powers, and
+  // with which others each may share a word: bit y of may[x] is about rows order[x] and order[y].
+  void (*neighbours)(const int8_t* rows, int count, uint8_t* order, uint32_t* may);
 };
 
 // The best variant this machine runs that asks for no more than `best`.

@@ -17,15 +17,15 @@ constexpr uint64_t kSeed = 20261128;
 
 using Rows = std::vector<std::array<int8_t, kPairChannels>>;
 
-PairedRows paired(const Rows& rows, int channels) {
+PairedRows paired(const Rows& rows) {
   PairedRows out;
-  pair_rows(rows[0].data(), static_cast<int64_t>(rows.size()), channels, out);
+  pair_rows(ops_for(Isa::avx512vnni), rows[0].data(), static_cast<int64_t>(rows.size()), out);
   return out;
 }
 
 // Neighbours are safe, and all rows of an element sum to what it had.
-void expect_paired(const Rows& rows, int channels) {
-  const PairedRows out = paired(rows, channels);
+void expect_paired(const Rows& rows) {
+  const PairedRows out = paired(rows);
   ASSERT_EQ(out.element.size() % 2, 0U);
   ASSERT_LE(out.element.size(), 2 * (rows.size() + 1));
   ASSERT_EQ(out.weights.size(), out.element.size() * kPairChannels);
@@ -60,11 +60,11 @@ TEST(Pairing, NeighboursAreSafeAndNothingIsLost) {
         row[static_cast<size_t>(c)] = static_cast<int8_t>(std::min<int64_t>(v, 127));
       }
     }
-    expect_paired(rows, channels);
+    expect_paired(rows);
   }
   Rows extreme(kPairRows + 1);
   for (auto& row : extreme) row.fill(-128);
-  expect_paired(extreme, kPairChannels);
+  expect_paired(extreme);
 }
 
 // Two rows fit each other and nobody else: found even where the first choice would be another's only one.
@@ -78,7 +78,7 @@ TEST(Pairing, FindsTheMostPairs) {
   forbid(0, 2);
   forbid(0, 3);
   forbid(1, 3);
-  EXPECT_EQ(paired(rows, 16).element.size(), 4U);
+  EXPECT_EQ(paired(rows).element.size(), 4U);
 }
 
 struct Fake {

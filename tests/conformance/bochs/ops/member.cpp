@@ -226,6 +226,13 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.scale_sums(sums, {second, 4 * few}, {reinterpret_cast<uint8_t*>(out_reals), 4 * few}, few, 2);
       return true;
     }
+    case 24: {
+      // Small weights, so that some pairs fit; order and bits lie apart.
+      const auto count = static_cast<int>(1 + below(kPairRows));
+      for (int64_t i = 0; i < kPairRows * kPairChannels; ++i) first[i] = static_cast<uint8_t>(below(140) - 70);
+      ops.neighbours(reinterpret_cast<const int8_t*>(first), count, out, reinterpret_cast<uint32_t*>(out + 64));
+      return true;
+    }
     default: return false;
   }
 }
