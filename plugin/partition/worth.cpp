@@ -119,11 +119,14 @@ Reason Worth::judge_dequantize(int unit) const {
 }
 
 Reason Worth::judge_floats(int unit) const {
+  if (normalized_sum(unit)) return Reason::taken;
   for (const int v : sources_[unit]) {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
   }
   if (slow_[unit]) return Reason::stored_floats;
+  const int maker = graph_.values[sources_[unit].front()].producer;
+  if (maker >= 0 && normalized_sum(unit_of_[maker])) return Reason::taken;
   const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(),
                                   [&](int v) { return read_inside(v, unit) || graph_.values[v].graph_output; });
   return wanted || function_of_codes(unit) ? Reason::taken : Reason::float_to_host;
@@ -145,6 +148,23 @@ bool Worth::function_of_codes(int unit) const {
     unit = unit_of_[maker];
   }
   return units_[unit].role == Role::dequantize;
+}
+
+// The sum of a residual: of a dynamic product's result and as many other floats, for a layer normalization. All are
+// floats for the host as well, whose normalization takes eight times as long as ours.
+bool Worth::normalized_sum(int unit) const {
+  if (units_[unit].steps.back().desc.kind != NodeKind::add || sources_[unit].size() != 2) return false;
+  const HostValue& sum = graph_.values[results_[unit].front()];
+  bool dynamic = false;
+  for (const int v : sources_[unit]) {
+    const HostValue& source = graph_.values[v];
+    if (source.type != ElemType::f32 || !source.ranked || !sum.ranked || source.dims != sum.dims) return false;
+    dynamic = dynamic ||
+              (made_inside(v, unit) && units_[unit_of_[source.producer]].steps.front().desc.kind == NodeKind::dynamic);
+  }
+  return dynamic && std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
+           return inside(r, unit) && units_[unit_of_[r]].steps.back().desc.kind == NodeKind::layer_norm;
+         });
 }
 
 // Does the unit alone justify a group?

@@ -233,7 +233,11 @@ int draw_cast(GraphBuilder& b, int x, Values others) {
   return settle(b, f);
 }
 
-// A product of floats that are quantized on the spot.
+int ones(GraphBuilder& b, int64_t count) {
+  return b.constant({count}, std::vector<float>(static_cast<size_t>(count), 1.0F));
+}
+
+// A product of floats that are quantized on the spot; sometimes added to those floats.
 int draw_dynamic(GraphBuilder& b, int x, Values) {
   if (b.type(x) == DType::s32 || b.shape(x).empty()) return kNone;
   const int f = b.floats(x);
@@ -241,8 +245,9 @@ int draw_dynamic(GraphBuilder& b, int x, Values) {
   NodeDesc node;
   node.spec.kind = OpKind::dense;
   node.spec.k = b.shape(f).back();
-  node.spec.n = b.rng.range(1, 24);
-  if ((rank == 3 || rank == 4) && b.shape(f)[1] <= 80 && b.rng.chance(0.4)) {
+  const bool residual = node.spec.k <= 80 && b.rng.chance(0.3);
+  node.spec.n = residual ? node.spec.k : b.rng.range(1, 24);
+  if (!residual && (rank == 3 || rank == 4) && b.shape(f)[1] <= 80 && b.rng.chance(0.4)) {
     node = draw_window(b, b.shape(f)[1], static_cast<int>(rank) - 2);
   }
   OpSpec& s = node.spec;
@@ -260,7 +265,10 @@ int draw_dynamic(GraphBuilder& b, int x, Values) {
       node.floats.push_back(static_cast<float>(b.rng.normal()));
     }
   }
-  return settle(b, b.add(std::move(node), {f}, {DType::f32, 1.0F, 0}));
+  const int y = b.add(std::move(node), {f}, {DType::f32, 1.0F, 0});
+  if (!residual) return settle(b, y);
+  const int sum = b.add(NodeKind::add, {y, f});
+  return settle(b, b.rng.chance(0.5) ? b.add(NodeKind::layer_norm, {sum, ones(b, b.shape(f).back())}) : sum);
 }
 
 // [n, t, d] to heads [n, h, t, d/h], or with the last two axes turned for keys.

@@ -80,6 +80,20 @@ class GraphKit {
     return node("QLinearMatMul", {q, scale(0.25F), u8(3), weights({k, n}), scale(0.5F), s8(0), scale(0.25F), u8(3)},
                 ElemType::u8, {-1, n});
   }
+  // DynamicQuantizeLinear, with its three results; the codes.
+  int quantize_here(int x) {
+    const int codes = node("DynamicQuantizeLinear", {x}, ElemType::u8, graph.values[x].dims);
+    for (const ElemType type : {ElemType::f32, ElemType::u8}) last().outputs.push_back(input(type, {}));
+    return codes;
+  }
+  // MatMulInteger, Cast and Mul by the scales, of what that node quantized.
+  int dynamic_product(const HostNode& quantize, int wei, int wei_scale, const std::vector<int64_t>& dims) {
+    const int scales = node("Mul", {quantize.outputs[1], wei_scale}, ElemType::f32);
+    const int acc = node("MatMulInteger", {quantize.outputs[0], wei, quantize.outputs[2]}, ElemType::s32, dims);
+    const int real = node("Cast", {acc}, ElemType::f32, dims);
+    integer("to", 1);
+    return node("Mul", {real, scales}, ElemType::f32, dims);
+  }
   void output(int v) { graph.values[v].graph_output = true; }
   const HostGraph& linked() {
     graph.link();

@@ -319,28 +319,14 @@ TEST(Recognise, BatchedConstantsAreAProductEach) {
 
 // x -> DynamicQuantizeLinear -> MatMulInteger, Cast, Mul by the scales, [Add], twice.
 struct DynamicKit : GraphKit {
-  int x = input(ElemType::f32, {5, 3}), quantized, scale_out, zp_out, plain, biased;
+  int x = input(ElemType::f32, {5, 3}), quantized = quantize_here(x), scale_out = last().outputs[1], plain, biased;
   DynamicKit() {
-    quantized = node("DynamicQuantizeLinear", {x}, ElemType::u8, {5, 3});
-    scale_out = extra_output(ElemType::f32);
-    zp_out = extra_output(ElemType::u8);
-    plain = product(constant<float>(ElemType::f32, {0.5F}, {}));
-    const int bias = constant<float>(ElemType::f32, {1, 2}, {2});
-    biased = node("Add", {bias, product(constant<float>(ElemType::f32, {0.5F, 0.25F}, {2}))}, ElemType::f32);
-  }
-  int extra_output(ElemType type) {
-    const int v = input(type, {});
-    last().outputs.push_back(v);
-    return v;
-  }
-  int product(int wei_scale) {
+    const HostNode quantize = last();
     const int w = constant<int8_t>(ElemType::s8, {1, -2, 3, -4, 5, -6}, {3, 2});
-    const HostNode quantize = graph.nodes[0];
-    const int scales = node("Mul", {quantize.outputs[1], wei_scale}, ElemType::f32);
-    const int acc = node("MatMulInteger", {quantize.outputs[0], w, quantize.outputs[2]}, ElemType::s32);
-    const int real = node("Cast", {acc}, ElemType::f32);
-    integer("to", 1);
-    return node("Mul", {real, scales}, ElemType::f32);
+    plain = dynamic_product(quantize, w, constant<float>(ElemType::f32, {0.5F}, {}), {5, 2});
+    const int scales = constant<float>(ElemType::f32, {0.5F, 0.25F}, {2});
+    const int bias = constant<float>(ElemType::f32, {1, 2}, {2});
+    biased = node("Add", {bias, dynamic_product(quantize, w, scales, {5, 2})}, ElemType::f32);
   }
 };
 

@@ -110,6 +110,34 @@ TEST(Worth, FloatsOfThreeTensorsAreStoredAndLeftUnlessSmall) {
   }
 }
 
+// What the host adds to a dynamic product's result before it normalizes it.
+TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
+  struct Case {
+    const char* reader;
+    std::vector<int64_t> other;
+    Reason reason;
+  };
+  for (const Case& c :
+       {Case{"LayerNormalization", {64, 640}, Reason::taken}, Case{"Softmax", {64, 640}, Reason::float_from_host},
+        Case{"LayerNormalization", {1, 640}, Reason::float_from_host}}) {
+    SCOPED_TRACE(c.reader + std::to_string(c.other[0]));
+    WorthKit kit;
+    const std::vector<int64_t> dims{64, 640};
+    (void)kit.quantize_here(kit.input(ElemType::f32, {64, 4}));
+    const int y = kit.dynamic_product(HostNode(kit.last()), kit.weights({4, 640}), kit.scale(0.5F), dims);
+    const int other = kit.node("Sort", {kit.input(ElemType::f32, c.other)}, ElemType::f32, c.other);
+    const int sum = kit.node("Add", {other, y}, ElemType::f32, dims);
+    const int gain = kit.constant(ElemType::f32, std::vector<float>(640, 2), {640});
+    std::vector<int> operands{sum};
+    if (std::string_view(c.reader) != "Softmax") operands.push_back(gain);
+    const int norm = kit.node(c.reader, operands, ElemType::f32, dims);
+    kit.output(kit.node("Sort", {norm}, ElemType::f32, dims));
+    EXPECT_EQ(kit.of(y), Reason::taken);
+    EXPECT_EQ(kit.of(sum), c.reason);
+    EXPECT_EQ(kit.of(norm) == Reason::taken, c.reason == Reason::taken);
+  }
+}
+
 TEST(Worth, AProductLooksThroughADequantizeOfItsOwnGroupOnly) {
   for (const bool outside : {false, true}) {
     SCOPED_TRACE(outside);
