@@ -45,9 +45,9 @@ const HostRates& host_rates(Isa isa) {
 
 const OwnRates& own_rates(Isa isa) {
   static constexpr OwnRates kAvx2{.product = 0.98,
-                                  .winograd4 = 0.4,
+                                  .winograd4 = 0.43,
                                   .winograd2 = 0.65,
-                                  .paired = 0.9,
+                                  .paired = 0.82,
                                   .depthwise = 0.8,
                                   .source = 0.08,
                                   .weights = 0.1,
@@ -58,7 +58,7 @@ const OwnRates& own_rates(Isa isa) {
                                   .rows = 3.0,
                                   .move = 0.5,
                                   .floats = 1.0,
-                                  .dynamic = 1.5,
+                                  .dynamic = 0.9,
                                   .step = 1000};
   static constexpr OwnRates kVnni{.product = 0.5,
                                   .winograd4 = 1.0,

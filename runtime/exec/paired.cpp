@@ -77,7 +77,13 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   f.batch = p.batch;
   f.channel_tiles = static_cast<int64_t>(groups_.size());
   f.threads = std::max(threads, 1);
-  const Cut cut = cut_work(f);
+  Cut cut = cut_work(f);
+  // Tasks are as large as each other, so threads end together if each has as many.
+  if (const int64_t tasks = p.batch * cut.blocks * cut.channel_groups; tasks > f.threads) {
+    const int64_t even = ceil_div(tasks, f.threads) * f.threads;
+    cut.blocks = std::clamp<int64_t>(ceil_div(even, p.batch * cut.channel_groups), cut.blocks,
+                                     std::max(f.extent / f.unit, cut.blocks));
+  }
   p.blocks = cut.blocks;
   p.tasks_of_channels = cut.channel_groups;
   const int64_t most = std::max(kCopyBytes / (pitch_of(longest) * pixels) / p.unit, int64_t{1}) * p.unit;
