@@ -14,6 +14,7 @@ import pytest
 import readme
 import run
 import session
+import tuned
 
 
 def peers(**best):
@@ -179,6 +180,15 @@ def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
     )
     assert row["create_ratio"] == 0.5 and row["memory_ratio"] == 0.5
     assert json.dumps(row)
+
+
+def test_tuned_kernels_count_where_the_clock_does_not():
+    def row(us, bound_share, ratio):
+        return {"default": {"us": us, "bound_share": bound_share}, "ratio": ratio}
+
+    found = tuned.means([row(50, 0.9, 1.0), row(50, 0.5, 4.0), row(5, 0.5, 0.1)], least=20)
+    assert found == {"all": 2.0, "far_from_bound": pytest.approx(4.0), "far_from_bound_ops": 1, "least": 1.0}
+    assert tuned.means([], least=20)["all"] is None
 
 
 def test_a_turn_holds_the_lock_and_hands_it_on_when_it_is_over(tmp_path, monkeypatch):
