@@ -125,8 +125,10 @@ Reason Worth::judge_floats(int unit) const {
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
   }
   if (slow_[unit]) return Reason::stored_floats;
-  const int maker = graph_.values[sources_[unit].front()].producer;
-  if (maker >= 0 && normalized_sum(unit_of_[maker])) return Reason::taken;
+  const bool normalizes = std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) {
+    return made_inside(v, unit) && normalized_sum(unit_of_[graph_.values[v].producer]);
+  });
+  if (normalizes) return Reason::taken;
   const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(),
                                   [&](int v) { return read_inside(v, unit) || graph_.values[v].graph_output; });
   return wanted || function_of_codes(unit) ? Reason::taken : Reason::float_to_host;

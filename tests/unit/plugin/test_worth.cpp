@@ -138,6 +138,19 @@ TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
   }
 }
 
+TEST(Worth, RowsOfCodesThatTheHostMakesAndOfConstants) {
+  WorthKit kit;
+  const int codes = kit.node("Sort", {kit.image}, ElemType::u8, {1, 4, 8, 8});
+  const int numbers = kit.constant(ElemType::f32, std::vector<float>(64, 2), {8, 8});
+  const int cast = kit.node("Cast", {codes}, ElemType::f32, {1, 4, 8, 8});
+  kit.integer("to", 1);
+  const int rows = kit.node("Softmax", {numbers}, ElemType::f32, {8, 8});
+  kit.output(kit.real("Sort", cast));
+  kit.output(kit.node("Sort", {rows}, ElemType::f32, {8, 8}));
+  EXPECT_NE(kit.of(cast), Reason::taken);
+  EXPECT_NE(kit.of(rows), Reason::taken);
+}
+
 TEST(Worth, AProductLooksThroughADequantizeOfItsOwnGroupOnly) {
   for (const bool outside : {false, true}) {
     SCOPED_TRACE(outside);
