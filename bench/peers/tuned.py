@@ -12,7 +12,6 @@ Two sessions per round take turns, one without the pack; of each step the fastes
 """
 
 import argparse
-import json
 import pathlib
 
 import compare
@@ -20,7 +19,7 @@ import pools
 import progress
 import record
 import run
-from octile import layers, programs, tables
+from octile import layers, tables
 
 LOW = 0.85  # of its bound: from here on little is left to tune
 
@@ -31,19 +30,18 @@ def measure(path, args, machine, shown):
     for _ in range(args.rounds):
         for label, options in (("default", {}), ("tuned", {"pack": args.pack})):
             steps, _, _ = layers.profile(path, feed, args.threads, args.repeats, args.seconds, options)
-            for i, step in enumerate(s for s in steps if s["macs"]):
-                known = best.setdefault((label, i), step)
-                known["us"] = min(known["us"], step["us"])
+            products = [step for step in steps if step["macs"]]
+            known = best.setdefault(label, products)
+            best[label] = [min(pair, key=lambda step: step["us"]) for pair in zip(known, products, strict=True)]
             shown.finished(f"{pathlib.Path(path).name} {label}")
-    count = sum(label == "default" for label, _ in best)
     name, form = run.split_name(path)
     rows = []
-    for i in range(count):
-        pair = {label: layers.judge(best[label, i], machine) for label in ("default", "tuned")}
-        row = {"model": name, "form": form, "op": pair["default"]["op"]}
-        for label, step in pair.items():
-            row[label] = {key: step[key] for key in ("us", "peak_share", "bound_share")}
-        rows.append(row | {"ratio": round(pair["default"]["us"] / pair["tuned"]["us"], 3)})
+    for pair in zip(best["default"], best["tuned"], strict=True):
+        row = {"model": name, "form": form, "op": pair[0]["op"]}
+        for label, step in zip(("default", "tuned"), pair, strict=True):
+            judged = layers.judge(step, machine)
+            row[label] = {key: judged[key] for key in ("us", "peak_share", "bound_share")}
+        rows.append(row | {"ratio": round(row["default"]["us"] / row["tuned"]["us"], 3)})
     return rows
 
 
@@ -91,8 +89,7 @@ def arguments():
 def main():
     args = arguments()
     rows, shown = [], progress.Progress(2 * args.rounds * len(args.models))
-    peak = json.loads(programs.run("octile-bench-peak", ["--json", "--threads", args.threads]))
-    machine = layers.peaks(peak, args.threads)
+    machine = layers.measured_peaks(args.threads)
     with progress.Turn() as turn:
         for path in args.models:
             rows += measure(path, args, machine, shown)

@@ -97,6 +97,11 @@ def peaks(report, threads):
     return {"gmac_per_s": loop["gmac_per_s"][key], "loop": loop["name"], "memory": sorted(memory)}
 
 
+def measured_peaks(threads):
+    """The same, measured now."""
+    return peaks(json.loads(programs.run("octile-bench-peak", ["--json", "--threads", threads])), threads)
+
+
 def bandwidth(machine, moved):
     """GB/s of the smallest working set measured that holds `moved` bytes; the largest beyond."""
     return next((rate for size, rate in machine["memory"] if moved <= size), machine["memory"][-1][1])
@@ -138,7 +143,7 @@ def profile(model, feed, threads, repeats, seconds, options):
 
 def report(model, feed, threads=1, repeats=25, seconds=10.0, options=None):
     """Everything `octile bench --layers` shows of one model and one feed."""
-    machine = peaks(json.loads(programs.run("octile-bench-peak", ["--json", "--threads", threads])), threads)
+    machine = measured_peaks(threads)
     steps, ort, units = profile(model, feed, threads, repeats, seconds, options)
     folded, elsewhere = join(steps, ort, units)
     return {

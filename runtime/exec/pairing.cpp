@@ -40,9 +40,9 @@ class Matching {
   [[nodiscard]] std::array<int8_t, kPairRows> mates() const {
     std::array<int8_t, kPairRows> out;
     out.fill(-1);
-    for (Set joined = (~Set{0} >> (kPairRows - count_)) & ~free_; joined != 0; joined &= joined - 1) {
-      const auto a = static_cast<size_t>(std::countr_zero(joined));
-      out[order_[a]] = static_cast<int8_t>(order_[mate_[a]]);
+    for (int a = 0; a < count_; ++a) {
+      const auto at = static_cast<size_t>(a);
+      if ((free_ & one(a)) == 0) out[order_[at]] = static_cast<int8_t>(order_[mate_[at]]);
     }
     return out;
   }

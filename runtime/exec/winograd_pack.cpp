@@ -129,6 +129,9 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
       zero[2 * j] = zero[2 * j + 1] = static_cast<int16_t>(rule.taken(o + j));
       none[static_cast<size_t>(j)] = static_cast<uint8_t>(rule.taken(o + j));
     }
+    const auto row = [&](int64_t tap, int64_t c) {
+      return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * kLanes)] : none.data();
+    };
     std::array<int64_t, kTogether> up{}, down{};
     for (int64_t c = 0; c < depth_; c += 2 * kRun) {
       const int64_t run = std::min(kRun, (depth_ - c) / 2);
@@ -137,11 +140,8 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
         const int64_t channel = c + 2 * k;
         std::array<Lane, 9> g;
         for (int64_t tap = 0; tap < 9; ++tap) {
-          const uint8_t* const row =
-              &raw[static_cast<size_t>((tap * spec_.ic + std::min(channel, spec_.ic - 1)) * kLanes)];
-          const uint8_t* const next = channel + 1 < spec_.ic ? row + kLanes : none.data();
           Lane& lane = g[static_cast<size_t>(tap)];
-          interleaved(channel < spec_.ic ? row : none.data(), next, lane);
+          interleaved(row(tap, channel), row(tap, channel + 1), lane);
           lane -= zero;
         }
         Lane plus{}, minus{};  // within 9 * 255
