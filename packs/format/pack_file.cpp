@@ -69,12 +69,14 @@ PackFile::PackFile(PackFile&& other) noexcept
     : path_(std::move(other.path_)),
       fd_(std::exchange(other.fd_, -1)),
       manifest_(std::move(other.manifest_)),
+      digest_(std::move(other.digest_)),
       verified_(std::move(other.verified_)) {}
 
 PackFile& PackFile::operator=(PackFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
   std::swap(manifest_, other.manifest_);
+  std::swap(digest_, other.digest_);
   std::swap(verified_, other.verified_);
   return *this;
 }
@@ -111,7 +113,8 @@ Status PackFile::read_header(uint64_t file_size) {
   std::string json(size, '\0');
   const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(json.data()), json.size());
   OCTILE_RETURN_IF_ERROR(read_at(kHeaderSize, bytes));
-  if (sha256_hex(bytes) != hex(std::span(header).last(kDigestSize))) return corrupt("the manifest's SHA-256 is wrong");
+  digest_ = sha256_hex(bytes);
+  if (digest_ != hex(std::span(header).last(kDigestSize))) return corrupt("the manifest's SHA-256 is wrong");
   OCTILE_ASSIGN_OR_RETURN(manifest_, parse_manifest(json, path_));
   return check_layout(size, file_size);
 }

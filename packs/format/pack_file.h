@@ -27,6 +27,8 @@ class PackFile {
 
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  // SHA-256 of the manifest, in hex; the manifest holds those of the members.
+  [[nodiscard]] const std::string& digest() const { return digest_; }
   // The member's bytes once their SHA-256 is that of the manifest; valid as long as this object. Not for two threads.
   [[nodiscard]] Result<std::span<const uint8_t>> member(const std::string& id);
 
@@ -42,6 +44,7 @@ class PackFile {
   std::string path_;
   int fd_ = -1;
   Manifest manifest_;
+  std::string digest_;
   std::map<std::string, std::vector<uint8_t>> verified_;
 };
 

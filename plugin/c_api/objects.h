@@ -14,6 +14,7 @@
 #include "runtime/plan_file/plan_file.h"
 #include "runtime/region/arena.h"
 #include "runtime/region/region.h"
+#include "runtime/region/weights_cache.h"
 
 namespace octile::c_api {
 
@@ -21,7 +22,8 @@ struct Shared {
   octile_options options{};
   std::shared_ptr<const runtime::KernelLibrary> library;
   Isa best = Isa::portable;
-  std::shared_ptr<runtime::ArenaPool> pool;  // of the caller's memory; null: the process's
+  std::shared_ptr<runtime::WeightsCache> files;  // null: none
+  std::shared_ptr<runtime::ArenaPool> pool;      // of the caller's memory; null: the process's
 
   void log(int32_t level, const std::string& text) const {
     if (options.logger.log != nullptr) options.logger.log(options.logger.context, level, text.c_str());

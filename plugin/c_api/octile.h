@@ -86,6 +86,8 @@ typedef struct octile_options {
   octile_allocator allocator;
   octile_logger logger;
   octile_threads threads;
+  const char* weights_cache; /* a folder where packed weights are kept as files, which the next process maps instead of
+                                packing again; null: none. What cannot be read or written there is logged. */
 } octile_options;
 
 typedef struct octile_tensor_info {

@@ -12,12 +12,9 @@ namespace {
 using runtime::HostTensor;
 
 // The graph without the bytes only Region::create needs; those of constants stay, shapes may depend on them.
-GraphDesc without_weights(GraphDesc& graph) {
-  std::vector<std::vector<uint8_t>> weights;
-  for (NodeDesc& node : graph.nodes) weights.push_back(std::exchange(node.wei, {}));
-  GraphDesc out = graph;
-  for (size_t i = 0; i < weights.size(); ++i) graph.nodes[i].wei = std::move(weights[i]);
-  return out;
+GraphDesc without_weights(GraphDesc graph) {
+  for (NodeDesc& node : graph.nodes) node.lent = {};
+  return graph;
 }
 
 Status load(const octile_runtime* runtime, std::span<const uint8_t> bytes, const std::string& file, octile_plan** out) {
@@ -28,8 +25,11 @@ Status load(const octile_runtime* runtime, std::span<const uint8_t> bytes, const
   plan->graph = without_weights(read.graph);
   plan->inputs = std::move(read.inputs);
   plan->outputs = std::move(read.outputs);
-  Result<std::unique_ptr<runtime::Region>> region =
-      runtime::Region::create(shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool);
+  Result<std::unique_ptr<runtime::Region>> region = runtime::Region::create(
+      shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool, shared.files.get());
+  if (const std::string text = shared.files == nullptr ? "" : shared.files->complaint(); !text.empty()) {
+    shared.log(OCTILE_LOG_WARNING, file + ": " + text);
+  }
   if (!region.ok()) return {region.status().code(), file + ": " + region.status().message()};
   plan->region = std::move(*region);
   if (auto fixed = runtime::fixed_shapes(plan->inputs)) read.ready.push_back(std::move(*fixed));
@@ -233,8 +233,8 @@ int32_t octile_plan_load_file(octile_runtime* runtime, const char* path, octile_
   return fence([&]() -> Status {
     if (plan != nullptr) *plan = nullptr;
     if (runtime == nullptr || path == nullptr || plan == nullptr) return bad_argument("runtime, path or plan is null");
-    OCTILE_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, octile::runtime::read_plan_file(path));
-    return load(runtime, bytes, path, plan);
+    OCTILE_ASSIGN_OR_RETURN(const auto mapped, octile::runtime::read_plan_file(path));
+    return load(runtime, mapped->bytes(), path, plan);
   });
 }
 

@@ -47,7 +47,9 @@ Status create(const octile_options* options, octile_runtime** out) {
   }
   for (const std::string& w : kernels.warnings) shared->log(OCTILE_LOG_WARNING, w);
   if (!kernels.usable) shared->log(OCTILE_LOG_WARNING, "plans run on portable C, which is slow");
+  if (o.weights_cache != nullptr) shared->files = std::make_shared<runtime::WeightsCache>(o.weights_cache);
   // The strings are the caller's; the callbacks stay.
+  shared->options.weights_cache = nullptr;
   shared->options.packs = nullptr;
   shared->options.pack_count = 0;
   shared->options.target = nullptr;

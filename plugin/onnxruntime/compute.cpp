@@ -105,7 +105,11 @@ Status RegionCompute::start() {
   if (region_ != nullptr) return {};
   RegionParts parts = std::exchange(parts_, {});
   OCTILE_ASSIGN_OR_RETURN(
-      region_, runtime::Region::create(std::move(parts.library), parts.best, std::move(parts.plan.graph), threads_));
+      region_, runtime::Region::create(std::move(parts.library), parts.best, std::move(parts.plan.graph), threads_,
+                                       nullptr, parts.files.get()));
+  if (const std::string text = parts.files == nullptr ? "" : parts.files->complaint(); !text.empty()) {
+    log_.warning("option weights_cache: " + text);
+  }
   if (reports_ != nullptr && reports_->profiles()) region_->start_clock();
   for (const auto& shapes : parts.plan.ready) {
     const Result<std::vector<runtime::NodeDecision>> planned = region_->explain(shapes);

@@ -9,12 +9,12 @@
 #include <set>
 #include <vector>
 
-#include "plugin/onnxruntime/kept_weights.h"
 #include "plugin/onnxruntime/logging.h"
 #include "plugin/onnxruntime/ort_abi.h"
 #include "plugin/onnxruntime/reports.h"
 #include "runtime/plan_file/plan_file.h"
 #include "runtime/region/region.h"
+#include "runtime/region/weights_cache.h"
 
 namespace octile::ort {
 
@@ -23,7 +23,8 @@ struct RegionParts {
   std::shared_ptr<const runtime::KernelLibrary> library;
   Isa best = Isa::portable;
   runtime::PlanFile plan;
-  KeptWeights weights;  // of the plan's nodes
+  std::shared_ptr<const void> weights;           // what owns those of the plan's nodes
+  std::shared_ptr<runtime::WeightsCache> files;  // null: none
 };
 
 class RegionCompute : public OrtNodeComputeInfo {
@@ -34,10 +35,11 @@ class RegionCompute : public OrtNodeComputeInfo {
   ~RegionCompute();  // hands the times of its steps to the reports that want them
   RegionCompute(const RegionCompute&) = delete;
   RegionCompute& operator=(const RegionCompute&) = delete;
+  // Creates the region, once: when the host makes the state of its kernel, after it has dropped its own weights, or
+  // before, while they are there.
+  [[nodiscard]] Status start();
 
  private:
-  // Creates the region, once: when the host makes the state of its kernel, after it has dropped its own weights.
-  [[nodiscard]] Status start();
   // Tells the reports about these input shapes, unless they were met before.
   void report(const std::vector<std::vector<int64_t>>& shapes) const;
   [[nodiscard]] Status run(OrtKernelContext* context) const;

@@ -50,6 +50,9 @@ void take_contexts(const HostGraph& graph, Partition& partition) {
 
 Ep::Ep(const Host& host, const Log& log, Options options, plugin::Kernels kernels, std::shared_ptr<Reports> reports)
     : host_(host), log_(log), options_(std::move(options)), kernels_(std::move(kernels)), reports_(std::move(reports)) {
+  if (!options_.weights_cache.empty()) {
+    files_ = std::make_shared<runtime::WeightsCache>(options_.weights_cache);
+  }
   GetName = [](const OrtEp*) noexcept { return kProviderName; };
   GetCapability = [](OrtEp* self, const OrtGraph* graph, OrtSupportInfo* support) noexcept -> OrtStatus* {
     auto& ep = *static_cast<Ep*>(self);

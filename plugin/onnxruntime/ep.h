@@ -16,6 +16,7 @@
 #include "plugin/onnxruntime/reports.h"
 #include "plugin/partition/partition.h"
 #include "runtime/plan_file/plan_file.h"
+#include "runtime/region/weights_cache.h"
 
 namespace octile::ort {
 
@@ -34,7 +35,8 @@ class Ep : public OrtEp {
   struct Positions {  // of the plan's tensors on the fused node
     std::vector<size_t> inputs, outputs;
   };
-  [[nodiscard]] Status finish(runtime::PlanFile plan, Positions at, OrtNodeComputeInfo*& out) const;
+  [[nodiscard]] Status finish(runtime::PlanFile plan, std::shared_ptr<const void> weights, Positions at,
+                              OrtNodeComputeInfo*& out) const;
   [[nodiscard]] plugin::Partition decide(const ReadGraph& read, const std::string& key) const;
   [[nodiscard]] std::vector<Judgement> leave_slower(const plugin::HostGraph& graph, plugin::Partition& partition);
   void log_partition(const plugin::HostGraph& graph, const plugin::Partition& partition) const;
@@ -43,13 +45,14 @@ class Ep : public OrtEp {
   Log log_;
   Options options_;
   plugin::Kernels kernels_;
-  std::shared_ptr<Reports> reports_;     // null: nobody asked
-  std::string claimed_;                  // on hosts that can have one: the graph with claims
-  std::string net_ = "model";            // the name of the outermost graph, for op lines
-  std::string model_path_;               // empty: it came from memory
-  std::map<std::string, size_t> order_;  // of the model's own inputs and outputs
-  Measured measured_;                    // until the regions of the session hold their weights
-  int saved_ = 0;                        // EPContext nodes made so far
+  std::shared_ptr<Reports> reports_;              // null: nobody asked
+  std::shared_ptr<runtime::WeightsCache> files_;  // null: nobody asked
+  std::string claimed_;                           // on hosts that can have one: the graph with claims
+  std::string net_ = "model";                     // the name of the outermost graph, for op lines
+  std::string model_path_;                        // empty: it came from memory
+  std::map<std::string, size_t> order_;           // of the model's own inputs and outputs
+  Measured measured_;                             // until the regions of the session hold their weights
+  int saved_ = 0;                                 // EPContext nodes made so far
 };
 
 }  // namespace octile::ort

@@ -5,6 +5,7 @@
 #include "plugin/onnxruntime/compute.h"
 #include "plugin/onnxruntime/ep.h"
 #include "plugin/onnxruntime/ep_context.h"
+#include "plugin/onnxruntime/kept_weights.h"
 #include "runtime/plan_file/plan_file.h"
 #include "runtime/region/check.h"
 
@@ -141,7 +142,12 @@ Status Ep::compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeIn
     const ContextNode node{name, names_of(read.graph, inputs.values), names_of(read.graph, outputs.values)};
     OCTILE_ASSIGN_OR_RETURN(context, make_context(host_, options_.context, model_path_, saved_++, node, bytes));
   }
-  return finish(std::move(plan), {inputs.positions, outputs.positions}, out);
+  KeptWeights weights;
+  if (files_ == nullptr) {
+    OCTILE_ASSIGN_OR_RETURN(weights, KeptWeights::keep(plan.graph));
+  }
+  return finish(std::move(plan), std::make_shared<const KeptWeights>(std::move(weights)),
+                {inputs.positions, outputs.positions}, out);
 }
 
 Status Ep::load(const ReadGraph& read, const OrtNode* fused, OrtNodeComputeInfo*& out) const {
@@ -156,15 +162,18 @@ Status Ep::load(const ReadGraph& read, const OrtNode* fused, OrtNodeComputeInfo*
                           positions_of(read.graph, node.inputs, input, plan.graph, plan.graph.inputs, payload.file));
   OCTILE_ASSIGN_OR_RETURN(at.outputs,
                           positions_of(read.graph, node.outputs, output, plan.graph, plan.graph.outputs, payload.file));
-  return finish(std::move(plan), std::move(at), out);
+  return finish(std::move(plan), payload.owner, std::move(at), out);
 }
 
-Status Ep::finish(runtime::PlanFile plan, Positions at, OrtNodeComputeInfo*& out) const {
+Status Ep::finish(runtime::PlanFile plan, std::shared_ptr<const void> weights, Positions at,
+                  OrtNodeComputeInfo*& out) const {
   OCTILE_RETURN_IF_ERROR(runtime::check(plan.graph));
-  OCTILE_ASSIGN_OR_RETURN(KeptWeights weights, KeptWeights::keep(plan.graph));
-  RegionParts parts{kernels_.library, options_.best, std::move(plan), std::move(weights)};
-  out = new RegionCompute(host_, log_, std::move(parts), std::move(at.inputs), std::move(at.outputs), options_.threads,
-                          reports_);
+  RegionParts parts{kernels_.library, options_.best, std::move(plan), std::move(weights), files_};
+  auto compute = std::make_unique<RegionCompute>(host_, log_, std::move(parts), std::move(at.inputs),
+                                                 std::move(at.outputs), options_.threads, reports_);
+  // Weights that come from files are looked at, not copied: the host's own serve.
+  if (files_ != nullptr) OCTILE_RETURN_IF_ERROR(compute->start());
+  out = compute.release();
   return {};
 }
 

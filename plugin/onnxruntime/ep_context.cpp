@@ -117,20 +117,25 @@ Result<OrtNode*> make_context(const Host& host, const ContextOptions& options, c
 Result<Payload> read_context(const Host& host, const ContextOptions& options, const std::string& model_path,
                              const OrtNode* from, const plugin::HostNode& node) {
   Payload out;
-  OCTILE_ASSIGN_OR_RETURN(out.bytes, attribute_bytes(host, from, kCache));
+  OCTILE_ASSIGN_OR_RETURN(std::vector<uint8_t> cached, attribute_bytes(host, from, kCache));
   const std::string& model = model_path.empty() ? options.file_path : model_path;
   if (node.int_attribute("embed_mode", 1) != 0) {
     out.file = (model.empty() ? "model" : model) + ", node '" + node.name + "'";
+    const auto kept = std::make_shared<const std::vector<uint8_t>>(std::move(cached));
+    out.bytes = *kept;
+    out.owner = kept;
     return out;
   }
-  while (!out.bytes.empty() && out.bytes.back() == 0) out.bytes.pop_back();
-  const fs::path name(std::string(out.bytes.begin(), out.bytes.end()));
+  while (!cached.empty() && cached.back() == 0) cached.pop_back();
+  const fs::path name(std::string(cached.begin(), cached.end()));
   if (!stays_below(name)) {
     return Status(Code::corrupt, (model.empty() ? "model" : model) + ", node '" + node.name + "': its payload '" +
                                      name.string() + "' is not a file beside the model; compile the model again");
   }
   out.file = (fs::path(model).parent_path() / name).string();
-  OCTILE_ASSIGN_OR_RETURN(out.bytes, runtime::read_plan_file(out.file));
+  OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const packs::MappedFile> mapped, runtime::read_plan_file(out.file));
+  out.bytes = mapped->bytes();
+  out.owner = mapped;
   return out;
 }
 

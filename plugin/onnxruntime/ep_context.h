@@ -6,6 +6,7 @@
 // weights, so one compiled model serves every CPU and every pack.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +33,8 @@ struct ContextNode {
 
 // The payload of `node`, and what errors about it should name.
 struct Payload {
-  std::vector<uint8_t> bytes;
+  std::span<const uint8_t> bytes;
+  std::shared_ptr<const void> owner;  // of the bytes
   std::string file;
 };
 [[nodiscard]] Result<Payload> read_context(const Host& host, const ContextOptions& options,

@@ -139,6 +139,8 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
       out.explain = value;
     } else if (key == "profile") {
       out.profile = value;
+    } else if (key == "weights_cache") {
+      out.weights_cache = value;
     } else if (key == "ready") {
       read_ready(value, out);
     } else if (key == "when_slower") {
@@ -148,9 +150,10 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
     } else if (key == "measure") {
       read_measure(value, out);
     } else {
-      out.warnings.push_back(
-          "unknown option '" + key +
-          "'; known: pack, target, threads, log_workloads, explain, profile, ready, when_slower, measure, judge_for");
+      out.warnings.push_back("unknown option '" + key +
+                             "'; known: pack, target, threads, log_workloads, explain, profile, weights_cache, ready, "
+                             "when_slower, measure, "
+                             "judge_for");
     }
   }
   return out;

@@ -38,6 +38,7 @@ enum class WhenSlower : uint8_t {
 struct Options : plugin::KernelRequest {  // packs with ':' between them; the host's best unless `target` says less
   int threads = 1;
   std::string log_workloads, explain, profile;  // files; empty: off
+  std::string weights_cache;                    // folder; empty: none
   std::vector<NamedShapes> ready;               // sets of shapes to plan for before the first run
   WhenSlower when_slower = WhenSlower::keep_exact;
   double measure_ms = 0;         // for each region, to time it before it is judged; 0: predict

@@ -1,5 +1,5 @@
 // AlignedBytes: bytes at a cache line, zeroed unless asked otherwise, for packed weights and scratch.
-// In:  a size.  Out: memory that frees itself, or null when there is none.
+// In:  a size, or bytes of somebody else.  Out: memory that frees itself, or null when there is none.
 // Not here: arenas.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <span>
 
 namespace octile::runtime {
 
@@ -25,10 +26,22 @@ class AlignedBytes {
   [[nodiscard]] static AlignedBytes uninitialized(size_t size) {
     AlignedBytes out;
     out.size_ = align_up(size == 0 ? 1 : size);
-    out.data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, out.size_)));
+    out.data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, out.size_)), [](uint8_t* p) { std::free(p); });
     if (out.data_ != nullptr) std::memset(out.data_.get() + size, 0, out.size_ - size);
     return out;
   }
+  // Read alone, and kept by `owner`; at a cache line.
+  [[nodiscard]] static AlignedBytes borrowed(std::span<const uint8_t> bytes, const std::shared_ptr<const void>& owner) {
+    AlignedBytes out;
+    out.size_ = bytes.size();
+    out.data_ = std::shared_ptr<uint8_t>(owner, const_cast<uint8_t*>(bytes.data()));
+    return out;
+  }
+  AlignedBytes(AlignedBytes&&) noexcept = default;
+  AlignedBytes& operator=(AlignedBytes&&) noexcept = default;
+  AlignedBytes(const AlignedBytes&) = delete;
+  AlignedBytes& operator=(const AlignedBytes&) = delete;
+  ~AlignedBytes() = default;
   [[nodiscard]] bool ok() const { return data_ != nullptr; }
   [[nodiscard]] size_t size() const { return size_; }
   [[nodiscard]] uint8_t* data() const { return data_.get(); }
@@ -38,10 +51,7 @@ class AlignedBytes {
   }
 
  private:
-  struct Free {
-    void operator()(uint8_t* p) const { std::free(p); }
-  };
-  std::unique_ptr<uint8_t, Free> data_;
+  std::shared_ptr<uint8_t> data_;
   size_t size_ = 0;
 };
 

@@ -144,7 +144,7 @@ void Op::cut(Choice& c, int threads) const {
   f.l2_bytes = target(isa).l2_bytes;
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * pixel;
   f.macs = outputs * s.channels() * geometry_.reduction();
-  f.weight_bytes = static_cast<int64_t>(depthwise_ ? 0 : variable_bytes_ + static_cast<int64_t>(packed_.size()));
+  f.weight_bytes = panels_bytes_;
   f.extent = c.along_y ? c.y : c.x;
   f.unit = unit;
   f.batch = c.batch;
@@ -188,7 +188,7 @@ void Op::lay_scratch(Choice& c) const {
   }
   if (zeros_) c.rowsum = take(static_cast<size_t>(geometry_.groups * c.batch * c.y * c.x) * sizeof(int32_t));
   if (spec_.wei_var) {
-    c.wei = take(static_cast<size_t>(variable_bytes_));
+    c.wei = take(static_cast<size_t>(panels_bytes_));
     c.tables = take(static_cast<size_t>(table_length_) * sizeof(int32_t));
   }
   c.scratch = at;

@@ -19,6 +19,8 @@ class Op final : public PreparedOp {
  public:
   Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant);
   [[nodiscard]] Status pack(const void* wei);
+  void load(packs::FieldReader& from, const std::shared_ptr<const void>& owner);  // instead of pack()
+  [[nodiscard]] bool save(packs::FieldWriter& out) const override;
 
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
@@ -37,11 +39,14 @@ class Op final : public PreparedOp {
   [[nodiscard]] Ask ask(std::string_view key, int64_t x, int64_t y) const;
   [[nodiscard]] int64_t panels_per_group() const;
 
-  void choose_layouts(bool fits);
-  [[nodiscard]] Status pack_dot(const WeightView& wei, bool fits);
+  void choose_layouts();
+  void lay_panels(std::span<const PanelModes> modes);
+  [[nodiscard]] Status pack_dot(const WeightView& wei);
   [[nodiscard]] Status pack_depthwise_op(const WeightView& wei);
-  [[nodiscard]] std::vector<PanelModes> modes_of(int64_t group, const WeightView& wei, bool fits) const;
-  [[nodiscard]] std::vector<Layout> settle(const std::vector<PanelModes>& modes) const;
+  [[nodiscard]] PanelModes exact_modes() const;
+  [[nodiscard]] std::vector<PanelModes> modes_of(int64_t group, const WeightView& wei) const;
+  [[nodiscard]] std::vector<Layout> settle(std::span<const PanelModes> modes) const;
+  [[nodiscard]] size_t table_bytes() const { return static_cast<size_t>(table_length_) * 3 * sizeof(int32_t); }
   void set_tables(int64_t index, int64_t channel, uint32_t column);
 
   [[nodiscard]] bool add_group(Choice& choice, int64_t group, const Ask& question) const;
@@ -67,16 +72,18 @@ class Op final : public PreparedOp {
   std::span<const Kernel> table_;  // all of them: the families this op may use
   WeightRule rule_;
   bool depthwise_ = false, zeros_ = false;
+  bool fits_ = false;  // weights less their zero points are within s8
   int lanes_ = 16;
+  std::vector<uint8_t> acc16_;              // dot: acc16 groups each panel could take, all groups
   std::vector<Layout> layouts_;             // dot: of each panel, all groups
   std::vector<unsigned> groups_;            // dot: acc16 groups each panel is safe for, bit 0 always set
   std::vector<int64_t> offsets_;            // dot: of each panel in packed_
   std::vector<std::string_view> dw_names_;  // depthwise: layouts packed
   std::vector<int64_t> dw_offsets_;
+  int64_t panels_bytes_ = 0;  // dot: of all panels
   AlignedBytes packed_;
   AlignedBytes tables_;  // bias, mult, wzp: table_length_ entries each
   int64_t table_length_ = 0;
-  int64_t variable_bytes_ = 0;  // panels of one matrix of variable weights
   float lo_ = 0, hi_ = 255;
   int32_t src_zp_ = 0, dst_zp_ = 0;  // as stored: of the u8 tensors
 };

@@ -19,6 +19,8 @@ namespace octile::runtime {
 
 class Paired final : public SlottedOp {
  public:
+  static constexpr std::string_view kKind = "paired";
+
   // Whether this may be how an op runs; its weights have the last word.
   [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
   // Null where the weights leave other kernels as fast.
@@ -26,6 +28,10 @@ class Paired final : public SlottedOp {
                                                                 const OpSpec& spec, const OpQuant& quant,
                                                                 const void* wei);
 
+  [[nodiscard]] static std::unique_ptr<PreparedOp> load(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                                        const OpQuant& quant, packs::FieldReader& from,
+                                                        const std::shared_ptr<const void>& owner);
+  [[nodiscard]] bool save(packs::FieldWriter& out) const override;
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
   [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
@@ -44,6 +50,9 @@ class Paired final : public SlottedOp {
   Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant);
   [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, double exact, bool* worthwhile);
   [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule, double exact) const;
+  [[nodiscard]] Group group_at(int64_t index, int64_t count) const;
+  [[nodiscard]] int64_t group_bytes(const Group& group) const;
+  [[nodiscard]] bool moves_fit(const Group& group) const;
   void order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const;
 
   [[nodiscard]] std::string reason() const override { return "paired"; }

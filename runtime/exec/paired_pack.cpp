@@ -16,6 +16,7 @@ constexpr int64_t kLeastChannels = 16, kLeastReduction = 16;
 constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
 constexpr int32_t kSource = 16;                     // bytes a move reads at a place
 constexpr double kMove = 2.4 * kMoved;              // the time of a move, in elements of one channel
+constexpr int64_t kMostRows = 2;                    // times the reduction: more would never have been worth it
 constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide groups should be
 // Time of exact int16 kernels and of acc16 in words of two over acc16 in single words, Zen 3 (bench/records).
 // Tuning compares exact kernels with exact ones.
@@ -61,7 +62,7 @@ void add_moves(std::span<const int32_t> order, int64_t run, int64_t to, std::vec
     std::copy_n(order.begin() + static_cast<ptrdiff_t>(at), part.size(), part.begin());
     Reorder move;
     move.to = static_cast<int32_t>(to + static_cast<int64_t>(at));
-    for (; (move.from = next_source(part, last, move.order)) >= 0; move.join = true) {
+    for (; (move.from = next_source(part, last, move.order)) >= 0; move.join = 1) {
       const int32_t second = next_source(part, last, move.second_order);
       move.second = second < 0 ? move.from : second;
       moves.push_back(move);
@@ -147,6 +148,17 @@ double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule, dou
   return sum / static_cast<double>(panels);
 }
 
+// Channels in `count` groups, of whole tiles.
+Paired::Group Paired::group_at(int64_t index, int64_t count) const {
+  const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
+  Group group;
+  group.first = tiles * index / count * kTileChannels;
+  group.channels = std::min(tiles * (index + 1) / count * kTileChannels, geometry_.channels) - group.first;
+  return group;
+}
+
+int64_t Paired::group_bytes(const Group& group) const { return ceil_div(group.channels, kLanes) * kLanes * group.row; }
+
 // Each segment in an order of its own.
 void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const {
   ordered.element.clear();
@@ -163,6 +175,58 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& or
   ordered.weights.resize(static_cast<size_t>(group.row * kPairChannels));
 }
 
+bool Paired::save(packs::FieldWriter& out) const {
+  out.text(kKind);
+  out.number(static_cast<uint32_t>(groups_.size()));
+  for (const Group& g : groups_) {
+    out.number(g.row);
+    out.list(g.segments);
+    out.list(g.moves);
+  }
+  save_bytes(out, packed_bytes_);
+  return true;
+}
+
+// Whether moves read the segments they belong to and write their row.
+bool Paired::moves_fit(const Group& group) const {
+  const int64_t segments = geometry_.sx * geometry_.sy, last = std::max<int64_t>(geometry_.run - kSource, 0);
+  const std::vector<size_t>& s = group.segments;
+  if (s.size() != static_cast<size_t>(segments) + 1 || s.front() != 0 || s.back() != group.moves.size() ||
+      !std::is_sorted(s.begin(), s.end()) || group.row % 4 != 0 || group.row < geometry_.reduction() ||
+      group.row > kMostRows * geometry_.reduction() + 4) {
+    return false;
+  }
+  return std::all_of(group.moves.begin(), group.moves.end(), [&](const Reorder& m) {
+    return m.from >= 0 && m.from <= last && m.second >= 0 && m.second <= last && m.to >= 0 && m.to < group.row;
+  });
+}
+
+std::unique_ptr<PreparedOp> Paired::load(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                         const OpQuant& quant, packs::FieldReader& from,
+                                         const std::shared_ptr<const void>& owner) {
+  std::unique_ptr<Paired> op(may_run(library.kernels(), best, spec) ? new Paired(library, best, spec, quant) : nullptr);
+  const int64_t count = from.count(1);
+  if (op == nullptr || count < 1 || count > ceil_div(op->geometry_.channels, kTileChannels)) {
+    from.fail("the op has no such groups");
+    return nullptr;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    Group group = op->group_at(i, count);
+    group.offset = op->packed_bytes_;
+    from.number(group.row);
+    from.list(group.segments);
+    from.list(group.moves);
+    if (!from.ok() || !op->moves_fit(group)) {
+      from.fail("an order leaves its row");
+      return nullptr;
+    }
+    op->packed_bytes_ += op->group_bytes(group);
+    op->groups_.push_back(std::move(group));
+  }
+  op->load_bytes(from, owner, op->packed_bytes_);
+  return op;
+}
+
 Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* worthwhile) {
   *worthwhile = false;
   const WeightView view{wei, spec_.wei, spec_.kind == OpKind::dense, spec_.n};
@@ -171,7 +235,6 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   const bool plain = std::all_of(rule.zp.begin(), rule.zp.end(), [&](int32_t z) { return z == middle; });
   if (!plain && !fits_s8(spec_, view, rule.zp)) return {};
   const double others = cost_of_others(view, rule, exact);
-  const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
   // No sample is needed where the widest groups without a row too many would cost too much, as for safe weights.
@@ -189,9 +252,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   PairedRows ordered;
   std::array<uint32_t, kLanes> columns;
   for (int64_t g = 0; g < count; ++g) {
-    Group group;
-    group.first = tiles * g / count * kTileChannels;
-    group.channels = std::min(tiles * (g + 1) / count * kTileChannels, geometry_.channels) - group.first;
+    Group group = group_at(g, count);
     group.offset = packed_bytes_;
     rows.assign(static_cast<size_t>(geometry_.reduction() * kPairChannels), 0);
     for (int64_t i = 0; i < geometry_.sx * geometry_.sy; ++i) {

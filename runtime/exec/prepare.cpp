@@ -1,5 +1,5 @@
-// PreparedOp::prepare: zero points folded, layouts settled per panel, weights packed.
-// In:  library, OpSpec, OpQuant, raw weights.  Out: an Op ready to choose and run.
+// PreparedOp::prepare and restore: zero points folded, layouts settled per panel, weights packed, or taken as saved.
+// In:  library, OpSpec, OpQuant, raw weights or saved ones.  Out: an Op ready to choose and run.
 // Not here: shapes, threads.
 #include <algorithm>
 
@@ -11,6 +11,7 @@
 namespace octile::runtime {
 namespace {
 
+constexpr std::string_view kPanels = "panels";
 constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
 
 }  // namespace
@@ -40,13 +41,36 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
   return std::unique_ptr<PreparedOp>(std::move(op));
 }
 
+Result<std::unique_ptr<PreparedOp>> PreparedOp::restore(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                                        const OpQuant& quant, packs::FieldReader& from,
+                                                        const std::shared_ptr<const void>& owner) {
+  std::string kind;
+  from.text(kind);
+  std::unique_ptr<PreparedOp> out;
+  if (kind == Winograd::kKind) {
+    out = Winograd::load(library, best, spec, quant, from, owner);
+  } else if (kind == Paired::kKind) {
+    out = Paired::load(library, best, spec, quant, from, owner);
+  } else if (kind == kPanels && !spec.depthwise() && !spec.wei_var) {
+    auto op = std::make_unique<Op>(library, best, spec, quant);
+    op->load(from, owner);
+    out = std::move(op);
+  } else {
+    from.fail("'" + kind + "' is no way to keep weights");
+  }
+  from.finish();
+  OCTILE_RETURN_IF_ERROR(from.status());
+  return out;
+}
+
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
     : best_(best),
       ops_(&ops_for(best)),
       spec_(std::move(spec)),
       quant_(std::move(quant)),
       geometry_(dot_geometry(spec_)) {
-  kernels_ = spec_.depthwise() ? library.kernels_of({"dot", "dotz", "depthwise"}) : library.kernels_of({"dot", "dotz"});
+  depthwise_ = spec_.depthwise();
+  kernels_ = depthwise_ ? library.kernels_of({"dot", "dotz", "depthwise"}) : library.kernels_of({"dot", "dotz"});
   table_ = *kernels_;
   src_zp_ = stored_zp(quant_.src_zp, spec_.src);
   dst_zp_ = stored_zp(quant_.dst_zp, spec_.dst);
@@ -83,25 +107,24 @@ int64_t Op::panels_per_group() const { return (geometry_.channels + lanes_ - 1) 
 Status Op::pack(const void* wei) {
   const WeightView view{wei, spec_.wei, spec_.kind == OpKind::dense, spec_.n};
   const bool zero = std::all_of(rule_.zp.begin(), rule_.zp.end(), [&](int32_t z) { return z == rule_.shift; });
-  const bool fits = zero || (wei != nullptr && fits_s8(spec_, view, rule_.zp));
-  depthwise_ = spec_.depthwise();
+  fits_ = zero || (wei != nullptr && fits_s8(spec_, view, rule_.zp));
   if (depthwise_) {
     rule_.subtract = true;
-    dw_names_ = fits ? std::vector<std::string_view>{"t1c", "t4c", "t2cw"} : std::vector<std::string_view>{"t2cw"};
+    dw_names_ = fits_ ? std::vector<std::string_view>{"t1c", "t4c", "t2cw"} : std::vector<std::string_view>{"t2cw"};
     return pack_depthwise_op(view);
   }
-  choose_layouts(fits);
-  return pack_dot(view, fits);
+  choose_layouts();
+  return pack_dot(view);
 }
 
 // How zero points of weights are removed, and how wide panels are: the layouts of the best instruction set that has
 // kernels. What does not fit s8 takes the dotz family, or int16 panels where those are all there is.
-void Op::choose_layouts(bool fits) {
+void Op::choose_layouts() {
   const std::string key = to_key(spec_);
   const Isa plain = best_isa_with(table_, ask(key, 1, 1));
   const bool wide = plain == Isa::avx512vnni || plain == Isa::portable;
   lanes_ = wide ? 16 : 8;
-  rule_.subtract = fits || !wide;  // int16 panels hold any raw - zp
+  rule_.subtract = fits_ || !wide;  // int16 panels hold any raw - zp
   if (rule_.subtract) return;
   zeros_ = true;
   if (best_isa_with(table_, ask(key, 1, 1)) == plain) return;
@@ -110,22 +133,24 @@ void Op::choose_layouts(bool fits) {
   lanes_ = 8;
 }
 
-std::vector<PanelModes> Op::modes_of(int64_t group, const WeightView& wei, bool fits) const {
-  std::vector<PanelModes> modes(static_cast<size_t>(panels_per_group()));
-  if (lanes_ == 16 || wei.data == nullptr) {
-    for (PanelModes& m : modes) (lanes_ == 16 ? m.k4n16 : m.k2n8w) = kExact;
-    return modes;
-  }
+PanelModes Op::exact_modes() const {
+  PanelModes m;
+  (lanes_ == 16 ? m.k4n16 : m.k2n8w) = kExact;
+  return m;
+}
+
+std::vector<PanelModes> Op::modes_of(int64_t group, const WeightView& wei) const {
+  std::vector<PanelModes> modes(static_cast<size_t>(panels_per_group()), exact_modes());
+  if (lanes_ == 16 || wei.data == nullptr) return modes;
   for (size_t p = 0; p < modes.size(); ++p) {
-    const Acc16 found = acc16_of(geometry_, wei, rule_, group, static_cast<int64_t>(p) * lanes_, fits);
-    modes[p].k2n8w = kExact;
+    const Acc16 found = acc16_of(geometry_, wei, rule_, group, static_cast<int64_t>(p) * lanes_, fits_);
     if (found.s8) modes[p].k4n8 = kExact | found.groups;
   }
   return modes;
 }
 
 // The layout each panel takes for good: what would cover a crop large enough for every tile.
-std::vector<Layout> Op::settle(const std::vector<PanelModes>& modes) const {
+std::vector<Layout> Op::settle(std::span<const PanelModes> modes) const {
   constexpr int64_t kCrop = 64;
   const std::string key = to_key(spec_);
   std::vector<Layout> layouts(modes.size(), lanes_ == 16 ? Layout::k4n16 : Layout::k2n8w);
@@ -150,28 +175,61 @@ void Op::set_tables(int64_t index, int64_t channel, uint32_t column) {
   tables_.as<int32_t>()[2 * table_length_ + index] = left;
 }
 
-Status Op::pack_dot(const WeightView& wei, bool fits) {
+// The panels of one more group.
+void Op::lay_panels(std::span<const PanelModes> modes) {
+  const std::vector<Layout> layouts = settle(modes);
+  for (size_t p = 0; p < modes.size(); ++p) {
+    layouts_.push_back(layouts[p]);
+    groups_.push_back(layouts[p] == Layout::k4n8 ? modes[p].k4n8 : kExact);
+    offsets_.push_back(panels_bytes_);
+    panels_bytes_ += panel_bytes(layouts[p], geometry_);
+  }
+}
+
+bool Op::save(packs::FieldWriter& out) const {
+  if (depthwise_ || spec_.wei_var) return false;
+  out.text(kPanels);
+  out.flag(fits_);
+  out.list(acc16_);
+  out.blob({packed_.data(), static_cast<size_t>(panels_bytes_)});
+  out.blob({tables_.data(), tables_.size()});
+  return true;
+}
+
+void Op::load(packs::FieldReader& from, const std::shared_ptr<const void>& owner) {
+  from.flag(fits_);
+  from.list(acc16_);
+  choose_layouts();
+  const auto per_group = static_cast<size_t>(panels_per_group());
+  if (acc16_.size() != per_group * static_cast<size_t>(geometry_.groups)) return from.fail("there are other panels");
+  for (size_t at = 0; at < acc16_.size(); at += per_group) {
+    std::vector<PanelModes> modes(per_group, exact_modes());
+    for (size_t p = 0; p < per_group; ++p) modes[p].k4n8 = acc16_[at + p];
+    lay_panels(modes);
+  }
+  table_length_ = static_cast<int64_t>(acc16_.size()) * lanes_;
+  packed_ = AlignedBytes::borrowed(from.blob(), owner);
+  tables_ = AlignedBytes::borrowed(from.blob(), owner);
+  if (packed_.size() != static_cast<size_t>(panels_bytes_) || tables_.size() != align_up(table_bytes())) {
+    from.fail("there are more or fewer weights");
+  }
+}
+
+Status Op::pack_dot(const WeightView& wei) {
   const int64_t per_group = panels_per_group(), panels = per_group * geometry_.groups;
   table_length_ = panels * lanes_;
-  tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
+  tables_ = AlignedBytes(table_bytes());
   if (!tables_.ok()) return {Code::out_of_memory, "out of memory for bias"};
-  int64_t bytes = 0;
   for (int64_t g = 0; g < geometry_.groups; ++g) {
-    const std::vector<PanelModes> modes = modes_of(g, wei, fits);
-    for (Layout layout : settle(modes)) {
-      const PanelModes& m = modes[offsets_.size() - static_cast<size_t>(g * per_group)];
-      layouts_.push_back(layout);
-      groups_.push_back(layout == Layout::k4n8 ? m.k4n8 : kExact);
-      offsets_.push_back(bytes);
-      bytes += panel_bytes(layout, geometry_);
-    }
+    const std::vector<PanelModes> modes = modes_of(g, wei);
+    for (const PanelModes& m : modes) acc16_.push_back(static_cast<uint8_t>(m.k4n8));
+    lay_panels(modes);
   }
   if (wei.data == nullptr) {
     for (int64_t n = 0; n < geometry_.channels; ++n) set_tables(n, n, 0);
-    variable_bytes_ = bytes;
     return {};
   }
-  packed_ = AlignedBytes::uninitialized(static_cast<size_t>(bytes));
+  packed_ = AlignedBytes::uninitialized(static_cast<size_t>(panels_bytes_));
   if (!packed_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   std::vector<uint8_t> scratch;
   std::vector<uint32_t> columns(static_cast<size_t>(lanes_));

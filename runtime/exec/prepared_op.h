@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "packs/format/fields.h"
 #include "runtime/exec/parallel.h"
 #include "runtime/exec/tail.h"
 #include "runtime/exec/tensor.h"
@@ -39,6 +40,14 @@ class PreparedOp {
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> prepare(const KernelLibrary& library, Isa best,
                                                                    const OpSpec& spec, const OpQuant& quant,
                                                                    const void* wei);
+  // The packed weights as fields; false where packing again is as quick. The bytes must live until they are written.
+  [[nodiscard]] virtual bool save(packs::FieldWriter& out) const = 0;
+  // What prepare() made of the same library, instruction set, op, quantization and weights, from what save() wrote:
+  // nothing is packed or copied, `owner` keeps the reader's bytes. What is no such op is the reader's complaint.
+  [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> restore(const KernelLibrary& library, Isa best,
+                                                                   const OpSpec& spec, const OpQuant& quant,
+                                                                   packs::FieldReader& from,
+                                                                   const std::shared_ptr<const void>& owner);
   // Picks kernels for one shape; cheap, deterministic, kept by plans. `contiguous`: the tensors of every run() will
   // have no gaps between rows and images (contiguous() below), so that pixels of a 1x1 conv or rows of a dense can be
   // one long row. `pitched`: pixels of some tensor are further apart than its channels (pitched() below).

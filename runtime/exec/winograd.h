@@ -15,6 +15,8 @@ namespace octile::runtime {
 
 class Winograd final : public SlottedOp {
  public:
+  static constexpr std::string_view kKind = "winograd";
+
   // The side of the output tiles to run this op with, 0 where direct kernels are as good or fit better.
   [[nodiscard]] static int tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
   // tile: 4 or 2; 4 becomes 2 where sums may be too large. Null where they are too large for 2 as well.
@@ -22,6 +24,10 @@ class Winograd final : public SlottedOp {
                                                                 const OpSpec& spec, const OpQuant& quant,
                                                                 const void* wei, int tile);
 
+  [[nodiscard]] static std::unique_ptr<PreparedOp> load(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                                        const OpQuant& quant, packs::FieldReader& from,
+                                                        const std::shared_ptr<const void>& owner);
+  [[nodiscard]] bool save(packs::FieldWriter& out) const override;
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
@@ -35,6 +41,7 @@ class Winograd final : public SlottedOp {
   [[nodiscard]] int64_t side() const { return tile_ + 2; }
   [[nodiscard]] int64_t positions() const { return side() * side(); }
   [[nodiscard]] int64_t panels() const;
+  [[nodiscard]] int64_t filter_bytes() const { return positions() * panels() * panel_words() * 2; }
   [[nodiscard]] int64_t panel_words() const { return depth_ * kLanes; }  // int16 elements of one panel of one position
 
   [[nodiscard]] std::string reason() const override;

@@ -93,8 +93,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
   }
   for (; tile >= 2; tile -= 2) {
     std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
-    const auto elements = static_cast<size_t>(op->positions() * op->panels() * op->panel_words());
-    op->packed_ = AlignedBytes::uninitialized(elements * sizeof(int16_t));
+    op->packed_ = AlignedBytes::uninitialized(static_cast<size_t>(op->filter_bytes()));
     if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
     if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
   }
@@ -103,6 +102,28 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
 
 Winograd::Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile)
     : SlottedOp(library, best, spec, quant, "k2n8w"), tile_(tile), depth_((spec.ic + kBlock - 1) / kBlock * kBlock) {}
+
+bool Winograd::save(packs::FieldWriter& out) const {
+  out.text(kKind);
+  out.number(int32_t{tile_});
+  save_bytes(out, filter_bytes());
+  return true;
+}
+
+std::unique_ptr<PreparedOp> Winograd::load(const KernelLibrary& library, Isa best, const OpSpec& spec,
+                                           const OpQuant& quant, packs::FieldReader& from,
+                                           const std::shared_ptr<const void>& owner) {
+  int32_t tile = 0;
+  from.number(tile);
+  const int most = tile_for(library.kernels(), best, spec);
+  if ((tile != 2 && tile != 4) || tile > most) {
+    from.fail("the op has no tiles of " + std::to_string(tile));
+    return nullptr;
+  }
+  std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
+  op->load_bytes(from, owner, op->filter_bytes());
+  return op;
+}
 
 int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
 

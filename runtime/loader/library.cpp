@@ -109,6 +109,7 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   // All or nothing: a pack with one bad member adds no kernel.
   for (auto& m : mapped) mappings_.push_back(std::move(m));
   merge(kernels_, kernels);
+  if (!identity_.empty()) identity_ += pack.digest() + "\n";
   lists_.clear();
   return {};
 }
@@ -125,6 +126,7 @@ Status KernelLibrary::add_member(const std::string& elf_path, const std::vector<
     OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, desc->isa, elf_path));
   }
   mappings_.push_back(std::move(mapping));
+  identity_.clear();
   kernels_.insert(kernels_.end(), kernels.begin(), kernels.end());
   lists_.clear();
   return {};

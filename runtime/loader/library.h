@@ -42,10 +42,13 @@ class KernelLibrary {
   [[nodiscard]] Status add_kernel(const packs::KernelEntry& entry, void* fn) {
     OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(entry.target));
     kernels_.push_back({entry, desc->isa, fn});
+    identity_.clear();
     lists_.clear();
     return {};
   }
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
+  // What all kernels are: the hashes of the packs, in order. Empty where some came from elsewhere.
+  [[nodiscard]] const std::string& identity() const { return identity_; }
   // Those of these families, in the same order: one list for all ops that ask.
   [[nodiscard]] std::shared_ptr<const std::vector<Kernel>> kernels_of(
       std::initializer_list<std::string_view> families) const;
@@ -53,6 +56,7 @@ class KernelLibrary {
  private:
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::vector<Kernel> kernels_;
+  std::string identity_ = "portable\n";
   struct List {
     std::vector<std::string> families;
     std::shared_ptr<const std::vector<Kernel>> kernels;

@@ -20,7 +20,8 @@ Exit status: 0 done, 1 failed, 2 bad usage.
 )";
 
 Status inspect(const std::string& path, bool json) {
-  OCTILE_ASSIGN_OR_RETURN(const std::vector<uint8_t> bytes, read_plan_file(path));
+  OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const packs::MappedFile> mapped, read_plan_file(path));
+  const std::span<const uint8_t> bytes = mapped->bytes();
   OCTILE_ASSIGN_OR_RETURN(const PlanFile plan, read_plan(bytes, path));
   const InspectedFile file{path, bytes.size(), packs::sha256_hex(bytes)};
   std::fputs((json ? inspect_json(file, plan) : inspect_text(file, plan)).c_str(), stdout);

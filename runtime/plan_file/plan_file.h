@@ -2,28 +2,26 @@
 // In:  a PlanFile.  Out: its bytes; and back, every byte checked before it is believed.
 // Not here: shapes, layouts, packed weights: plans per shape are made at run time, so that one file serves every CPU.
 //
-// Layout, little endian; the same bytes are a .octplan file and the payload of an EPContext node:
-//   bytes 0..7 "OCTPLAN1", u32 format version, u32 zero, u64 size of the whole, u64 size of the description
-//   the description: fields in a fixed order (plan_write.cpp); text is u32 length and bytes, a list is u32 count and
-//     values; node kinds and types by name, spec nodes by their op line, floats by their bits
-//   blobs: constants, then weights, in the description's order, each at the next multiple of 64, zeros between
-//   32 bytes SHA-256 of all that stands before
-// Rejected: JSON for the description (floats would need a second spelling to keep their bits), ONNX itself (its reader
-// does not belong where only plans run, and says nothing about regions).
+// The same bytes are a .octplan file and the payload of an EPContext node: fields (packs/format/fields.h) behind the
+// magic "OCTPLAN1", in the order of plan_write.cpp: node kinds and types by name, spec nodes by their op line, floats
+// by their bits; blobs are constants, then weights; the hash is SHA-256. Rejected: JSON for the description (floats
+// would need a second spelling to keep their bits), ONNX itself (its reader does not belong where only plans run, and
+// says nothing about regions).
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "packs/format/mapped_file.h"
 #include "workload/graph/graph.h"
 
 namespace octile::runtime {
 
 inline constexpr uint32_t kPlanVersion = 1;
-inline constexpr size_t kBlobAlignment = 64;
 
 // What the host declared of a tensor at the border.
 struct DeclaredShape {
@@ -41,9 +39,9 @@ struct PlanFile {
 
 // Refuses graphs that read_plan would refuse.
 [[nodiscard]] Result<std::vector<uint8_t>> write_plan(const PlanFile& plan);
-// `file` is what errors name. Weights and constants are copied once, out of `bytes`.
+// `file` is what errors name. Weights are lent: `bytes` must live until they are packed.
 [[nodiscard]] Result<PlanFile> read_plan(std::span<const uint8_t> bytes, const std::string& file);
-[[nodiscard]] Result<std::vector<uint8_t>> read_plan_file(const std::string& path);
+[[nodiscard]] Result<std::shared_ptr<const packs::MappedFile>> read_plan_file(const std::string& path);
 
 // What must hold of a plan beyond the graph's own rules, in both directions.
 [[nodiscard]] Status check_plan(const PlanFile& plan);

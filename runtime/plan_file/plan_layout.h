@@ -1,4 +1,4 @@
-// What the writer and the reader of plans share: the header, alignment, how a spec becomes a line.
+// What the writer and the reader of plans share: the format, how a spec becomes a line.
 // In:  nothing.  Out: constants and small functions.
 // Not here: the order of fields.
 #pragma once
@@ -7,21 +7,21 @@
 #include <cstdint>
 #include <vector>
 
+#include "packs/format/fields.h"
+#include "packs/format/sha256.h"
 #include "runtime/plan_file/plan_file.h"
 
 namespace octile::runtime {
 
-struct PlanHeader {
-  char magic[8] = {'O', 'C', 'T', 'P', 'L', 'A', 'N', '1'};
-  uint32_t version = kPlanVersion;
-  uint32_t zero = 0;
-  uint64_t size = 0;
-  uint64_t description = 0;
+inline constexpr packs::FileFormat kPlanFormat{
+    .magic = "OCTPLAN1",
+    .version = kPlanVersion,
+    .hash = packs::sha256,
+    .hash_name = "SHA-256",
+    .noun = "plan",
+    .cure = "compile the model again (octile compile) or copy the file again",
+    .version_cure = "compile the model again with this version (octile compile)",
 };
-inline constexpr size_t kHeaderSize = 32, kDigestSize = 32;
-static_assert(sizeof(PlanHeader) == kHeaderSize);
-
-constexpr uint64_t align_blob(uint64_t n) { return (n + kBlobAlignment - 1) / kBlobAlignment * kBlobAlignment; }
 
 constexpr bool has_spec(NodeKind kind) {
   return kind == NodeKind::spec || kind == NodeKind::conv_transpose || kind == NodeKind::dynamic;

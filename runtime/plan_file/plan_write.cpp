@@ -1,68 +1,13 @@
 // From a PlanFile to bytes.
 // In/out: see plan_file.h.
 // Not here: files; the reader (plan_read.cpp), which takes the same fields in the same order.
-#include <algorithm>
-#include <bit>
-#include <cstring>
-#include <span>
-#include <type_traits>
-
-#include "packs/format/sha256.h"
 #include "runtime/plan_file/plan_file.h"
 #include "runtime/plan_file/plan_layout.h"
 
 namespace octile::runtime {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "fields are written as they lie in memory");
-
-class Writer {
- public:
-  template <class T>
-  void number(T value) {
-    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
-    put(&value, sizeof value);
-  }
-  void flag(bool value) { number(static_cast<uint8_t>(value ? 1 : 0)); }
-  void text(std::string_view value) {
-    number(static_cast<uint32_t>(value.size()));
-    put(value.data(), value.size());
-  }
-  template <class T>
-  void list(const std::vector<T>& values) {
-    number(static_cast<uint32_t>(values.size()));
-    put(values.data(), values.size() * sizeof(T));
-  }
-  // Here only the size; the bytes stand in a section of their own.
-  void blob(std::span<const uint8_t> bytes) {
-    number(uint64_t{bytes.size()});
-    blobs_.push_back(bytes);
-  }
-
-  [[nodiscard]] std::vector<uint8_t> finish() const {
-    uint64_t size = kHeaderSize + text_.size();
-    for (const auto blob : blobs_) size = align_blob(size) + blob.size();
-    const PlanHeader header{.size = size + kDigestSize, .description = text_.size()};
-    std::vector<uint8_t> out(header.size);
-    std::memcpy(out.data(), &header, sizeof header);
-    std::memcpy(out.data() + kHeaderSize, text_.data(), text_.size());
-    uint64_t end = kHeaderSize + text_.size();
-    for (const auto blob : blobs_) {
-      end = align_blob(end);
-      std::copy(blob.begin(), blob.end(), out.begin() + static_cast<std::ptrdiff_t>(end));
-      end += blob.size();
-    }
-    const auto digest = packs::sha256(std::span(out).first(end));
-    std::copy(digest.begin(), digest.end(), out.begin() + static_cast<std::ptrdiff_t>(end));
-    return out;
-  }
-
- private:
-  void put(const void* bytes, size_t count) { text_.append(static_cast<const char*>(bytes), count); }
-
-  std::string text_;
-  std::vector<std::span<const uint8_t>> blobs_;
-};
+using Writer = packs::FieldWriter;
 
 // Structured bindings name every field: one that is added to a struct does not compile until it has a place here, in
 // the reader, and in the version number.
@@ -145,7 +90,7 @@ Result<std::vector<uint8_t>> write_plan(const PlanFile& plan) {
   for (const auto& set : ready) {
     for (const std::vector<int64_t>& shape : set) w.list(shape);
   }
-  return w.finish();
+  return w.finish(kPlanFormat);
 }
 
 }  // namespace octile::runtime

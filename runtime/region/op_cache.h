@@ -9,9 +9,13 @@
 
 namespace octile::runtime {
 
-// `library` must outlive the op; `wei` has `wei_bytes` bytes.
+class WeightsCache;
+
+// `library` must outlive the op; `wei` has `wei_bytes` bytes. `files`: where packed weights may come from and go to, or
+// null.
 [[nodiscard]] Result<std::shared_ptr<const PreparedOp>> shared_op(const KernelLibrary& library, Isa best,
                                                                   const OpSpec& spec, const OpQuant& quant,
-                                                                  const uint8_t* wei, size_t wei_bytes);
+                                                                  const uint8_t* wei, size_t wei_bytes,
+                                                                  WeightsCache* files = nullptr);
 
 }  // namespace octile::runtime

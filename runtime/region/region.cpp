@@ -92,7 +92,7 @@ void count_inside(const Program& program, std::vector<NodeDecision>& out) {
 class RegionImpl final : public Region {
  public:
   Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads,
-                 std::shared_ptr<ArenaPool> pool) {
+                 std::shared_ptr<ArenaPool> pool, WeightsCache* files) {
     if (library == nullptr) return {Code::invalid_argument, "region " + desc.name + " without a kernel library"};
     OCTILE_RETURN_IF_ERROR(check(desc));
     recipe_.library = std::move(library);
@@ -108,7 +108,7 @@ class RegionImpl final : public Region {
       names_.push_back(desc.nodes[i].name);
     }
     for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
-    for (NodeDesc& node : desc.nodes) OCTILE_RETURN_IF_ERROR(prepare_op(node));
+    for (NodeDesc& node : desc.nodes) OCTILE_RETURN_IF_ERROR(prepare_op(node, files));
     recipe_.desc = std::move(desc);
     pool_ = pool == nullptr ? ArenaPool::shared() : std::move(pool);
     return {};
@@ -130,7 +130,7 @@ class RegionImpl final : public Region {
 
  private:
   // Packs constant weights, once for all shapes.
-  Status prepare_op(NodeDesc& node) {
+  Status prepare_op(NodeDesc& node, WeightsCache* files) {
     recipe_.ops.emplace_back();
     recipe_.sums.emplace_back();
     OpSpec spec;
@@ -155,7 +155,7 @@ class RegionImpl final : public Region {
     } else {
       return {};
     }
-    auto op = shared_op(*recipe_.library, recipe_.best, spec, quant, wei.data(), wei.size());
+    auto op = shared_op(*recipe_.library, recipe_.best, spec, quant, wei.data(), wei.size(), files);
     if (!op.ok()) return {op.status().code(), "node \"" + node.name + "\": " + op.status().message()};
     recipe_.ops.back() = std::move(*op);
     node.wei = {};
@@ -252,10 +252,10 @@ class RegionImpl final : public Region {
 }  // namespace
 
 Result<std::unique_ptr<Region>> Region::create(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc,
-                                               int threads, std::shared_ptr<ArenaPool> pool) {
+                                               int threads, std::shared_ptr<ArenaPool> pool, WeightsCache* files) {
   return guarded([&]() -> Result<std::unique_ptr<Region>> {
     auto region = std::make_unique<RegionImpl>();
-    OCTILE_RETURN_IF_ERROR(region->prepare(std::move(library), best, std::move(desc), threads, std::move(pool)));
+    OCTILE_RETURN_IF_ERROR(region->prepare(std::move(library), best, std::move(desc), threads, std::move(pool), files));
     return std::unique_ptr<Region>(std::move(region));
   });
 }

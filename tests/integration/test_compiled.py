@@ -139,7 +139,7 @@ def test_a_broken_payload_is_named(compile_net, open_session, target, damage, em
 
 @pytest.mark.parametrize(
     ("name", "complaint"),
-    [("gone.bin", "cannot open the plan"), ("../x.bin", "not a file beside"), ("/etc/passwd", "not a file beside")],
+    [("gone.bin", "gone.bin: cannot open"), ("../x.bin", "not a file beside"), ("/etc/passwd", "not a file beside")],
 )
 def test_a_payload_elsewhere(compile_net, open_session, target, name, complaint):
     path, _, _ = compile_net(convs(), 0)

@@ -76,6 +76,7 @@ def test_why_nodes_are_left_is_logged(run_logged):
         ({"log_workloads": "/no/such/folder/x.txt"}, "option log_workloads: /no/such/folder"),
         ({"profile": "/no/such/folder/x.jsonl"}, "option profile: /no/such/folder"),
         ({"pack": "/no/such.octpack"}, "pack /no/such.octpack is not used"),
+        ({"weights_cache": "/proc/no/such"}, "option weights_cache: /proc/no/such/"),
     ],
 )
 def test_bad_options_are_named(run_logged, options, complaint):
@@ -131,6 +132,23 @@ def test_several_packs(run_logged, default_pack, tmp_path):
     assert "is not used" not in run_logged({"pack": f"{copy}:{default_pack}"}, severity=1)
     text = run_logged({"pack": f"{copy}:/no/such:{default_pack}:"}, severity=1)
     assert text.count("is not used") == 1
+
+
+def test_weights_cache(run_logged, tmp_path):
+    folder = tmp_path / "packed weights"
+    options = {"target": "portable", "weights_cache": str(folder)}
+    files = lambda: {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}  # noqa: E731
+    assert "weights_cache" not in run_logged(options)
+    first = files()
+    assert first
+    assert "weights_cache" not in run_logged(options)  # in a process that packs nothing
+    assert files() == first
+    for path, (_, data) in first.items():
+        path.write_bytes(flipped(data, len(data) // 2))
+    text = run_logged(options)
+    assert f"option weights_cache: {folder}" in text
+    assert "the weights are packed again" in text
+    assert {path: data for path, (_, data) in files().items()} == {path: data for path, (_, data) in first.items()}
 
 
 def test_explain(open_session, target, tmp_path):

@@ -99,12 +99,12 @@ struct SumsForm {
 };
 
 // 32 bytes in another order, from two times 16: byte i of what is written at `to` is byte order[i] of what lies at
-// `from` or byte second_order[i] of what lies at `second`, and 0 where both are kNoByte. `join`: what is there already
-// stays.
+// `from` or byte second_order[i] of what lies at `second`, and 0 where both are kNoByte. `join` is not 0: what is there
+// already stays.
 constexpr uint8_t kNoByte = 0x80;
 struct Reorder {
   int32_t from = 0, second = 0, to = 0;
-  bool join = false;
+  int32_t join = 0;
   uint8_t order[32] = {}, second_order[32] = {};
 };
 

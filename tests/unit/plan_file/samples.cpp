@@ -74,7 +74,7 @@ void expect_same(const NodeDesc& a, const NodeDesc& b) {
   expect_same(a.quant, b.quant);
   EXPECT_EQ(a.spatial_rank, b.spatial_rank);
   EXPECT_EQ(a.auto_pad, b.auto_pad);
-  EXPECT_EQ(a.wei, b.wei);
+  EXPECT_TRUE(std::ranges::equal(a.weights(), b.weights()));
   EXPECT_EQ(a.ints, b.ints);
   EXPECT_TRUE(same_bits(a.floats, b.floats));
   EXPECT_EQ(a.inputs, b.inputs);

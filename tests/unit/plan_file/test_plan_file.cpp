@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "packs/format/fields.h"
 #include "tests/support/random_graph.h"
 #include "tests/unit/plan_file/samples.h"
 
@@ -50,7 +51,7 @@ TEST(PlanFile, BlobsAreAligned) {
   const std::vector<uint8_t>& weights = plan.graph.nodes[0].wei;
   const auto at = std::search(bytes.begin(), bytes.end(), weights.begin(), weights.end());
   ASSERT_NE(at, bytes.end());
-  EXPECT_EQ((at - bytes.begin()) % static_cast<std::ptrdiff_t>(kBlobAlignment), 0);
+  EXPECT_EQ((at - bytes.begin()) % static_cast<std::ptrdiff_t>(packs::kBlobAlignment), 0);
 }
 
 struct Refusal {
