@@ -7,7 +7,10 @@ Not here: how long a run takes (run.py).
 
     .venv/bin/python bench/peers/session.py --record sessions
 
-Both processes load the same libraries, ours registered too, before the clock starts; only the session differs. PSS
+Ours three ways: "octile" packs all weights; "cached" has the option weights_cache and a folder that an earlier process
+filled; "compiled" starts from a compiled model (EPContext, payload beside it) and that folder.
+
+All processes load the same libraries, ours registered too, before the clock starts; only the session differs. PSS
 counts a page shared by n processes as 1/n of it, so what two sessions share is not counted twice.
 """
 
@@ -28,7 +31,7 @@ import record
 import run
 from octile import sessions, tables
 
-PROVIDERS = {"octile": "octile", "ort": "cpu"}
+WAYS = ["octile", "cached", "compiled", "ort"]
 RUNS = 10
 
 
@@ -41,14 +44,36 @@ def pss():
     return pss_kib(pathlib.Path("/proc/self/smaps_rollup").read_text())
 
 
-def measure_here(path, provider, feed_file, args):
+def open_here(path, way, folder, args):
+    """The session of one way; `folder` holds the packed weights and the compiled model."""
+    if way == "ort":
+        return sessions.open_session(path, "cpu", args.threads)
+    options = {"pack": args.pack}
+    if way != "octile":
+        options["weights_cache"] = folder / "weights"
+    if way == "compiled":
+        path = folder / "compiled.onnx"
+    return sessions.open_session(path, "octile", args.threads, options)
+
+
+def prepare_here(path, folder, args):
+    """In a process of its own: fills the folder."""
+    entries = {
+        "ep.context_enable": "1",
+        "ep.context_file_path": folder / "compiled.onnx",
+        "ep.context_embed_mode": "0",
+    }
+    options = {"pack": args.pack, "weights_cache": folder / "weights"}
+    sessions.open_session(path, "octile", args.threads, options, entries=entries)
+
+
+def measure_here(path, way, folder, args):
     """In a fresh process: one session, created and run; prints what it took."""
     sessions.register()
-    feed = dict(np.load(feed_file))
-    options = {"pack": args.pack} if provider == "octile" else None
+    feed = dict(np.load(folder / "feed.npz"))
     before = pss()
     start = time.perf_counter()
-    session = sessions.open_session(path, provider, args.threads, options)
+    session = open_here(path, way, folder, args)
     created = time.perf_counter()
     session.run(None, feed)
     first = time.perf_counter()
@@ -58,17 +83,17 @@ def measure_here(path, provider, feed_file, args):
     print(json.dumps(took))
 
 
-def child(path, provider, feed_file, args):
-    command = [sys.executable, __file__, "--child", provider, "--feed", feed_file, "--threads", str(args.threads)]
+def child(path, way, folder, args):
+    command = [sys.executable, __file__, "--child", way, "--prepared", str(folder), "--threads", str(args.threads)]
     command += ["--pack", args.pack] if args.pack else []
     done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{path}: {provider}: {done.stderr.strip().splitlines()[-1]}")
-    return json.loads(done.stdout)
+        raise SystemExit(f"{path}: {way}: {done.stderr.strip().splitlines()[-1]}")
+    return json.loads(done.stdout or "null")
 
 
 def summarize(rounds):
-    """{provider: list of what its children said} -> the row's numbers; the fastest creation, the median growth."""
+    """{way: list of what its children said} -> the row's numbers; the fastest creation, the median growth."""
     row = {}
     for name, found in rounds.items():
         grown = sorted(f["grown_kib"] for f in found)
@@ -77,35 +102,36 @@ def summarize(rounds):
             "first_run_ms": round(min(f["first_run_ms"] for f in found), 2),
             "grown_mib": round(grown[len(grown) // 2] / 1024, 2),
         }
-    ours, ort = row["octile"], row["ort"]
-    row["create_ratio"] = round(ours["create_ms"] / ort["create_ms"], 3)
-    row["memory_ratio"] = round(ours["grown_mib"] / max(ort["grown_mib"], 0.01), 3)
+    ort = row["ort"]
+    for way in WAYS[:-1]:
+        row[way]["create_ratio"] = round(row[way]["create_ms"] / ort["create_ms"], 3)
+        row[way]["memory_ratio"] = round(row[way]["grown_mib"] / max(ort["grown_mib"], 0.01), 3)
     return row
 
 
 def measure(path, args, folder):
-    feed = run.feed_of(path, args)
-    feed_file = pathlib.Path(folder) / "feed.npz"
-    np.savez(feed_file, **feed)
-    rounds = {name: [] for name in PROVIDERS}
+    np.savez(folder / "feed.npz", **run.feed_of(path, args))
+    child(path, "prepare", folder, args)
+    rounds = {way: [] for way in WAYS}
     for _ in range(args.rounds):
-        for name, provider in PROVIDERS.items():
-            rounds[name].append(child(path, provider, str(feed_file), args))
+        for way in WAYS:
+            rounds[way].append(child(path, way, folder, args))
     name, form = run.split_name(path)
     return {"model": name, "form": form, "threads": args.threads, "rounds": args.rounds, **summarize(rounds)}
 
 
 def show(rows):
-    columns = ["octile create ms>", "ort create ms>", "ratio>", "octile MiB>", "ort MiB>", "ratio>"]
+    ours = WAYS[:-1]
+    columns = ["ort create ms>", *(f"{way}>" for way in ours), "ort MiB>", *(f"{way}>" for way in ours)]
     result = tables.table("model", "form", *columns)
     for row in rows:
-        ours, ort = row["octile"], row["ort"]
-        create = [f"{ours['create_ms']:.1f}", f"{ort['create_ms']:.1f}", f"{row['create_ratio']:.2f}"]
-        memory = [f"{ours['grown_mib']:.1f}", f"{ort['grown_mib']:.1f}", f"{row['memory_ratio']:.2f}"]
+        create = [f"{row['ort']['create_ms']:.1f}", *(f"{row[way]['create_ratio']:.2f}" for way in ours)]
+        memory = [f"{row['ort']['grown_mib']:.1f}", *(f"{row[way]['memory_ratio']:.2f}" for way in ours)]
         result.add_row(row["model"], row["form"], *create, *memory)
     tables.show(result)
-    means = [compare.geometric_mean([row[key] for row in rows]) for key in ("create_ratio", "memory_ratio")]
-    print(f"geometric means of Octile over ORT: creation {means[0]:.3f}, memory {means[1]:.3f}")
+    for key, what in (("create_ratio", "creation"), ("memory_ratio", "memory")):
+        means = [f"{way} {compare.geometric_mean([row[way][key] for row in rows]):.3f}" for way in ours]
+        print(f"{what} over ORT's, geometric means: {', '.join(means)}")
 
 
 def arguments():
@@ -114,13 +140,13 @@ def arguments():
     parser.add_argument("--folder", type=pathlib.Path, default=record.ROOT / "build" / "models")
     parser.add_argument("--shape", action="append", default=[], help="name=1x3x640x640, repeatable")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3, help="fresh processes per provider")
+    parser.add_argument("--rounds", type=int, default=3, help="fresh processes per way")
     parser.add_argument("--pack", help="tuned kernels; default: the default pack alone")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     parser.add_argument("--record", help="name of the record to write")
-    parser.add_argument("--child", choices=sorted(PROVIDERS.values()), help=argparse.SUPPRESS)
-    parser.add_argument("--feed", help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=["prepare", *WAYS], help=argparse.SUPPRESS)
+    parser.add_argument("--prepared", type=pathlib.Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.models = args.models or run.listed(args.folder)
     if not args.models:
@@ -130,13 +156,17 @@ def arguments():
 
 def main():
     args = arguments()
+    if args.child == "prepare":
+        prepare_here(args.models[0], args.prepared, args)
+        return
     if args.child:
-        measure_here(args.models[0], args.child, args.feed, args)
+        measure_here(args.models[0], args.child, args.prepared, args)
         return
     rows, shown = [], progress.Progress(len(args.models))
-    with tempfile.TemporaryDirectory(prefix="octile-session-") as folder, progress.Turn() as turn:
+    with progress.Turn() as turn:
         for path in args.models:
-            rows.append(measure(path, args, folder))
+            with tempfile.TemporaryDirectory(prefix="octile-session-") as folder:
+                rows.append(measure(path, args, pathlib.Path(folder)))
             shown.finished(pathlib.Path(path).name)
             turn.over()
     if args.json:

@@ -175,10 +175,13 @@ def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
     row = session.summarize(
         {
             "octile": [said(8, 2048), said(5, 1024), said(6, 1024)],
+            "cached": [said(5, 2048)],
+            "compiled": [said(1, 512)],
             "ort": [said(10, 2048), said(12, 2048), said(11, 9999)],
         }
     )
-    assert row["create_ratio"] == 0.5 and row["memory_ratio"] == 0.5
+    assert row["octile"]["create_ratio"] == 0.5 and row["octile"]["memory_ratio"] == 0.5
+    assert row["compiled"]["create_ratio"] == 0.1 and row["compiled"]["memory_ratio"] == 0.25
     assert json.dumps(row)
 
 
