@@ -26,7 +26,8 @@ Result<KeptWeights> KeptWeights::keep(GraphDesc& graph) {
   KeptWeights kept;
   for (const NodeDesc& node : graph.nodes) kept.size_ += runtime::align_up(node.lent.size());
   if (kept.size_ == 0) return kept;
-  void* const data = mmap(nullptr, kept.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const data =
+      mmap(nullptr, kept.size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (data == MAP_FAILED) {
     return Status(Code::out_of_memory, "no memory for " + std::to_string(kept.size_) + " bytes of weights");
   }

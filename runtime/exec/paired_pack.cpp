@@ -268,6 +268,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
     d.depth = d.run = group.row;
     const WeightRule none = subtracting(DType::s8, {0});
     const WeightView from{ordered.weights.data(), DType::s8, true, kPairChannels};
+    packed_.expect_writes(static_cast<size_t>(packed_bytes_), static_cast<size_t>(group_bytes(group)));
     for (int64_t j = 0; j < group.channels; j += kLanes) {
       pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());
       packed_bytes_ += panel_bytes(Layout::k4n8, d);

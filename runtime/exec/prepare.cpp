@@ -231,6 +231,7 @@ Status Op::pack_dot(const WeightView& wei) {
   }
   packed_ = AlignedBytes::uninitialized(static_cast<size_t>(panels_bytes_));
   if (!packed_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
+  packed_.expect_writes(0, static_cast<size_t>(panels_bytes_));
   std::vector<uint8_t> scratch;
   std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
   for (int64_t p = 0; p < panels; ++p) {

@@ -19,11 +19,13 @@ constexpr int64_t kLeastDepth = 24, kLeastChannels = 24;
 // Filters of 4x4 tiles are eight times their s8 weights; from here on they are bound by memory.
 constexpr int64_t kMostFilters = 256 * 256;
 
-// Two input channels of a panel's output channels, as its words hold them.
-constexpr int kTogether = 16;
+// Two input channels of half a panel's output channels, as its words hold them. Vectors are of the size that every CPU
+// has: comparisons of wider ones become loops over elements.
+constexpr int kTogether = 8;
 using Lane = int16_t __attribute__((vector_size(2 * kTogether)));
-using Sum = int32_t __attribute__((vector_size(4 * kTogether)));
-constexpr int64_t kRun = 16;  // Lanes of one position written at a time
+using Pair = int32_t __attribute__((vector_size(2 * kTogether)));
+constexpr int64_t kHalves = 2;
+constexpr int64_t kRun = 16;  // words of one position written at a time
 constexpr int kMostPositions = 36;
 
 // The filters' matrix, scaled to integers: its rows by 4, 6, 6, 24, 24, 1 and by 2 each.
@@ -65,8 +67,14 @@ void interleave(const uint8_t* first, const uint8_t* second, Lane& out) {
   Row a, b;
   std::memcpy(&a, first, sizeof a);
   std::memcpy(&b, second, sizeof b);
-  const auto both = __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+  const auto both = __builtin_shufflevector(a, b, 0, 4, 1, 5, 2, 6, 3, 7);
   out = __builtin_convertvector(both, Lane);
+}
+
+// Sums of the two channels of each word.
+Pair both_channels(const Lane& lane) {
+  const auto words = reinterpret_cast<Pair>(lane);
+  return (words << 16 >> 16) + (words >> 16);
 }
 
 }  // namespace
@@ -95,6 +103,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
     std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
     op->packed_ = AlignedBytes::uninitialized(static_cast<size_t>(op->filter_bytes()));
     if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
+    op->packed_.expect_writes(0, static_cast<size_t>(op->filter_bytes()));
     if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
   }
   return std::unique_ptr<PreparedOp>();
@@ -136,7 +145,7 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
   const auto interleaved = spec_.wei == DType::u8 ? interleave<uint8_t> : interleave<int8_t>;
   const int64_t most = (int64_t{1} << (tile_ == 4 ? 25 : 29)) - 1;
   std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * kLanes));  // a row for each tap and input channel
-  std::array<Lane, kMostPositions * kRun> out;
+  std::array<Lane, kMostPositions * kRun * kHalves> out;
   for (int64_t o = 0; o < spec_.oc; o += kLanes) {
     const int64_t count = std::min(kLanes, spec_.oc - o);
     if (count < kLanes) std::fill(raw.begin(), raw.end(), uint8_t{0});
@@ -144,51 +153,52 @@ bool Winograd::pack(const OpQuant& quant, const void* wei) {
       gather_rows(d, view, {o, count, static_cast<int>(kLanes), i, 0, d.run},
                   &raw[static_cast<size_t>(i * d.run * kLanes)]);
     }
-    Lane zero{};
+    std::array<Lane, kHalves> zero{};
     std::array<uint8_t, kLanes> none{};  // an input channel that only fills a word
     for (int64_t j = 0; j < count; ++j) {
-      zero[2 * j] = zero[2 * j + 1] = static_cast<int16_t>(rule.taken(o + j));
-      none[static_cast<size_t>(j)] = static_cast<uint8_t>(rule.taken(o + j));
+      const auto taken = static_cast<int16_t>(rule.taken(o + j));
+      Lane& lane = zero[static_cast<size_t>(2 * j / kTogether)];
+      lane[2 * j % kTogether] = lane[2 * j % kTogether + 1] = taken;
+      none[static_cast<size_t>(j)] = static_cast<uint8_t>(taken);
     }
     const auto row = [&](int64_t tap, int64_t c) {
       return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * kLanes)] : none.data();
     };
-    std::array<int64_t, kTogether> up{}, down{};
+    std::array<int64_t, kLanes> up{}, sums{};  // of weights above zero, of all
     for (int64_t c = 0; c < depth_; c += 2 * kRun) {
       const int64_t run = std::min(kRun, (depth_ - c) / 2);
-      Sum above{}, below{};
-      for (int64_t k = 0; k < run; ++k) {
-        const int64_t channel = c + 2 * k;
+      std::array<Pair, kHalves> above{}, all{};
+      for (int64_t k = 0; k < run * kHalves; ++k) {
+        const int64_t channel = c + k / kHalves * 2;
+        const auto half = static_cast<size_t>(k % kHalves);
         std::array<Lane, 9> g;
+        Lane plus{}, sum{};  // within 9 * 255
         for (int64_t tap = 0; tap < 9; ++tap) {
           Lane& lane = g[static_cast<size_t>(tap)];
-          interleaved(row(tap, channel), row(tap, channel + 1), lane);
-          lane -= zero;
-        }
-        Lane plus{}, minus{};  // within 9 * 255
-        for (const Lane& lane : g) {
+          interleaved(row(tap, channel) + half * kTogether / 2, row(tap, channel + 1) + half * kTogether / 2, lane);
+          lane -= zero[half];
           plus += lane & (lane > 0);
-          minus -= lane & (lane < 0);
+          sum += lane;
         }
-        above += __builtin_convertvector(plus, Sum);
-        below += __builtin_convertvector(minus, Sum);
-        filter(g.data(), &out[static_cast<size_t>(k)], kRun);
+        above[half] += both_channels(plus);
+        all[half] += both_channels(sum);
+        filter(g.data(), &out[static_cast<size_t>(k)], kRun * kHalves);
       }
-      for (int j = 0; j < kTogether; ++j) {
-        up[static_cast<size_t>(j)] += above[j];
-        down[static_cast<size_t>(j)] += below[j];
+      for (size_t j = 0; j < up.size(); ++j) {
+        constexpr size_t kOutputs = kTogether / 2;
+        up[j] += above[j / kOutputs][j % kOutputs];
+        sums[j] += all[j / kOutputs][j % kOutputs];
       }
       int16_t* const to = packed_.as<int16_t>() + o / kLanes * panel_words() + c * kLanes;
       for (int64_t p = 0; p < positions(); ++p) {
-        std::memcpy(to + p * panels() * panel_words(), &out[static_cast<size_t>(p * kRun)],
-                    static_cast<size_t>(run) * sizeof(Lane));
+        const auto* const from = reinterpret_cast<const int16_t*>(&out[static_cast<size_t>(p * kRun * kHalves)]);
+        std::copy_n(from, run * 2 * kLanes, to + p * panels() * panel_words());
       }
     }
     for (int64_t j = 0; j < count; ++j) {
-      const auto lane = static_cast<size_t>(2 * j);
-      const int64_t above = up[lane] + up[lane + 1], below = down[lane] + down[lane + 1];
-      if (255 * std::max(above, below) > most) return false;
-      set_tables(quant, o + j, static_cast<uint32_t>(above - below), spec_.ic * 9);
+      const auto at = static_cast<size_t>(j);
+      if (255 * std::max(up[at], up[at] - sums[at]) > most) return false;
+      set_tables(quant, o + j, static_cast<uint32_t>(sums[at]), spec_.ic * 9);
     }
   }
   return true;

@@ -184,9 +184,10 @@ struct Ops {
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
 
-  // Of `count` rows of kPairChannels weights, at most kPairRows: which comes first, the largest by fourth powers, and
-  // with which others each may share a word: bit y of may[x] is about rows order[x] and order[y].
-  void (*neighbours)(const int8_t* rows, int count, uint8_t* order, uint32_t* may);
+  // Of `count` rows of kPairChannels weights, at most kPairRows and at least one: with which other each shares a word,
+  // or -1. Rows choose in turn, the largest by fourth powers first, the largest that is free and fits; then pairs are
+  // parted while that makes two.
+  void (*match_rows)(const int8_t* rows, int count, int8_t* mates);
 };
 
 // The best variant this machine runs that asks for no more than `best`.
