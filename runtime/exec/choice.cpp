@@ -7,8 +7,9 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kGrainMacs = 64 * 1024;  // below this a task costs more to hand out than to run
-constexpr int64_t kTasksPerThread = 4;     // enough to even out threads of unequal speed
+constexpr int64_t kGrain = 64 * 1024;   // below this a task costs more to hand out than to run
+constexpr int64_t kTask = 256 * 1024;   // a good size: every call of a kernel costs as well
+constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 
 }  // namespace
 
@@ -22,16 +23,18 @@ Cut cut_work(const CutFacts& f) {
   const int64_t most_blocks = std::max<int64_t>(f.extent / f.unit, 1);
   cut.blocks = std::clamp<int64_t>(ceil_div(f.extent, rows), 1, most_blocks);
   if (f.threads > 1) {
-    const int64_t total = f.macs * f.extent * f.batch;
-    const int64_t wanted = std::clamp<int64_t>(total / kGrainMacs, 1, f.threads * kTasksPerThread);
+    const int64_t total = f.cost * f.extent * f.batch;
+    const int64_t least = std::clamp<int64_t>(total / kGrain, 1, f.threads);
+    const int64_t wanted = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);
     }
-    if (tasks() < wanted) {
-      cut.channel_groups =
-          std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.blocks), cut.channel_groups, f.channel_tiles);
-    }
+    // Threads that write other channels of one pixel share its cache lines: as few groups as keep all threads busy.
+    const int64_t most =
+        std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.blocks), cut.channel_groups, f.channel_tiles);
+    const auto busy = [&] { return tasks() >= least && tasks() % least == 0; };
+    while (cut.channel_groups < most && !busy()) ++cut.channel_groups;
   }
   return cut;
 }

@@ -45,7 +45,7 @@ struct Choice {
 struct CutFacts {
   int64_t l2_bytes = 0;
   int64_t src_bytes = 0;  // source bytes of one step along the cut axis
-  int64_t macs = 0;       // of one step along the axis, all channels
+  int64_t cost = 0;       // of one step along the axis, all channels, in multiply-adds of products
   int64_t weight_bytes = 0;
   int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
   int64_t batch = 1, channel_tiles = 1;
@@ -55,6 +55,9 @@ struct Cut {
   int64_t blocks = 1;  // along the axis
   int64_t channel_groups = 1;
 };
+// What the end of an output costs (requantized, stored), and a multiply-add of a depthwise filter, in those of products
+// (Zen 3, bench/records).
+inline constexpr int64_t kOutputCost = 20, kDepthwiseCost = 3;
 // Pure: tested with numbers alone.
 [[nodiscard]] Cut cut_work(const CutFacts& facts);
 // Where block `index` starts: whole units each, spread evenly, the rest in the last.

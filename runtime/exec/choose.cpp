@@ -107,14 +107,14 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
 // Splits parts into single tiles of channels, groups them by weight bytes, joins neighbours again.
 void Op::cut(Choice& c, int threads) const {
   CutFacts f;
-  int64_t unit = 1;
+  int64_t unit_x = 1, unit_y = 1;
   Isa isa = Isa::portable;
-  c.along_y = c.y > 1;
   std::vector<Part> tiles;
   for (const Part& p : c.parts) {
     const Kernel& k = table_[static_cast<size_t>(p.kernel)];
     isa = std::max(isa, k.isa);
-    unit = std::max<int64_t>(unit, c.along_y ? k.entry.tile_y : k.entry.tile_x);
+    unit_x = std::max<int64_t>(unit_x, k.entry.tile_x);
+    unit_y = std::max<int64_t>(unit_y, k.entry.tile_y);
     if (k.entry.tail_n) {  // portable kernels too
       tiles.push_back(p);
       continue;
@@ -140,10 +140,13 @@ void Op::cut(Choice& c, int threads) const {
   }
   const OpSpec& s = c.shaped;
   const int64_t pixel = (s.kind == OpKind::dense ? s.k : s.ic) * (c.widen ? 2 : 1);
-  const int64_t outputs = c.along_y ? c.x : 1;
+  // Rows, unless they are too few for the threads and there are more columns.
+  c.along_y = c.y > 1 && (c.y / unit_y * c.batch >= threads || c.y / unit_y >= c.x / unit_x);
+  const int64_t unit = c.along_y ? unit_y : unit_x, outputs = c.along_y ? c.x : c.y;
   f.l2_bytes = target(isa).l2_bytes;
-  f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * pixel;
-  f.macs = outputs * s.channels() * geometry_.reduction();
+  f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
+  const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
+  f.cost = outputs * s.channels() * (filter + kOutputCost);
   f.weight_bytes = panels_bytes_;
   f.extent = c.along_y ? c.y : c.x;
   f.unit = unit;

@@ -70,7 +70,7 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   CutFacts f;
   f.l2_bytes = target(Isa::avx2).l2_bytes;
   f.src_bytes = (dense ? shaped.k : shaped.sh * shaped.sw * shaped.ic) * pixels;
-  f.macs = pixels * shaped.channels() * geometry_.reduction();
+  f.cost = pixels * shaped.channels() * (geometry_.reduction() + kOutputCost);
   f.weight_bytes = packed_bytes_;
   f.extent = p.along_y ? p.y : p.x;
   f.unit = p.unit;

@@ -213,7 +213,7 @@ void Op::run_task(Job& job, size_t index) const {
   // Tails want a crop that stays in the innermost cache.
   int64_t pieces = 1;
   if (!job.tails.empty()) {
-    const int64_t bytes = size * (c.along_y ? c.x : 1) * crop.channels;
+    const int64_t bytes = size * (c.along_y ? c.x : c.y) * crop.channels;
     pieces = std::clamp<int64_t>(bytes / kTailBytes, 1, std::max<int64_t>(size / c.unit, 1));
   }
   for (int64_t p = 0; p < pieces; ++p) {

@@ -55,7 +55,7 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   const int64_t l2 = target(Isa::avx2).l2_bytes;
   f.l2_bytes = 4 * l2;  // cut_work() leaves a quarter of it to what a step reads
   f.src_bytes = std::min(tile_bytes, l2 / kWorthwhileTiles);
-  f.macs = positions() * depth_ * spec_.oc;
+  f.cost = positions() * depth_ * spec_.oc;
   f.extent = p.tiles;
   f.unit = std::min(kLeastTiles, p.tiles);
   f.channel_tiles = chunks;

@@ -227,7 +227,7 @@ TEST(CutWork, BlocksCoverTheExtentInWholeUnits) {
         CutFacts f;
         f.l2_bytes = 64 * 1024;
         f.src_bytes = 3000;
-        f.macs = 100000;
+        f.cost = 100000;
         f.weight_bytes = 300000;
         f.extent = extent;
         f.unit = std::min(unit, extent);
@@ -252,11 +252,11 @@ TEST(CutWork, SmallWorkStaysWholeAndLargeWorkFeedsEveryThread) {
   f.l2_bytes = 1 << 20;
   f.src_bytes = 100;
   f.extent = 16;
-  f.macs = 1000;
+  f.cost = 1000;
   f.channel_tiles = 8;
   f.threads = 8;
   EXPECT_EQ(cut_work(f).blocks, 1);
-  f.macs = 10'000'000;
+  f.cost = 10'000'000;
   EXPECT_GE(cut_work(f).blocks * cut_work(f).channel_groups, 16);
   f.extent = 1;
   EXPECT_EQ(cut_work(f).channel_groups, 8);
