@@ -8,7 +8,7 @@ namespace octile::runtime {
 namespace {
 
 constexpr int64_t kGrain = 64 * 1024;   // below this a task costs more to hand out than to run
-constexpr int64_t kTask = 256 * 1024;   // a good size: every call of a kernel costs as well
+constexpr int64_t kTask = 512 * 1024;   // a good size: every call of a kernel costs as well
 constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 
 }  // namespace
@@ -25,7 +25,8 @@ Cut cut_work(const CutFacts& f) {
   if (f.threads > 1) {
     const int64_t total = f.cost * f.extent * f.batch;
     const int64_t least = std::clamp<int64_t>(total / kGrain, 1, f.threads);
-    const int64_t wanted = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
+    const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
+    const int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);

@@ -262,5 +262,25 @@ TEST(CutWork, SmallWorkStaysWholeAndLargeWorkFeedsEveryThread) {
   EXPECT_EQ(cut_work(f).channel_groups, 8);
 }
 
+TEST(CutWork, ThreadsHaveAsManyTasksAndChannelsAreCutLast) {
+  CutFacts f;
+  f.l2_bytes = 1 << 20;
+  f.src_bytes = 100;
+  f.cost = 10'000'000;
+  f.channel_tiles = 8;
+  f.threads = 2;
+  for (const int64_t extent : {2, 3, 4, 7, 16, 100}) {
+    f.extent = extent;
+    const Cut cut = cut_work(f);
+    EXPECT_EQ(cut.blocks * cut.channel_groups % 2, 0) << extent;
+    EXPECT_EQ(cut.channel_groups, extent < 8 && extent % 2 == 1 ? 2 : 1) << extent;
+  }
+  f.extent = 16;
+  f.cost = 100'000;  // 1.6 million in all: two or three tasks are enough
+  EXPECT_EQ(cut_work(f).blocks, 4);
+  f.cost = 10'000;
+  EXPECT_EQ(cut_work(f).blocks, 2);
+}
+
 }  // namespace
 }  // namespace octile::runtime

@@ -58,6 +58,10 @@ TEST(Threads, LargeOpsAreCutAndEqualTheOracle) {
        {"conv2d mb2g1ic16ih20iw20oc64kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=u8:zp",
         "conv2d mb2g1ic64ih20iw20oc64kh1kw1 src=u8:zp wei=s8 dst=s8:zp",
         "conv2d mb1g64ic64ih40iw40oc64kh3kw3sh2sw2pt1pl1pb1pr1 src=u8:zp wei=s8 dst=u8:zp",
+        // Fewer rows than threads: cut by columns.
+        "conv2d mb1g100ic100ih3iw70oc100kh5kw5pt2pl2pb2pr2 src=s8:zp wei=s8 dst=u8:zp",
+        "conv2d mb1g1ic24ih2iw70oc40kh3kw3sw2pt1pl1pb1pr1 src=u8:zp wei=u8:zp dst=s8:zp",
+        "conv2d mb1g2ic24ih3iw50oc40kh2kw3dw2pl1 src=u8:zp wei=s8 dst=s32",
         "dense mb1m1k512n2000 src=u8:zp wei=s8 dst=u8:zp", "requantize mb1m900c70 src=s32 mult=per_c dst=u8:zp"}) {
     const Result<OpSpec> spec = parse_op(line);
     ASSERT_TRUE(spec.ok()) << spec.status().to_string();
