@@ -105,6 +105,7 @@ struct Reports::State {
   std::map<std::string, Json> left;                                 // key -> array of regions that the host runs faster
   std::map<std::string, std::pair<std::string, size_t>> region_of;  // node -> its graph's key and region
   std::unordered_map<std::string, std::vector<Json>> shaped;        // unit -> what was chosen, per shape met
+  std::vector<std::string> compiled;                                // units that no host node is named after
   std::set<std::string> logged;
 
   Status write_explain() {
@@ -118,6 +119,8 @@ struct Reports::State {
         nodes.push_back(with_kernels(n));
       }
     }
+    Json inside = Json::array();
+    for (const std::string& unit : compiled) inside.push_back(with_kernels({{"name", unit}, {"unit", unit}}));
     Json all_regions = Json::array();
     for (const auto& [key, some] : regions) all_regions.insert(all_regions.end(), some.begin(), some.end());
     Json all_left = Json::array();
@@ -133,7 +136,8 @@ struct Reports::State {
                                        {"nodes_total", total},
                                        {"regions", std::move(all_regions)},
                                        {"regions_left", std::move(all_left)},
-                                       {"nodes", std::move(nodes)}});
+                                       {"nodes", std::move(nodes)},
+                                       {"compiled", std::move(inside)}});
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(text.data()), text.size());
     const Status st = packs::write_file_atomically(explain_path, std::span(&bytes, 1));
     if (st.ok()) return st;
@@ -246,7 +250,9 @@ Status Reports::add_decisions(const std::vector<runtime::NodeDecision>& decision
       for (const runtime::Decision& k : d.kernels) {
         kernels.push_back({{"kernel", k.kernel}, {"target", k.target}, {"reason", k.reason}, {"panels", k.panels}});
       }
-      state_->shaped[d.node].push_back({{"op", d.op}, {"kernels", std::move(kernels)}});
+      std::vector<Json>& shapes = state_->shaped[d.node];
+      if (shapes.empty() && !state_->region_of.contains(d.node)) state_->compiled.push_back(d.node);
+      shapes.push_back({{"op", d.op}, {"kernels", std::move(kernels)}});
     }
   }
   const Status explained = state_->write_explain();

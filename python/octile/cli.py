@@ -292,12 +292,12 @@ def explain(model, shapes, files, threads, pack, target, when_slower, show_all, 
     The model is loaded and run once: these are the decisions the plugin really made, for these shapes.
     """
     from octile import explain as explaining
-    from octile import inputs, sessions
+    from octile import inputs
 
-    declarations = sessions.open_session(model, "cpu", threads).get_inputs()
-    feeds = inputs.feeds(model, declarations, shapes, files)
     settings = {**plugin_settings(pack, target, when_slower), "measure": measure}
-    decisions = explaining.decide(model, feeds, threads, settings)
+    decisions = explaining.decide(
+        model, lambda declarations: inputs.feeds(model, declarations, shapes, files), threads, settings
+    )
     if as_json:
         click.echo(json.dumps(decisions, indent=2))
     else:

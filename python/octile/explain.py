@@ -37,9 +37,12 @@ def open_explained(model, threads=1, options=None, entries=None):
     return report, session
 
 
-def decide(model, feeds, threads=1, options=None):
-    """Loads the model, runs every feed once so that shapes are known, and returns the decisions."""
+def decide(model, feeds_of, threads=1, options=None):
+    """Loads the model, runs every feed once so that shapes are known, and returns the decisions.
+
+    `feeds_of` makes feeds of the session's inputs.
+    """
     report, session = open_explained(model, threads, options)
-    for feed in feeds:
+    for feed in feeds_of(session.get_inputs()):
         sessions.run(model, session, feed)
     return report.read()

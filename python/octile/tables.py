@@ -107,16 +107,12 @@ def explained(model, decisions, show_all):
     click.echo(f"{model}: {len(taken)} of {decisions['nodes_total']} nodes taken, in {regions} regions")
     if decisions["regions"] or decisions.get("regions_left"):
         show(bordered(decisions))
-    computing = [n for n in taken if n.get("kernels")]
-    result = table(
-        "node",
-        "op",
-        "kernel",
-        "target",
-        "why",
-        title=f"taken: {len(computing)} nodes with kernels, the other "
-        f"{len(taken) - len(computing)} are fused into them",
-    )
+    inside = decisions.get("compiled", [])
+    computing = [n for n in [*taken, *inside] if n.get("kernels")]
+    others = len(taken) - len(computing)
+    rest = f"{len(inside)} of them inside compiled ones" if inside else f"the other {others} are fused into them"
+    title = f"taken: {len(computing)} nodes with kernels, {rest}"
+    result = table("node", "op", "kernel", "target", "why", title=title)
     for node in computing:
         for i, kernel in enumerate(node["kernels"]):
             first = (node["name"], node["op"].partition(' n"')[0]) if i == 0 else ("", "")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import onnx
+import onnxruntime as ort
 import pytest
 from nets import Net
 
@@ -54,3 +55,16 @@ def test_run_says_what_came_out(octile, model):
     status, text, complaint = octile("run", model, "--target", "portable")
     assert status == 0, complaint
     assert "float32 1x8x8x8" in text
+
+
+def test_compiled_models_are_explained_and_run(octile, model, devices, tmp_path):
+    compiled = tmp_path / "compiled.onnx"
+    settings = ort.SessionOptions()
+    settings.add_session_config_entry("ep.context_enable", "1")
+    settings.add_session_config_entry("ep.context_file_path", str(compiled))
+    settings.add_provider_for_devices(devices, {"target": "portable"})
+    ort.InferenceSession(str(model), settings)
+    for command, said in (("run", "float32 1x8x8x8"), ("explain", "inside compiled ones")):
+        status, text, complaint = octile(command, compiled, "--target", "portable")
+        assert status == 0, complaint
+        assert said in text

@@ -5,6 +5,7 @@ Not here: the octile command (test_plans.py), the format (tests/unit/plan_file).
 """
 
 import hashlib
+import json
 import pathlib
 import tempfile
 
@@ -69,6 +70,18 @@ def test_a_compiled_model_answers_the_same(compile_net, open_session, target, em
     np.testing.assert_array_equal(wanted[0], net.expected(feeds)[0])
     other = net.feeds(N=5)  # shapes stay free
     np.testing.assert_array_equal(session.run(None, other)[0], net.expected(other)[0])
+
+
+def test_what_is_inside_is_explained(compile_net, open_session, target, tmp_path):
+    path, feeds, _ = compile_net(convs(), 0)
+    report = tmp_path / "decisions.json"
+    open_session(path, {**target, "explain": report}).run(None, feeds)
+    decisions = json.loads(report.read_text())
+    assert [node["op_type"] for node in decisions["nodes"]] == ["EPContext"]
+    inside = decisions["compiled"]
+    products = [unit for unit in inside if unit["op"].startswith("conv2d")]
+    assert len(products) == 2
+    assert all(unit["kernels"][0]["kernel"] and unit["name"] for unit in products)
 
 
 def test_both_ways_and_every_run_give_the_same_bytes(compile_net):
