@@ -4,6 +4,7 @@ In:  nets, damaged payloads.  Out: answers equal to the session that compiled, o
 Not here: the octile command (test_plans.py), the format (tests/unit/plan_file).
 """
 
+import gc
 import hashlib
 import json
 import pathlib
@@ -70,6 +71,17 @@ def test_a_compiled_model_answers_the_same(compile_net, open_session, target, em
     np.testing.assert_array_equal(wanted[0], net.expected(feeds)[0])
     other = net.feeds(N=5)  # shapes stay free
     np.testing.assert_array_equal(session.run(None, other)[0], net.expected(other)[0])
+
+
+def test_cached_weights_answer_the_same(compile_net, open_session, target, tmp_path):
+    net, folder = convs(7), tmp_path / "weights"
+    path, feeds, wanted = compile_net(net, 0)
+    for _ in range(2):  # packs and keeps, then maps
+        gc.collect()  # what the sessions before share
+        session = open_session(path, {**target, "weights_cache": folder}, full=True)
+        np.testing.assert_array_equal(session.run(None, feeds)[0], wanted[0])
+        del session
+        assert len(list(folder.iterdir())) == 2
 
 
 def test_what_is_inside_is_explained(compile_net, open_session, target, tmp_path):
