@@ -32,6 +32,7 @@ void declare_buffers(DotStages& s, const DotConfig& c) {
   // There is at least one segment: said here, it spares every tile the test for none.
   s.sx = c.facts.sx != 0 ? Expr(c.facts.sx) : max(s.src.dim(1).extent(), 1);
   s.sy = c.facts.sy != 0 ? Expr(c.facts.sy) : max(s.src.dim(2).extent(), 1);
+  s.any_segments = c.facts.sx == 0 || c.facts.sy == 0;
   // Packed weights are dense, so they are one row of 32-bit words to us.
   fix(s.wei.dim(0), 1);
   s.wei.set_host_alignment(64);

@@ -41,7 +41,7 @@ struct DotStages {
   Halide::Var n{"n"}, x{"x"}, y{"y"};
   Halide::Func acc{"acc"}, out{"out"};
   Halide::RDom main, rest;  // main: [step, iterations, sx, sy]; rest: [words left, sx, sy]
-  bool has_rest = true;
+  bool has_rest = true, any_segments = true;
   Halide::Expr words, sx, sy;  // k-words of a segment; segments
   std::vector<Halide::Argument> args;
 };
