@@ -152,8 +152,7 @@ Options read_options(std::span<const std::pair<std::string, std::string>> entrie
     } else {
       out.warnings.push_back("unknown option '" + key +
                              "'; known: pack, target, threads, log_workloads, explain, profile, weights_cache, ready, "
-                             "when_slower, measure, "
-                             "judge_for");
+                             "when_slower, measure, judge_for");
     }
   }
   return out;
