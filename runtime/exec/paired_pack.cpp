@@ -183,7 +183,7 @@ bool Paired::save(packs::FieldWriter& out) const {
     out.list(g.segments);
     out.list(g.moves);
   }
-  save_bytes(out, packed_bytes_);
+  save_weights(out, packed_, packed_bytes_, tables_);
   return true;
 }
 
@@ -223,7 +223,7 @@ std::unique_ptr<PreparedOp> Paired::load(const KernelLibrary& library, Isa best,
     op->packed_bytes_ += op->group_bytes(group);
     op->groups_.push_back(std::move(group));
   }
-  op->load_bytes(from, owner, op->packed_bytes_);
+  load_weights(from, owner, op->packed_bytes_, op->tables_.size(), op->packed_, op->tables_);
   return op;
 }
 

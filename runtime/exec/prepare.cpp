@@ -63,6 +63,21 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::restore(const KernelLibrary& lib
   return out;
 }
 
+void PreparedOp::save_weights(packs::FieldWriter& out, const AlignedBytes& packed, int64_t packed_bytes,
+                              const AlignedBytes& tables) {
+  out.blob({packed.data(), static_cast<size_t>(packed_bytes)});
+  out.blob({tables.data(), tables.size()});
+}
+
+void PreparedOp::load_weights(packs::FieldReader& from, const std::shared_ptr<const void>& owner, int64_t packed_bytes,
+                              size_t table_bytes, AlignedBytes& packed, AlignedBytes& tables) {
+  packed = AlignedBytes::borrowed(from.blob(), owner);
+  tables = AlignedBytes::borrowed(from.blob(), owner);
+  if (packed.size() != static_cast<size_t>(packed_bytes) || tables.size() != table_bytes) {
+    from.fail("there are more or fewer weights");
+  }
+}
+
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
     : best_(best),
       ops_(&ops_for(best)),
@@ -191,8 +206,7 @@ bool Op::save(packs::FieldWriter& out) const {
   out.text(kPanels);
   out.flag(fits_);
   out.list(acc16_);
-  out.blob({packed_.data(), static_cast<size_t>(panels_bytes_)});
-  out.blob({tables_.data(), tables_.size()});
+  save_weights(out, packed_, panels_bytes_, tables_);
   return true;
 }
 
@@ -208,11 +222,7 @@ void Op::load(packs::FieldReader& from, const std::shared_ptr<const void>& owner
     lay_panels(modes);
   }
   table_length_ = static_cast<int64_t>(acc16_.size()) * lanes_;
-  packed_ = AlignedBytes::borrowed(from.blob(), owner);
-  tables_ = AlignedBytes::borrowed(from.blob(), owner);
-  if (packed_.size() != static_cast<size_t>(panels_bytes_) || tables_.size() != align_up(table_bytes())) {
-    from.fail("there are more or fewer weights");
-  }
+  load_weights(from, owner, panels_bytes_, align_up(table_bytes()), packed_, tables_);
 }
 
 Status Op::pack_dot(const WeightView& wei) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "packs/format/fields.h"
+#include "runtime/exec/aligned.h"
 #include "runtime/exec/parallel.h"
 #include "runtime/exec/tail.h"
 #include "runtime/exec/tensor.h"
@@ -66,6 +67,13 @@ class PreparedOp {
                                    const Parallel& parallel, const void* wei_var = nullptr, int64_t wei_stride = 0,
                                    std::span<const Tail> tails = {}) const = 0;
   [[nodiscard]] virtual size_t packed_bytes() const = 0;
+
+ protected:
+  // What every op that is saved holds: `packed_bytes` bytes of weights, and its tables.
+  static void save_weights(packs::FieldWriter& out, const AlignedBytes& packed, int64_t packed_bytes,
+                           const AlignedBytes& tables);
+  static void load_weights(packs::FieldReader& from, const std::shared_ptr<const void>& owner, int64_t packed_bytes,
+                           size_t table_bytes, AlignedBytes& packed, AlignedBytes& tables);
 };
 
 // No gaps between rows and images, halo included: what choose() calls contiguous. Pixels may be pitched.

@@ -42,20 +42,6 @@ Ask SlottedOp::dot_ask(Isa best, DType dst) {
   return ask;
 }
 
-void SlottedOp::save_bytes(packs::FieldWriter& out, int64_t packed_bytes) const {
-  out.blob({packed_.data(), static_cast<size_t>(packed_bytes)});
-  out.blob({tables_.data(), tables_.size()});
-}
-
-void SlottedOp::load_bytes(packs::FieldReader& from, const std::shared_ptr<const void>& owner, int64_t packed_bytes) {
-  const size_t table_bytes = tables_.size();
-  packed_ = AlignedBytes::borrowed(from.blob(), owner);
-  tables_ = AlignedBytes::borrowed(from.blob(), owner);
-  if (packed_.size() != static_cast<size_t>(packed_bytes) || tables_.size() != table_bytes) {
-    from.fail("there are more or fewer weights");
-  }
-}
-
 void SlottedOp::set_tables(const OpQuant& quant, int64_t channel, uint32_t column, int64_t reduction) {
   const auto at = static_cast<size_t>(channel);
   const float scale = quant.wei_scale.size() == 1 ? quant.wei_scale[0] : quant.wei_scale[at];

@@ -38,9 +38,6 @@ class SlottedOp : public PreparedOp {
   // table_: the kernels of this layout.
   SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, std::string_view layout);
   [[nodiscard]] static Ask dot_ask(Isa best, DType dst);
-  // What every such op saves and loads.
-  void save_bytes(packs::FieldWriter& out, int64_t packed_bytes) const;
-  void load_bytes(packs::FieldReader& from, const std::shared_ptr<const void>& owner, int64_t packed_bytes);
   // bias' and multiplier of one channel; column: the sum of its weights, reduction: how many.
   void set_tables(const OpQuant& quant, int64_t channel, uint32_t column, int64_t reduction);
   // One more cut: kernels over panels from `channel` on, whose weights begin at `offset`. False if there are none.

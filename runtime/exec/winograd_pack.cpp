@@ -115,7 +115,7 @@ Winograd::Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, c
 bool Winograd::save(packs::FieldWriter& out) const {
   out.text(kKind);
   out.number(int32_t{tile_});
-  save_bytes(out, filter_bytes());
+  save_weights(out, packed_, filter_bytes(), tables_);
   return true;
 }
 
@@ -130,7 +130,7 @@ std::unique_ptr<PreparedOp> Winograd::load(const KernelLibrary& library, Isa bes
     return nullptr;
   }
   std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
-  op->load_bytes(from, owner, op->filter_bytes());
+  load_weights(from, owner, op->filter_bytes(), op->tables_.size(), op->packed_, op->tables_);
   return op;
 }
 

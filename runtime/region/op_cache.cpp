@@ -10,6 +10,7 @@
 #include <string>
 
 #include "packs/format/quick_hash.h"
+#include "packs/format/sha256.h"
 #include "runtime/region/key.h"
 #include "runtime/region/weights_cache.h"
 
@@ -57,7 +58,7 @@ Result<std::shared_ptr<const PreparedOp>> shared_op(const KernelLibrary& library
     }
   }
   if (library.identity().empty()) files = nullptr;
-  const std::string name = library.identity() + content;
+  const std::string name = files == nullptr ? "" : packs::sha256_hex(library.identity() + content);
   std::unique_ptr<PreparedOp> made = files == nullptr ? nullptr : files->find(name, library, best, spec, quant);
   if (made == nullptr) {
     OCTILE_ASSIGN_OR_RETURN(made, PreparedOp::prepare(library, best, spec, quant, wei));

@@ -8,7 +8,6 @@
 #include "packs/format/atomic_file.h"
 #include "packs/format/mapped_file.h"
 #include "packs/format/quick_hash.h"
-#include "packs/format/sha256.h"
 
 namespace octile::runtime {
 namespace {
@@ -32,8 +31,8 @@ constexpr packs::FileFormat kFormat{
 
 }  // namespace
 
-std::string WeightsCache::path_of(const std::string& key) const {
-  return (std::filesystem::path(folder_) / (packs::sha256_hex(key).substr(0, 32) + ".octwei")).string();
+std::string WeightsCache::path_of(const std::string& name) const {
+  return (std::filesystem::path(folder_) / (name.substr(0, 32) + ".octwei")).string();
 }
 
 void WeightsCache::complain(const Status& status) {
@@ -46,15 +45,15 @@ std::string WeightsCache::complaint() {
   return std::exchange(complaint_, {});
 }
 
-std::unique_ptr<PreparedOp> WeightsCache::find(const std::string& key, const KernelLibrary& library, Isa best,
+std::unique_ptr<PreparedOp> WeightsCache::find(const std::string& name, const KernelLibrary& library, Isa best,
                                                const OpSpec& spec, const OpQuant& quant) {
-  const std::string path = path_of(key);
+  const std::string path = path_of(name);
   const auto load = [&]() -> Result<std::unique_ptr<PreparedOp>> {
     OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const packs::MappedFile> file, packs::MappedFile::open(path));
     OCTILE_ASSIGN_OR_RETURN(packs::FieldReader reader, packs::FieldReader::open(file->bytes(), kFormat, path));
-    std::string digest;
-    reader.text(digest);
-    if (digest != packs::sha256_hex(key)) reader.fail("holds the weights of another op");
+    std::string whose;
+    reader.text(whose);
+    if (whose != name) reader.fail("holds the weights of another op");
     return PreparedOp::restore(library, best, spec, quant, reader, file);
   };
   Result<std::unique_ptr<PreparedOp>> op = load();
@@ -63,15 +62,15 @@ std::unique_ptr<PreparedOp> WeightsCache::find(const std::string& key, const Ker
   return nullptr;
 }
 
-void WeightsCache::keep(const std::string& key, const PreparedOp& op) {
+void WeightsCache::keep(const std::string& name, const PreparedOp& op) {
   packs::FieldWriter writer;
-  writer.text(packs::sha256_hex(key));
+  writer.text(name);
   if (!op.save(writer)) return;
   std::error_code error;
   std::filesystem::create_directories(folder_, error);  // what is wrong with it the file will say
   const std::vector<uint8_t> bytes = writer.finish(kFormat);
   const std::span<const uint8_t> all(bytes);
-  if (const Status st = packs::write_file_atomically(path_of(key), std::span(&all, 1)); !st.ok()) complain(st);
+  if (const Status st = packs::write_file_atomically(path_of(name), std::span(&all, 1)); !st.ok()) complain(st);
 }
 
 }  // namespace octile::runtime

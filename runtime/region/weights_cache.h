@@ -21,15 +21,15 @@ class WeightsCache {
   // Makes the folder if need be, at the first file.
   explicit WeightsCache(std::string folder) : folder_(std::move(folder)) {}
 
-  // Null where there is no good file.
-  [[nodiscard]] std::unique_ptr<PreparedOp> find(const std::string& key, const KernelLibrary& library, Isa best,
+  // `name`: SHA-256 of the key, in hex. Null where there is no good file.
+  [[nodiscard]] std::unique_ptr<PreparedOp> find(const std::string& name, const KernelLibrary& library, Isa best,
                                                  const OpSpec& spec, const OpQuant& quant);
-  void keep(const std::string& key, const PreparedOp& op);
+  void keep(const std::string& name, const PreparedOp& op);
   // What went wrong since the last call, the first of it; empty: nothing.
   [[nodiscard]] std::string complaint();
 
  private:
-  [[nodiscard]] std::string path_of(const std::string& key) const;
+  [[nodiscard]] std::string path_of(const std::string& name) const;
   void complain(const Status& status);
 
   std::string folder_;
