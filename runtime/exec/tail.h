@@ -18,6 +18,7 @@ struct Tail {
     binary,  // dst = form(dst, other), element by element
     gate,    // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
     line,    // dst = line(dst): a line per channel
+    copy,    // other = table[dst], or dst where there is no table; dst stays
     sums,    // int32 sums to floats; the only one that takes sums
   };
   Kind kind = Kind::table;
@@ -26,8 +27,9 @@ struct Tail {
   GateForm line;             // its lists begin at channel 0
   SumsForm sums;             // likewise
   bool other_first = false;  // binary and gate: form(other, dst)
-  // binary: n, h, w, c of dst, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may not overlap dst
-  // unless it is dst's own elements.
+  int64_t channel = 0;       // copy: `other` has those of dst from here on
+  // binary, copy: n, h, w of dst, and binary: c, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may
+  // not overlap dst unless it is dst's own elements (binary).
   Tensor other;
 };
 

@@ -46,6 +46,23 @@ void apply_table(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop
   });
 }
 
+void apply_copy(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  const Tensor& to = tail.other;
+  const int64_t limit = gapless(to) ? dst.n * dst.h * dst.w : dst.w;
+  const int64_t first = std::max(crop.channel, tail.channel);
+  const int64_t count = std::min(crop.channel + crop.channels, tail.channel + to.c) - first;
+  if (count <= 0) return;
+  each_piece(dst, crop, limit, [&](const Piece& p) {
+    const Rows from{dst.data + offset(dst, p) + first, dst.stride_x};
+    const RowsOut into{to.data + offset(to, p) + first - tail.channel, to.stride_x};
+    if (tail.table == nullptr) {
+      ops.copy(from, into, count, p.count);
+    } else {
+      ops.table_rows(tail.table, from, into, count, p.count);
+    }
+  });
+}
+
 void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   const int64_t limit = gapless(other) ? dst.n * dst.h * dst.w : dst.w;
@@ -111,9 +128,10 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
         if (t.sums.columns == nullptr || t.sums.factors == nullptr) return refuse("a tail without its factors");
         break;
       case Tail::Kind::binary:
+      case Tail::Kind::copy:
         if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
-            t.other.c != dst.c) {
-          return refuse("the other operand of a tail differs in shape");
+            (t.kind == Tail::Kind::binary ? t.other.c != dst.c : t.channel < 0 || t.other.c > dst.c - t.channel)) {
+          return refuse("the other tensor of a tail differs in shape");
         }
         break;
       case Tail::Kind::gate:
@@ -133,6 +151,7 @@ void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst,
       case Tail::Kind::binary: apply_binary(ops, tail, dst, crop); break;
       case Tail::Kind::gate: apply_gate(ops, tail, dst, crop); break;
       case Tail::Kind::line: apply_line(ops, tail, dst, crop); break;
+      case Tail::Kind::copy: apply_copy(ops, tail, dst, crop); break;
       case Tail::Kind::sums: apply_sums(ops, tail, dst, crop); break;
     }
   }

@@ -46,6 +46,7 @@ std::string form_of(const Step& step) {
     if (!out.empty()) out += "+";
     if (t.tail.kind == Tail::Kind::table) out += "table";
     if (t.tail.kind == Tail::Kind::line) out += "line";
+    if (t.tail.kind == Tail::Kind::copy) out += "copy";
     if (t.tail.kind == Tail::Kind::sums) out += "sums";
     if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
     if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));

@@ -243,10 +243,13 @@ class Execution {
   static void move_line(int64_t element, const Move::Axis& a, const uint8_t* src, uint8_t* dst) {
     if (a.offsets.empty() && a.src == element && a.dst == element) {
       std::memcpy(dst, src, static_cast<size_t>(a.extent * element));
-    } else if (element == 1) {
-      move_elements<uint8_t>(a, src, dst);
-    } else {
-      move_elements<uint32_t>(a, src, dst);
+      return;
+    }
+    switch (element) {
+      case 1: move_elements<uint8_t>(a, src, dst); break;
+      case 2: move_elements<uint16_t>(a, src, dst); break;
+      case 4: move_elements<uint32_t>(a, src, dst); break;
+      default: move_elements<uint64_t>(a, src, dst);
     }
   }
 
@@ -337,14 +340,14 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
     const Step& step = program.steps[i];
     const Clock::time_point start = us == nullptr ? Clock::time_point{} : Clock::now();
     OCTILE_RETURN_IF_ERROR(execution.step(step));
-    if (step.border >= 0) {
-      Tensor t = program.stores[static_cast<size_t>(step.border)].tensor;
-      t.data = data[step.border];
+    for (const int border : step.borders) {
+      Tensor t = program.stores[static_cast<size_t>(border)].tensor;
+      t.data = data[border];
       // What was quantized on the spot pads with the zero point found on the spot.
       const bool dynamic = step.kind == StepKind::dynamic_quantize;
       const auto found =
           dynamic ? static_cast<uint8_t>(reinterpret_cast<const float*>(data[step.src[1]])[1]) : uint8_t{0};
-      fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(step.border)].border_code, parallel);
+      fill_border(t, dynamic ? found : program.stores[static_cast<size_t>(border)].border_code, parallel);
     }
     if (us != nullptr) us[i] = std::chrono::duration<double, std::micro>(Clock::now() - start).count();
   }

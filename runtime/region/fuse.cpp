@@ -3,6 +3,7 @@
 #include "runtime/region/fuse.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/region/functions.h"
 
@@ -19,12 +20,12 @@ class Fuser {
       changed = false;
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || fuse_binary(i);
+        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i);
       }
     }
     count();
     for (size_t i = 0; i < p_.steps.size();) {
-      const bool gone = write_output_directly(i) || share_memory(i);
+      const bool gone = write_output_directly(i) || share_memory(i) || fuse_copy(i);
       if (gone) {
         p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(i));
         count();
@@ -44,7 +45,7 @@ class Fuser {
   void each_source(const Step& step, const F& f) const {
     for (int s : step.src) f(s);
     for (const StepTail& t : step.tails) {
-      if (t.other >= 0) f(t.other);
+      if (t.other >= 0 && !t.writes_other()) f(t.other);
     }
   }
 
@@ -55,6 +56,9 @@ class Fuser {
     for (size_t i = 0; i < p_.steps.size(); ++i) {
       each_source(p_.steps[i], [&](int s) { readers_[static_cast<size_t>(s)].push_back(i); });
       writers_[static_cast<size_t>(p_.steps[i].dst)].push_back(i);
+      for (const StepTail& t : p_.steps[i].tails) {
+        if (t.writes_other()) writers_[static_cast<size_t>(t.other)].push_back(i);
+      }
     }
     for (size_t s = 0; s < p_.stores.size(); ++s) {
       const bool read = !readers_[s].empty() || !writers_[s].empty();
@@ -120,6 +124,27 @@ class Fuser {
     before.dst = table.dst;
     say(table.node, before);
     erase(i);
+    return true;
+  }
+
+  // A table over what a resize repeats: of fewer elements before it, and there it may become somebody's tail.
+  bool table_before_resize(size_t i) {
+    if (p_.steps[i].kind != StepKind::table || !alike(p_.steps[i].src[0], p_.steps[i].dst)) return false;
+    const int writer = sole_writer(p_.steps[i].src[0]);
+    if (writer < 0) return false;
+    Step &resize = p_.steps[static_cast<size_t>(writer)], &table = p_.steps[i];
+    if (resize.kind != StepKind::resize_nearest) return false;
+    const Store& from = store(resize.src[0]);
+    if (from.home != Home::arena || element_count(from.shape) >= element_count(store(table.dst).shape)) return false;
+    Store mapped;
+    mapped.shape = from.shape;
+    mapped.order = from.order;
+    const auto made = static_cast<int>(p_.stores.size());
+    p_.stores.push_back(std::move(mapped));
+    resize.dst = table.dst;
+    table.src[0] = std::exchange(resize.src[0], made);
+    table.dst = made;
+    std::swap(resize, table);
     return true;
   }
 
@@ -252,16 +277,72 @@ class Fuser {
       return false;
     }
     // A fill writes everything: it must stay in front of what is put into it.
-    const auto& others = writers_[static_cast<size_t>(all)];
-    if (part == m.from.store &&
-        std::any_of(others.begin(), others.end(), [&](size_t w) { return p_.steps[w].kind == StepKind::fill; })) {
-      return false;
-    }
+    if (part == m.from.store && !filled_by_parts(all)) return false;
     if (!takes_pitch(part)) return false;
     p.alias = all;
     p.first_channel = first;
     p.slice = true;
     return true;
+  }
+
+  // A table over what others read as well, or a copy of it into a part of something: who makes it writes both.
+  bool fuse_copy(size_t i) {
+    const Step& copy = p_.steps[i];
+    int from = copy.src.empty() ? -1 : copy.src[0], to = copy.dst;
+    int64_t first = 0, begin = 0;
+    if (copy.kind == StepKind::move) {
+      if (!copy.move.at.empty() || !channels_of(copy.move.from, first) || !channels_of(copy.move.to, begin))
+        return false;
+    } else if (copy.kind != StepKind::table || !alike(from, to)) {
+      return false;
+    }
+    for (; store(from).slice; from = store(from).alias) first += store(from).first_channel;
+    const auto& makers = writers_[static_cast<size_t>(from)];
+    if (makers.size() != 1 || store(to).home != Home::arena || store(to).type != DType::u8 ||
+        store(from).type != DType::u8 || store(from).order != store(to).order || !filled_by_parts(to)) {
+      return false;
+    }
+    Step& dot = p_.steps[makers[0]];
+    if (dot.kind != StepKind::dot || dot.dot.spec.dst == DType::s32 || dot.dot.products.size() != 1 ||
+        dot.tails.size() == kMaxTails) {
+      return false;
+    }
+    StepTail tail;
+    tail.tail.kind = Tail::Kind::copy;
+    tail.tail.channel = first;
+    tail.table = copy.table;
+    if (dot.dst != from) {  // from what is a copy itself
+      const auto made =
+          std::find_if(dot.tails.begin(), dot.tails.end(), [&](const StepTail& t) { return t.other == from; });
+      tail.tail.channel += made->tail.channel;
+      tail.table = compose(made->table, copy.table);
+    }
+    tail.node = copy.node;
+    tail.other = to;
+    if (copy.kind == StepKind::move && copy.move.to.shape != store(to).shape) {
+      Store part = store(to);
+      part.shape = copy.move.to.shape;
+      part.alias = to;
+      part.slice = true;
+      part.first_channel = begin;
+      tail.other = static_cast<int>(p_.stores.size());
+      p_.stores.push_back(std::move(part));
+    }
+    say(copy.node, dot);
+    dot.tails.push_back(std::move(tail));
+    return true;
+  }
+
+  // Nothing but parts is written to it: not a fill, which must come first.
+  [[nodiscard]] bool filled_by_parts(int s) const {
+    const auto& all = writers_[static_cast<size_t>(s)];
+    return std::none_of(all.begin(), all.end(), [&](size_t w) { return p_.steps[w].kind == StepKind::fill; });
+  }
+
+  // A window that shows all pixels of its store, from channel `first` on.
+  [[nodiscard]] bool channels_of(const Window& w, int64_t& first) const {
+    first = 0;
+    return is_whole(w) || channel_slice(w, first);
   }
 
   [[nodiscard]] bool is_whole(const Window& w) const {

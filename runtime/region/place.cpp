@@ -113,6 +113,18 @@ class Placement {
       inner.extent *= outer.extent;
       m.axes.erase(m.axes.begin() + static_cast<std::ptrdiff_t>(i) - 1);
     }
+    widen_elements(m);
+  }
+
+  // Neighbours that stay neighbours are one element where together they have the size of a number.
+  static void widen_elements(Move& m) {
+    if (m.axes.size() < 2) return;
+    const Move::Axis& last = m.axes.back();
+    const int64_t bytes = last.extent * m.element;
+    if (!last.offsets.empty() || last.src != m.element || last.dst != m.element) return;
+    if (bytes != 2 && bytes != 4 && bytes != 8) return;
+    m.element = bytes;
+    m.axes.pop_back();
   }
 
   static void bind_form(BinaryForm& form, const std::shared_ptr<const std::array<uint8_t, 256>>& table,
@@ -124,8 +136,8 @@ class Placement {
   static void bind_tables(Step& step) {
     if (step.kind == StepKind::binary) bind_form(step.form, step.table, step.pairs);
     for (StepTail& t : step.tails) {
-      if (t.tail.kind == Tail::Kind::table) {
-        t.tail.table = t.table->data();
+      if (t.tail.kind == Tail::Kind::table || t.tail.kind == Tail::Kind::copy) {
+        t.tail.table = t.table == nullptr ? nullptr : t.table->data();
       } else if (t.tail.kind == Tail::Kind::line) {
         t.tail.line = t.lines->form;
       } else if (t.tail.kind != Tail::Kind::sums) {
@@ -173,10 +185,17 @@ class Placement {
   void mark_borders() {
     std::vector<bool> seen(p_.stores.size(), false);
     for (size_t i = p_.steps.size(); i-- > 0;) {
-      const auto to = static_cast<size_t>(root_of(p_, p_.steps[i].dst));
-      if (seen[to] || !p_.stores[to].bordered()) continue;
-      seen[to] = true;
-      p_.steps[i].border = static_cast<int>(to);
+      Step& step = p_.steps[i];
+      const auto written = [&](int store) {
+        const auto to = static_cast<size_t>(root_of(p_, store));
+        if (seen[to] || !p_.stores[to].bordered()) return;
+        seen[to] = true;
+        step.borders.push_back(static_cast<int>(to));
+      };
+      written(step.dst);
+      for (const StepTail& t : step.tails) {
+        if (t.writes_other()) written(t.other);
+      }
     }
   }
 

@@ -83,7 +83,7 @@ struct Move {
   };
   std::vector<Axis> axes;  // outermost first; unit axes left out, neighbours joined
   int64_t src_start = 0, dst_start = 0;
-  int64_t element = 1;
+  int64_t element = 1;  // 1, 2, 4 or 8
 };
 
 // A matrix product or convolution in this program.
@@ -139,6 +139,7 @@ struct StepTail {
   Tail tail;       // other.data, and pointers and parameters of sums, are set in the run
   int other = -1;  // store, -1: none
   int node = -1;
+  [[nodiscard]] bool writes_other() const { return tail.kind == Tail::Kind::copy; }
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   std::shared_ptr<const ChannelLines> lines;
@@ -161,7 +162,7 @@ struct Step {
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
   bool gate_first = false;
-  int border = -1;  // store whose halo is filled afterwards
+  std::vector<int> borders;  // stores whose halo is filled afterwards
   PoolForm pool;
   Meaning meaning;
   QuantizeForm to;

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <thread>
 
+#include "workload/graph/interpreter.h"
+
 namespace octile::runtime::test {
 namespace {
 
@@ -205,6 +207,19 @@ int Kit::quantize(int src, DType dst, float scale, int32_t zp) {
   return add(std::move(node), dst, scale, zp);
 }
 
+int Kit::node(NodeKind kind, const std::vector<int>& inputs, std::vector<int64_t> ints, std::vector<float> floats) {
+  NodeDesc made;
+  made.name = "n" + std::to_string(desc.nodes.size());
+  made.kind = kind;
+  made.inputs = inputs;
+  made.ints = std::move(ints);
+  made.floats = std::move(floats);
+  const ValueDesc like = desc.values[static_cast<size_t>(inputs[0])];
+  made.output = value(like.type, like.scale, like.zp);
+  desc.nodes.push_back(std::move(made));
+  return desc.nodes.back().output;
+}
+
 int Kit::dequantize(int src) {
   NodeDesc node;
   node.spec.kind = OpKind::dequantize;
@@ -336,6 +351,25 @@ void check(Kit& kit, const std::vector<Shape>& shapes) {
   const std::unique_ptr<Region> region = make(kit.desc);
   ASSERT_NE(region, nullptr);
   check(kit, *region, shapes);
+}
+
+void equals_interpreter(Kit& kit, const std::vector<Shape>& shapes, const Parallel& parallel) {
+  const std::unique_ptr<Region> region = make(kit.desc, Isa::avx512vnni, parallel.threads);
+  ASSERT_NE(region, nullptr);
+  std::vector<HostValue> inputs;
+  std::vector<HostArray> arrays;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    inputs.push_back(kit.draw(kit.desc.inputs[i], shapes[i]));
+    arrays.emplace_back(inputs.back().type, shapes[i]).bytes = inputs.back().bytes;
+  }
+  const RunResult got = run_region(*region, kit.desc, inputs, parallel);
+  ASSERT_TRUE(got.status.ok()) << got.status.to_string();
+  const auto want = interpret(kit.desc, arrays);
+  ASSERT_TRUE(want.ok()) << want.status().to_string();
+  for (size_t i = 0; i < want->size(); ++i) {
+    EXPECT_EQ(got.outputs[i].shape, (*want)[i].dims);
+    EXPECT_EQ(got.outputs[i].bytes, (*want)[i].bytes) << "output " << i;
+  }
 }
 
 }  // namespace octile::runtime::test

@@ -38,6 +38,8 @@ class Kit {
   int quantize(int src, DType dst, float scale, int32_t zp);
   int dequantize(int src);
   int requantize(int src, DType dst, float scale, int32_t zp, int64_t channels = 0);
+  // A node of any other kind; its output is of the type of its first input.
+  int node(NodeKind kind, const std::vector<int>& inputs, std::vector<int64_t> ints, std::vector<float> floats = {});
   void output(int value) { desc.outputs.push_back(value); }
 
   [[nodiscard]] HostValue draw(int value, const Shape& shape);
@@ -65,5 +67,7 @@ struct RunResult {
 // Draws inputs of these shapes, runs, and compares every output with the oracle.
 void check(Kit& kit, const Region& region, const std::vector<Shape>& shapes, const Parallel& parallel = {});
 void check(Kit& kit, const std::vector<Shape>& shapes);
+// The same against the interpreter, for nodes of every kind.
+void equals_interpreter(Kit& kit, const std::vector<Shape>& shapes, const Parallel& parallel = {});
 
 }  // namespace octile::runtime::test

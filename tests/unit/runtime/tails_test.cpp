@@ -51,8 +51,14 @@ void slow(const Tail& tail, const Held& dst) {
       for (int64_t x = 0; x < t.w; ++x) {
         for (int64_t c = 0; c < t.c; ++c) {
           uint8_t& q = dst.at(n, y, x, c);
-          const bool gate = tail.kind != Tail::Kind::binary;
           const Tensor& o = tail.other;
+          if (tail.kind == Tail::Kind::copy) {
+            const uint8_t copied = tail.table == nullptr ? q : tail.table[q];
+            const int64_t at = c - tail.channel;
+            if (at >= 0 && at < o.c) o.data[n * o.stride_n + y * o.stride_y + x * o.stride_x + at] = copied;
+            continue;
+          }
+          const bool gate = tail.kind != Tail::Kind::binary;
           uint8_t b = 0;
           if (o.data != nullptr) {
             b = o.data[(o.n == 1 ? 0 : n) * o.stride_n + (gate ? 0 : y * o.stride_y + x * o.stride_x) + c];
@@ -99,18 +105,28 @@ class Tails : public ::testing::Test {
     if (ops_.coin()) pixel.n = 1;
     Held gate(pixel, 0, 0, 0);
     fill(gate);
+    const int64_t copy_halo = ops_.pick(0, 1), copy_pitch = ops_.coin() ? 7 : 0;
+    const int64_t copied = ops_.pick(0, shape.c - 1);
+    Tensor part = shape;
+    part.c = ops_.pick(1, shape.c - copied);
+    const Held want_copy(part, copy_halo, copy_pitch, 0x3C);
     std::vector<float> gain(static_cast<size_t>(shape.c)), offset(static_cast<size_t>(shape.c));
     for (float& g : gain) g = static_cast<float>(ops_.pick(-100, 300)) * 0.01F;
     for (float& o : offset) o = static_cast<float>(ops_.pick(-1000, 1000)) * 0.1F;
     std::vector<Tail> tails(static_cast<size_t>(ops_.pick(1, 4)));
     for (Tail& t : tails) {
-      t.kind = static_cast<Tail::Kind>(ops_.pick(0, 3));
+      t.kind = static_cast<Tail::Kind>(ops_.pick(0, 4));
       t.table = tables.table.data();
       t.form.pairs = tables.pairs.data();
       t.form.after = ops_.coin() ? tables.after.data() : nullptr;
       t.other_first = ops_.coin();
       if (t.kind == Tail::Kind::binary) t.other = other.t;
       if (t.kind == Tail::Kind::gate) t.other = gate.t;
+      if (t.kind == Tail::Kind::copy) {
+        t.other = want_copy.t;
+        t.channel = copied;
+        if (ops_.coin()) t.table = nullptr;
+      }
       if (t.kind == Tail::Kind::line) {
         const auto za = static_cast<int32_t>(ops_.pick(0, 255)), zp = static_cast<int32_t>(ops_.pick(0, 255));
         t.line = {za,
@@ -124,9 +140,13 @@ class Tails : public ::testing::Test {
     run(**op, c, source, want.t, 1, {}, gapless, apart);
     for (const Tail& t : tails) slow(t, want);
     for (const int threads : {1, kThreads}) {
-      const Held got(shape, halo, pitch, 0x5A);
+      const Held got(shape, halo, pitch, 0x5A), got_copy(part, copy_halo, copy_pitch, 0x3C);
+      for (Tail& t : tails) {
+        if (t.kind == Tail::Kind::copy) t.other = got_copy.t;
+      }
       run(**op, c, source, got.t, threads, tails, gapless, apart);
       EXPECT_EQ(got.bytes, want.bytes) << threads << " threads, " << tails.size() << " tails, seed " << kSeed;
+      EXPECT_EQ(got_copy.bytes, want_copy.bytes) << threads << " threads, " << tails.size() << " tails";
     }
   }
 
@@ -221,6 +241,8 @@ TEST_F(Tails, WhatDoesNotFitIsRefused) {
   t.kind = Tail::Kind::binary;
   t.other = dst;
   t.other.w = 4;
+  EXPECT_EQ(code(t), Code::invalid_argument);
+  t.kind = Tail::Kind::copy;
   EXPECT_EQ(code(t), Code::invalid_argument);
   t.kind = Tail::Kind::gate;
   t.other = dst;
