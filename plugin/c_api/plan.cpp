@@ -25,8 +25,10 @@ Status load(const octile_runtime* runtime, std::span<const uint8_t> bytes, const
   plan->graph = without_weights(read.graph);
   plan->inputs = std::move(read.inputs);
   plan->outputs = std::move(read.outputs);
-  Result<std::unique_ptr<runtime::Region>> region = runtime::Region::create(
-      shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool, shared.files.get());
+  const octile_threads& threads = shared.options.threads;
+  Result<std::unique_ptr<runtime::Region>> region =
+      runtime::Region::create(shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool,
+                              shared.files.get(), {threads.context, threads.parallel_for, shared.threads()});
   if (const std::string text = shared.files == nullptr ? "" : shared.files->complaint(); !text.empty()) {
     shared.log(OCTILE_LOG_WARNING, file + ": " + text);
   }

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "plugin/onnxruntime/own_threads.h"
+
 namespace octile::ort {
 namespace {
 
@@ -104,9 +106,10 @@ Status RegionCompute::run(OrtKernelContext* context) const {
 Status RegionCompute::start() {
   if (region_ != nullptr) return {};
   RegionParts parts = std::exchange(parts_, {});
+  OwnThreads threads(threads_);
   OCTILE_ASSIGN_OR_RETURN(
       region_, runtime::Region::create(std::move(parts.library), parts.best, std::move(parts.plan.graph), threads_,
-                                       nullptr, parts.files.get()));
+                                       nullptr, parts.files.get(), threads.parallel()));
   if (const std::string text = parts.files == nullptr ? "" : parts.files->complaint(); !text.empty()) {
     log_.warning("option weights_cache: " + text);
   }

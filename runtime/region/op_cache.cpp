@@ -67,7 +67,10 @@ Result<std::shared_ptr<const PreparedOp>> shared_op(const KernelLibrary& library
   std::shared_ptr<const PreparedOp> op = std::move(made);
   const std::lock_guard lock(table.mutex);
   std::erase_if(table.ops, [](const auto& entry) { return entry.second.expired(); });
-  table.ops[key] = op;
+  std::weak_ptr<const PreparedOp>& known = table.ops[key];
+  // Another thread may have packed the same meanwhile.
+  if (std::shared_ptr<const PreparedOp> other = known.lock(); other != nullptr) return other;
+  known = op;
   return op;
 }
 

@@ -22,6 +22,8 @@ namespace octile::runtime {
 namespace {
 
 constexpr size_t kMaxPlans = 16;
+// Bytes of weights worth threads to pack them: 15 ms of one. Threads also spread what they allocate.
+constexpr size_t kWorthThreads = size_t{4} << 20;
 
 // Calls f in the float mode all arithmetic is defined in, and turns what it throws into a Status.
 template <class F>
@@ -92,7 +94,7 @@ void count_inside(const Program& program, std::vector<NodeDecision>& out) {
 class RegionImpl final : public Region {
  public:
   Status prepare(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc, int threads,
-                 std::shared_ptr<ArenaPool> pool, WeightsCache* files) {
+                 std::shared_ptr<ArenaPool> pool, WeightsCache* files, const Parallel& packing) {
     if (library == nullptr) return {Code::invalid_argument, "region " + desc.name + " without a kernel library"};
     OCTILE_RETURN_IF_ERROR(check(desc));
     recipe_.library = std::move(library);
@@ -108,7 +110,7 @@ class RegionImpl final : public Region {
       names_.push_back(desc.nodes[i].name);
     }
     for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
-    for (NodeDesc& node : desc.nodes) OCTILE_RETURN_IF_ERROR(prepare_op(node, files));
+    OCTILE_RETURN_IF_ERROR(prepare_ops(desc.nodes, files, packing));
     recipe_.desc = std::move(desc);
     pool_ = pool == nullptr ? ArenaPool::shared() : std::move(pool);
     return {};
@@ -130,9 +132,22 @@ class RegionImpl final : public Region {
 
  private:
   // Packs constant weights, once for all shapes.
-  Status prepare_op(NodeDesc& node, WeightsCache* files) {
-    recipe_.ops.emplace_back();
-    recipe_.sums.emplace_back();
+  Status prepare_ops(std::vector<NodeDesc>& nodes, WeightsCache* files, const Parallel& packing) {
+    recipe_.ops.resize(nodes.size());
+    recipe_.sums.resize(nodes.size());
+    size_t bytes = 0;
+    for (const NodeDesc& node : nodes) bytes += node.weights().size();
+    std::vector<Status> done(nodes.size());
+    spread(bytes < kWorthThreads ? Parallel{} : packing, std::ssize(nodes), [&](int64_t index) {
+      const auto i = static_cast<size_t>(index);
+      done[i] = guarded([&] { return prepare_op(nodes[i], files, recipe_.ops[i], recipe_.sums[i]); });
+    });
+    for (Status& st : done) OCTILE_RETURN_IF_ERROR(std::move(st));
+    return {};
+  }
+
+  Status prepare_op(NodeDesc& node, WeightsCache* files, std::shared_ptr<const PreparedOp>& made,
+                    std::vector<int32_t>& sums) const {
     OpSpec spec;
     OpQuant quant;
     std::span<const uint8_t> wei = node.weights();
@@ -147,7 +162,7 @@ class RegionImpl final : public Region {
     } else if (node.kind == NodeKind::dynamic) {
       spec = shapeless(node);
       quant = node.quant;
-      recipe_.sums.back() = column_sums(node);
+      sums = column_sums(node);
     } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
                (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
       spec = shapeless(node);
@@ -157,7 +172,7 @@ class RegionImpl final : public Region {
     }
     auto op = shared_op(*recipe_.library, recipe_.best, spec, quant, wei.data(), wei.size(), files);
     if (!op.ok()) return {op.status().code(), "node \"" + node.name + "\": " + op.status().message()};
-    recipe_.ops.back() = std::move(*op);
+    made = std::move(*op);
     node.wei = {};
     node.lent = {};
     return {};
@@ -252,10 +267,12 @@ class RegionImpl final : public Region {
 }  // namespace
 
 Result<std::unique_ptr<Region>> Region::create(std::shared_ptr<const KernelLibrary> library, Isa best, RegionDesc desc,
-                                               int threads, std::shared_ptr<ArenaPool> pool, WeightsCache* files) {
+                                               int threads, std::shared_ptr<ArenaPool> pool, WeightsCache* files,
+                                               const Parallel& packing) {
   return guarded([&]() -> Result<std::unique_ptr<Region>> {
     auto region = std::make_unique<RegionImpl>();
-    OCTILE_RETURN_IF_ERROR(region->prepare(std::move(library), best, std::move(desc), threads, std::move(pool), files));
+    OCTILE_RETURN_IF_ERROR(
+        region->prepare(std::move(library), best, std::move(desc), threads, std::move(pool), files, packing));
     return std::unique_ptr<Region>(std::move(region));
   });
 }

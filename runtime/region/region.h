@@ -55,11 +55,12 @@ class Region {
  public:
   virtual ~Region() = default;
   // `pool`: where tensors between nodes live; null: the process's own. `files`: where packed weights may come from and
-  // go to; null: they are packed anew.
+  // go to; null: they are packed anew. `packing`: the threads that pack, a node each; they need not be those of runs.
   [[nodiscard]] static Result<std::unique_ptr<Region>> create(std::shared_ptr<const KernelLibrary> library, Isa best,
                                                               RegionDesc desc, int threads,
                                                               std::shared_ptr<ArenaPool> pool = nullptr,
-                                                              WeightsCache* files = nullptr);
+                                                              WeightsCache* files = nullptr,
+                                                              const Parallel& packing = {});
   [[nodiscard]] virtual Status run(const std::vector<HostTensor>& inputs, const OutputAllocator& outputs,
                                    const Parallel& parallel) const = 0;
   // Plans for these input shapes (or finds the plan) and says what it chose. No data needed.

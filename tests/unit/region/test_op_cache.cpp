@@ -2,6 +2,8 @@
 // In:  ops that differ in one thing.  Out: verdicts.  Not here: packing.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "runtime/region/op_cache.h"
 
 namespace octile::runtime {
@@ -52,6 +54,16 @@ TEST(OpCache, KeepsNothingAlive) {
   const KernelLibrary library;
   std::weak_ptr<const PreparedOp> gone = op(library, content());
   EXPECT_TRUE(gone.expired());
+}
+
+TEST(OpCache, ThreadsThatPackTheSameShareIt) {
+  const KernelLibrary library;
+  std::vector<std::shared_ptr<const PreparedOp>> got(4);
+  std::vector<std::thread> threads;
+  for (auto& mine : got) threads.emplace_back([&] { mine = op(library, content()); });
+  for (std::thread& t : threads) t.join();
+  for (const auto& mine : got) EXPECT_EQ(mine, got[0]);
+  EXPECT_EQ(op(library, content()), got[0]);
 }
 
 TEST(OpCache, RefusalsAreNotKept) {

@@ -151,6 +151,24 @@ TEST(RegionRuns, NoMemoryIsAStatus) {
   EXPECT_FALSE(huge.ok());
 }
 
+TEST(RegionRuns, ManyThreadsPack) {
+  Kit kit(50);
+  const int x = kit.input(DType::u8);
+  const int y = kit.dense(x, 1024, 2048, DType::u8, 90);
+  kit.output(kit.dense(y, 2048, 1100, DType::u8, 80));
+  kit.output(kit.dense(y, 2048, 9, DType::u8, 80));
+  const auto create = [&](const RegionDesc& desc) {
+    return Region::create(std::make_shared<KernelLibrary>(), Isa::portable, desc, 1, nullptr, nullptr, test_threads(3));
+  };
+  const auto region = create(kit.desc);
+  ASSERT_TRUE(region.ok()) << region.status().to_string();
+  check(kit, **region, {{1, 3, 1024}});
+  RegionDesc broken = kit.desc;
+  broken.nodes[1].quant.wei_zp = {200};
+  const Status st = create(broken).status();
+  EXPECT_NE(st.message().find("\"n1\""), std::string::npos) << st.to_string();
+}
+
 TEST(RegionRuns, ExplainsEveryNode) {
   Kit kit = net(49);
   const auto region = make(kit.desc);
