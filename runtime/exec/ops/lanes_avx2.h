@@ -73,12 +73,17 @@ inline void load_block(const float* p, F (&v)[4]) {
     v[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * j)), _mm_loadu_ps(p + 16 + 4 * j), 1);
   }
 }
-// Rounded values of a block plus zp.
-inline Bytes narrow(const F (&v)[4], int32_t zp) {
+// Values of a block, clamped and rounded, plus zp. The packs are the lower clamp; what overflows an int32 converts to
+// the lowest one, so the upper one comes first, and hands on NaN, which converts to the lowest as well.
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
+  const __m256 most = _mm256_set1_ps(hi);
   const __m256i zero_point = _mm256_set1_epi16(static_cast<int16_t>(zp));
-  const __m256i a = _mm256_packs_epi32(_mm256_cvtps_epi32(v[0]), _mm256_cvtps_epi32(v[1]));
-  const __m256i b = _mm256_packs_epi32(_mm256_cvtps_epi32(v[2]), _mm256_cvtps_epi32(v[3]));
-  return reinterpret_cast<Bytes>(_mm256_packus_epi16(_mm256_add_epi16(a, zero_point), _mm256_add_epi16(b, zero_point)));
+  const __m256i least = _mm256_set1_epi8(static_cast<char>(static_cast<int32_t>(lo) + zp));
+  __m256i w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm256_cvtps_epi32(_mm256_min_ps(most, v[j]));
+  const __m256i a = _mm256_add_epi16(_mm256_packs_epi32(w[0], w[1]), zero_point);
+  const __m256i b = _mm256_add_epi16(_mm256_packs_epi32(w[2], w[3]), zero_point);
+  return reinterpret_cast<Bytes>(_mm256_max_epu8(_mm256_packus_epi16(a, b), least));
 }
 
 inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }

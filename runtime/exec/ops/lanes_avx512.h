@@ -61,12 +61,16 @@ inline void widen_block(const uint8_t* p, I (&v)[4]) {
 inline void load_block(const float* p, F (&v)[4]) {
   for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
 }
-// Rounded values of a block plus zp.
-inline Bytes narrow(const F (&v)[4], int32_t zp) {
+// Values of a block, clamped and rounded, plus zp; as lanes_avx2.h does it.
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
+  const __m512 most = _mm512_set1_ps(hi);
   const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
-  const __m512i a = _mm512_packs_epi32(_mm512_cvtps_epi32(v[0]), _mm512_cvtps_epi32(v[1]));
-  const __m512i b = _mm512_packs_epi32(_mm512_cvtps_epi32(v[2]), _mm512_cvtps_epi32(v[3]));
-  const __m512i bytes = _mm512_packus_epi16(_mm512_add_epi16(a, zero_point), _mm512_add_epi16(b, zero_point));
+  const __m512i least = _mm512_set1_epi8(static_cast<char>(static_cast<int32_t>(lo) + zp));
+  __m512i w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm512_cvtps_epi32(_mm512_min_ps(most, v[j]));
+  const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(w[0], w[1]), zero_point);
+  const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(w[2], w[3]), zero_point);
+  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(a, b), least);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, bytes));
 }

@@ -76,10 +76,10 @@ inline void widen_block(const uint8_t* p, I (&v)[4]) {
 inline void load_block(const float* p, F (&v)[4]) {
   for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
 }
-// Rounded values of a block plus zp.
-inline Bytes narrow(const F (&v)[4], int32_t zp) {
+// Values of a block, clamped and rounded, plus zp.
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
   uint8_t bytes[kBlock];
-  for (int j = 0; j < 4; ++j) store_codes(bytes + j * kLanes, round(v[j]) + zp);
+  for (int j = 0; j < 4; ++j) store_codes(bytes + j * kLanes, round(clamp(v[j], splat(lo), splat(hi))) + zp);
   return load<Bytes>(bytes);
 }
 
