@@ -122,15 +122,19 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
   return Status(Code::unsupported, "no generator for family " + r.family);
 }
 
-// Removes what Halide stamped on the functions, so that clang's -mcpu decides, and what stood in for instructions.
+// Removes what Halide stamped on the functions, so that clang's -mcpu decides, and what stood in for instructions. Asks
+// for a realigned stack: else vectors are spilled to wherever the caller's stack happens to end, half of them across
+// two cache lines.
 Status retarget(const std::string& path) {
   std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   if (!in) return {Code::io_error, path + ": cannot read the IR Halide wrote"};
   static const std::regex attributes(R"re("(target-cpu|tune-cpu|target-features)"="[^"]*")re");
+  static const std::regex sets(R"re((\nattributes #\d+ = \{))re");
   std::ofstream out(path);
-  out << stand_ins::replace(std::regex_replace(text.str(), attributes, ""));
+  out << stand_ins::replace(
+      std::regex_replace(std::regex_replace(text.str(), attributes, ""), sets, "$1 \"stackrealign\""));
   out.close();
   return out ? Status() : Status(Code::io_error, path + ": cannot write (disk full?)");
 }

@@ -35,8 +35,8 @@ EXPECTED = [
 ]
 DOT_ROWS = 4  # a pack without kernels of these is not the default pack
 HOT = ("vpdpbusd", "vpmaddubsw", "vpmaddwd", "pmaddwd")
-# A loop of a dot kernel with fewer of them is one over tiles, for reductions so short that no loop is left inside.
-LEAST_HOT_SHARE = 0.15
+# A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions so short that none is left inside.
+LEAST_HOT_SHARE = 0.22
 # Ice Lake's kernels run on Cascade Lake too: nothing of VBMI, VBMI2, IFMA, BITALG, BF16, FP16, VP2INTERSECT.
 BEYOND_VNNI = re.compile(
     r"vperm[bi]$|vpermi2b|vpermt2b|vpmultishiftqb|vpcompress[bw]|vpexpand[bw]|vpsh[lr]d|vpmadd52|vpopcnt|"
