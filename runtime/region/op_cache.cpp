@@ -50,15 +50,17 @@ Result<std::shared_ptr<const PreparedOp>> shared_op(const KernelLibrary& library
   std::string key = content;
   append(key, &library);
   append(key, library.kernels().size());
-  {
-    const std::lock_guard lock(table.mutex);
-    const auto found = table.ops.find(key);
-    if (found != table.ops.end()) {
-      if (std::shared_ptr<const PreparedOp> op = found->second.lock(); op != nullptr) return op;
-    }
-  }
   if (library.identity().empty()) files = nullptr;
   const std::string name = files == nullptr ? "" : packs::sha256_hex(library.identity() + content);
+  std::shared_ptr<const PreparedOp> held;
+  {
+    const std::lock_guard lock(table.mutex);
+    if (const auto found = table.ops.find(key); found != table.ops.end()) held = found->second.lock();
+  }
+  if (held != nullptr) {
+    if (files != nullptr && !files->has(name)) files->keep(name, *held);
+    return held;
+  }
   std::unique_ptr<PreparedOp> made = files == nullptr ? nullptr : files->find(name, library, best, spec, quant);
   if (made == nullptr) {
     OCTILE_ASSIGN_OR_RETURN(made, PreparedOp::prepare(library, best, spec, quant, wei));

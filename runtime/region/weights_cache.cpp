@@ -62,6 +62,11 @@ std::unique_ptr<PreparedOp> WeightsCache::find(const std::string& name, const Ke
   return nullptr;
 }
 
+bool WeightsCache::has(const std::string& name) const {
+  std::error_code error;
+  return std::filesystem::exists(path_of(name), error);
+}
+
 void WeightsCache::keep(const std::string& name, const PreparedOp& op) {
   packs::FieldWriter writer;
   writer.text(name);

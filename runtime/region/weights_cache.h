@@ -24,6 +24,7 @@ class WeightsCache {
   // `name`: SHA-256 of the key, in hex. Null where there is no good file.
   [[nodiscard]] std::unique_ptr<PreparedOp> find(const std::string& name, const KernelLibrary& library, Isa best,
                                                  const OpSpec& spec, const OpQuant& quant);
+  [[nodiscard]] bool has(const std::string& name) const;
   void keep(const std::string& name, const PreparedOp& op);
   // What went wrong since the last call, the first of it; empty: nothing.
   [[nodiscard]] std::string complaint();

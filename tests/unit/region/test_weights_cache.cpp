@@ -89,6 +89,15 @@ TEST_F(WeightsCacheTest, OtherContentIsAnotherFile) {
   EXPECT_EQ(cache_.complaint(), "");
 }
 
+TEST_F(WeightsCacheTest, WritesWhatAnotherSessionHolds) {
+  const Content c;
+  const auto held = shared_op(library_, Isa::portable, c.spec, c.quant, c.wei.data(), c.wei.size());
+  ASSERT_TRUE(held.ok());
+  EXPECT_TRUE(files().empty());
+  EXPECT_EQ(answers(c), right(c));
+  EXPECT_EQ(files().size(), 1U);
+}
+
 TEST_F(WeightsCacheTest, HealsDamage) {
   const Content c;
   (void)answers(c);
