@@ -29,7 +29,9 @@ std::vector<std::string> nodes_of(const Step& step, const std::vector<std::strin
     if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
   };
   take(step.node);
-  for (const StepTail& t : step.tails) take(t.node);
+  for (const StepTail& t : step.tails) {
+    for (const int node : t.nodes) take(node);
+  }
   return out;
 }
 

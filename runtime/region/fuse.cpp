@@ -100,6 +100,10 @@ class Fuser {
     p_.how[static_cast<size_t>(node)] = "tail of " + name;
   }
 
+  [[nodiscard]] static bool ends_in_table(const StepTail& t) {
+    return t.tail.kind == Tail::Kind::table || t.tail.kind == Tail::Kind::binary || t.tail.kind == Tail::Kind::gate;
+  }
+
   // A table, or lines per channel, behind what makes their source.
   bool fuse_table(size_t i) {
     const Step& table = p_.steps[i];
@@ -108,12 +112,17 @@ class Fuser {
     const int writer = sole_writer(table.src[0]);
     if (writer < 0) return false;
     Step& before = p_.steps[static_cast<size_t>(writer)];
-    if (before.kind == StepKind::dot && before.dot.spec.dst != DType::s32 && before.tails.size() < kMaxTails) {
+    if (!lines && !before.tails.empty() && ends_in_table(before.tails.back())) {
+      StepTail& last = before.tails.back();
+      last.table = compose(last.table, table.table);
+      last.nodes.push_back(table.node);
+      if (last.tail.kind == Tail::Kind::table && last.table == nullptr) before.tails.pop_back();
+    } else if (before.kind == StepKind::dot && before.dot.spec.dst != DType::s32 && before.tails.size() < kMaxTails) {
       StepTail tail;
       tail.tail.kind = lines ? Tail::Kind::line : Tail::Kind::table;
       tail.table = table.table;
       tail.lines = table.lines;
-      tail.node = table.node;
+      tail.nodes = {table.node};
       before.tails.push_back(std::move(tail));
     } else if (!lines && (before.kind == StepKind::binary || before.kind == StepKind::table)) {
       before.table = compose(before.table, table.table);
@@ -182,7 +191,7 @@ class Fuser {
     tail.table = sum.table;
     tail.pairs = sum.pairs;
     tail.other = sum.src[static_cast<size_t>(1 - operand)];
-    tail.node = sum.node;
+    tail.nodes = {sum.node};
     dot.tails.push_back(std::move(tail));
     dot.dst = sum.dst;
     say(sum.node, dot);
@@ -317,7 +326,7 @@ class Fuser {
       tail.tail.channel += made->tail.channel;
       tail.table = compose(made->table, copy.table);
     }
-    tail.node = copy.node;
+    tail.nodes = {copy.node};
     tail.other = to;
     if (copy.kind == StepKind::move && copy.move.to.shape != store(to).shape) {
       Store part = store(to);

@@ -79,7 +79,7 @@ Status Lowering::lower_dynamic(int index) {
     StepTail tail;
     tail.tail.kind = Tail::Kind::sums;
     tail.other = q.parameters;
-    tail.node = index;
+    tail.nodes = {index};
     dot.tails.push_back(std::move(tail));
   }
   Step& step = program_.steps.back();

@@ -138,7 +138,7 @@ inline constexpr size_t kMaxTails = 8;
 struct StepTail {
   Tail tail;       // other.data, and pointers and parameters of sums, are set in the run
   int other = -1;  // store, -1: none
-  int node = -1;
+  std::vector<int> nodes;
   [[nodiscard]] bool writes_other() const { return tail.kind == Tail::Kind::copy; }
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
   std::shared_ptr<const std::vector<uint8_t>> pairs;

@@ -72,6 +72,27 @@ TEST(Fusion, OneTensorInTwoConcatsAndAnOutput) {
   for (const int threads : {1, 3}) equals_interpreter(kit, {{1, 6, 12, 7}}, test_threads(threads));
 }
 
+// Quantized x * sigmoid(x): codes that two nodes read, though in the end one table does. The profile names all of them.
+TEST(Fusion, TablesInARowAreOne) {
+  Kit kit(54);
+  const int x = kit.input(DType::u8, 0.02F, 3);
+  const int y = kit.conv(x, filter(4, 12, 1), DType::u8, 100);
+  const float scale = kit.desc.values[static_cast<size_t>(y)].scale;
+  const int z = kit.dequantize(kit.quantize(kit.dequantize(y), DType::u8, scale * 1.3F, 90));
+  const int silu = kit.node(NodeKind::mul, {z, kit.node(NodeKind::sigmoid, {z}, {})}, {});
+  kit.output(kit.conv(kit.quantize(silu, DType::s8, scale * 0.9F, -5), filter(12, 3, 3, 1), DType::u8, 0));
+  equals_interpreter(kit, {{1, 4, 5, 6}});
+  const auto region = make(kit.desc);
+  region->start_clock();
+  HostValue host = kit.draw(kit.desc.inputs[0], {1, 4, 5, 6});
+  ASSERT_TRUE(run_region(*region, kit.desc, {host}).status.ok());
+  const std::vector<StepTime> times = region->times();
+  const auto conv = std::find_if(times.begin(), times.end(), [](const StepTime& t) { return t.kind == "dot"; });
+  ASSERT_NE(conv, times.end());
+  EXPECT_EQ(conv->form, "table");
+  EXPECT_EQ(conv->nodes.size(), 3U);
+}
+
 // Quantization after a resize is worked out before it, and becomes a tail there.
 TEST(Fusion, TablesStandBeforeAResizeThatRepeats) {
   for (const bool shared : {false, true}) {
