@@ -290,13 +290,13 @@ std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, cons
   const int64_t padded = (s.oc + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad;
   const int64_t groups = (s.kw + taps - 1) / taps;
   std::vector<uint8_t> out(static_cast<size_t>(taps * padded * groups * s.kh * bytes));
-  for (int64_t c = 0; c < s.oc; ++c) {
-    for (int64_t ky = 0; ky < s.kh; ++ky) {
-      for (int64_t kx = 0; kx < s.kw; ++kx) {
-        const auto v = static_cast<int16_t>(wei.at((c * s.kh + ky) * s.kw + kx) - rule.taken(c));
-        const int64_t at = (((ky * groups + kx / taps) * padded + c) * taps + kx % taps) * bytes;
-        std::memcpy(&out[static_cast<size_t>(at)], &v, static_cast<size_t>(bytes));  // little endian
-      }
+  const int64_t filter = s.kh * s.kw;
+  for (int64_t tap = 0; tap < filter; ++tap) {
+    const int64_t ky = tap / s.kw, kx = tap % s.kw;
+    uint8_t* to = &out[static_cast<size_t>(((ky * groups + kx / taps) * padded * taps + kx % taps) * bytes)];
+    for (int64_t c = 0; c < s.oc; ++c, to += taps * bytes) {
+      const auto v = static_cast<int16_t>(wei.at(c * filter + tap) - rule.taken(c));
+      std::memcpy(to, &v, static_cast<size_t>(bytes));  // little endian
     }
   }
   return out;

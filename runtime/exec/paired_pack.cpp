@@ -99,7 +99,7 @@ int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, 
       ordered.element.clear();
       ordered.weights.clear();
       moves.clear();
-      pair_rows(ops, rows.data(), count, ordered);
+      pair_rows(ops, rows.data(), count, channels, ordered);
       add_moves(ordered.element, count, 0, moves);
       cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
     }
@@ -165,7 +165,8 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& or
   ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
-    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run, ordered);
+    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run, group.channels,
+              ordered);
     add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
               group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());

@@ -30,10 +30,10 @@ void take_excess(const int8_t* first, int8_t* second, std::vector<int8_t>& rest)
   }
 }
 
-void put_block(const Ops& ops, const int8_t* rows, const int32_t* element, int count, PairedRows& out,
+void put_block(const Ops& ops, const int8_t* rows, const int32_t* element, int count, int channels, PairedRows& out,
                PairedRows& rest) {
   std::array<int8_t, kPairRows> mates;
-  ops.match_rows(rows, count, mates.data());
+  ops.match_rows(rows, count, channels, mates.data());
   const auto row = [&](int i) { return rows + static_cast<ptrdiff_t>(i) * kPairChannels; };
   for (int a = 0; a < count; ++a) {
     const int b = mates[static_cast<size_t>(a)];
@@ -60,7 +60,7 @@ void put_block(const Ops& ops, const int8_t* rows, const int32_t* element, int c
 
 }  // namespace
 
-void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, PairedRows& out) {
+void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& out) {
   std::vector<int32_t> element(static_cast<size_t>(count));
   for (size_t i = 0; i < element.size(); ++i) element[i] = static_cast<int32_t>(i);
   PairedRows from;
@@ -69,7 +69,8 @@ void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, PairedRows& ou
     PairedRows rest;
     for (int64_t at = 0; at < count; at += kPairRows) {
       const auto block = static_cast<int>(std::min<int64_t>(kPairRows, count - at));
-      put_block(ops, rows + at * kPairChannels, &element[static_cast<size_t>(at)], block, out, rest);
+      put_block(ops, rows + at * kPairChannels, &element[static_cast<size_t>(at)], block, static_cast<int>(channels),
+                out, rest);
     }
     from = std::move(rest);
     element = from.element;

@@ -21,7 +21,7 @@ struct PairedRows {
   std::vector<int8_t> weights;   // kPairChannels for each
 };
 
-// Appends `count` rows in order. rows: [count][kPairChannels], zeros where there are fewer channels.
-void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, PairedRows& out);
+// Appends `count` rows in order. rows: [count][kPairChannels], zeros from `channels` on.
+void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& out);
 
 }  // namespace octile::runtime

@@ -125,7 +125,12 @@ Status Op::pack(const void* wei) {
   fits_ = zero || (wei != nullptr && fits_s8(spec_, view, rule_.zp));
   if (depthwise_) {
     rule_.subtract = true;
-    dw_names_ = fits_ ? std::vector<std::string_view>{"t1c", "t4c", "t2cw"} : std::vector<std::string_view>{"t2cw"};
+    // Those of s8 weights, and of kernels there are.
+    for (const std::string_view name : {"t1c", "t4c", "t2cw"}) {
+      const bool used =
+          std::any_of(table_.begin(), table_.end(), [&](const Kernel& k) { return k.entry.layout == name; });
+      if (used && (fits_ || name == "t2cw")) dw_names_.push_back(name);
+    }
     return pack_depthwise_op(view);
   }
   choose_layouts();

@@ -35,7 +35,7 @@ EXPECTED = [
 ]
 DOT_ROWS = 4  # a pack without kernels of these is not the default pack
 HOT = ("vpdpbusd", "vpmaddubsw", "vpmaddwd", "pmaddwd")
-# A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions so short that none is left inside.
+# A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions too short for one inside.
 LEAST_HOT_SHARE = 0.22
 # Ice Lake's kernels run on Cascade Lake too: nothing of VBMI, VBMI2, IFMA, BITALG, BF16, FP16, VP2INTERSECT.
 BEYOND_VNNI = re.compile(

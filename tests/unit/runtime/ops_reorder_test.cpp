@@ -119,7 +119,7 @@ TEST(OpsReorder, RowsFindTheirMates) {
         rows[j] = static_cast<int8_t>(i == 0 ? -128 : std::min<int64_t>(weight, 127));
       }
       std::vector<int8_t> mates(static_cast<size_t>(count), 77);
-      v.ops->match_rows(rows, static_cast<int>(count), mates.data());
+      v.ops->match_rows(rows, static_cast<int>(count), static_cast<int>(i == 0 ? kPairChannels : matter), mates.data());
       EXPECT_EQ(mates, Table(rows, static_cast<size_t>(count)).match()) << v.name << " " << i;
     }
   }

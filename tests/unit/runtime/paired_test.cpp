@@ -19,7 +19,7 @@ using Rows = std::vector<std::array<int8_t, kPairChannels>>;
 
 PairedRows paired(const Rows& rows) {
   PairedRows out;
-  pair_rows(ops_for(Isa::avx512vnni), rows[0].data(), static_cast<int64_t>(rows.size()), out);
+  pair_rows(ops_for(Isa::avx512vnni), rows[0].data(), static_cast<int64_t>(rows.size()), kPairChannels, out);
   return out;
 }
 

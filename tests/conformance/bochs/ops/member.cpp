@@ -230,7 +230,7 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       // Small weights, so that some pairs fit.
       const auto count = static_cast<int>(1 + below(kPairRows));
       for (int64_t i = 0; i < kPairRows * kPairChannels; ++i) first[i] = static_cast<uint8_t>(below(140) - 70);
-      ops.match_rows(reinterpret_cast<const int8_t*>(first), count, reinterpret_cast<int8_t*>(out));
+      ops.match_rows(reinterpret_cast<const int8_t*>(first), count, kPairChannels, reinterpret_cast<int8_t*>(out));
       return true;
     }
     default: return false;
