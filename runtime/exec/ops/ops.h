@@ -185,8 +185,8 @@ struct Ops {
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
 
   // Of `count` rows of kPairChannels weights, at most kPairRows and at least one: with which other each shares a word,
-  // or -1. Those from `channels` on are zeros. Rows choose in turn, the largest by fourth powers first, the largest that is free and fits; then pairs are
-  // parted while that makes two.
+  // or -1. Those from `channels` on are zeros. Rows choose in turn, the largest by fourth powers first, the largest
+  // that is free and fits; then pairs are parted while that makes two.
   void (*match_rows)(const int8_t* rows, int count, int channels, int8_t* mates);
 };
 
