@@ -71,7 +71,8 @@ typedef struct octile_logger {
 } octile_logger;
 
 /* Runs task(argument, i) for every i < count, in any order and any threads, and returns when all are done. `threads` is
- * how many it is likely to use; 1 or a null function means the calling thread does everything. */
+ * how many it is likely to use; 1 or a null function means the calling thread does everything. Runs call it, and
+ * loading a plan of large weights does. */
 typedef struct octile_threads {
   void* context;
   void (*parallel_for)(void* context, void (*task)(void* argument, size_t index), void* argument, size_t count);

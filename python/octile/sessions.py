@@ -84,6 +84,11 @@ def open_session(model, provider="octile", threads=1, options=None, profile=None
     except UserError:
         raise
     except Exception as error:
+        if provider == "cpu" and "EPContext" in str(error):
+            raise UserError(
+                f"{model}: a compiled model: ONNX Runtime's own provider cannot run it",
+                "for that give the model it was compiled from",
+            ) from error
         raise UserError(f"{model}: ONNX Runtime cannot load it: {first_line(error)}") from error
 
 

@@ -68,3 +68,6 @@ def test_compiled_models_are_explained_and_run(octile, model, devices, tmp_path)
         status, text, complaint = octile(command, compiled, "--target", "portable")
         assert status == 0, complaint
         assert said in text
+    status, _, complaint = octile("bench", compiled, "--target", "portable")
+    assert status == 1
+    assert "give the model it was compiled from" in complaint

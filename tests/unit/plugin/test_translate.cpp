@@ -1,79 +1,15 @@
 // Translations: what single host nodes answer once they are nodes of a region's graph.
 // In:  hand-made nodes, worked answers.  Out: equality through the interpreter; reasons where there is no translation.
-// Not here: products (test_recognise.cpp), which of them are taken (test_worth.cpp).
+// Not here: movements of elements (test_movements.cpp), products (test_recognise.cpp), which of them are taken
+// (test_worth.cpp).
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "graph_kit.h"
-#include "plugin/partition/build.h"
-#include "plugin/partition/translate.h"
-#include "workload/graph/interpreter.h"
+#include "node_kit.h"
 
 namespace octile::plugin::test {
 namespace {
-
-using Floats = std::vector<float>;
-using Codes = std::vector<uint8_t>;
-using Dims = std::vector<int64_t>;
-
-template <class T>
-HostArray array(DType type, const Dims& dims, const std::vector<T>& data) {
-  HostArray a(type, dims);
-  EXPECT_EQ(a.bytes.size(), data.size() * sizeof(T));
-  std::memcpy(a.bytes.data(), data.data(), std::min(a.bytes.size(), data.size() * sizeof(T)));
-  return a;
-}
-
-// A host node under test, with its inputs' data.
-struct NodeKit : GraphKit {
-  std::vector<HostArray> data;
-
-  int floats(const Dims& dims, const Floats& values) {
-    data.push_back(array(DType::f32, dims, values));
-    return input(ElemType::f32, dims);
-  }
-  int codes(const Dims& dims, const Codes& values) {
-    data.push_back(array(DType::u8, dims, values));
-    return input(ElemType::u8, dims);
-  }
-  int list(const std::vector<int64_t>& values) {
-    return constant<int64_t>(ElemType::s64, values, {static_cast<int64_t>(values.size())});
-  }
-  int numbers(const Floats& values) {
-    return constant<float>(ElemType::f32, values, {static_cast<int64_t>(values.size())});
-  }
-  // The last node's answers.
-  std::vector<HostArray> answers() {
-    Unit unit;
-    const Verdict refusal = translate(linked(), static_cast<int>(graph.nodes.size()) - 1, unit);
-    EXPECT_FALSE(refusal) << to_string(refusal->reason) << " " << refusal->detail;
-    if (refusal) return {};
-    const auto desc = build_unit(graph, unit);
-    EXPECT_TRUE(desc.ok()) << desc.status().to_string();
-    if (!desc.ok()) return {};
-    const auto out = interpret(*desc, data);
-    EXPECT_TRUE(out.ok()) << out.status().to_string();
-    return out.ok() ? *out : std::vector<HostArray>();
-  }
-  void expect(const Dims& dims, const Floats& wanted) {
-    const std::vector<HostArray> out = answers();
-    ASSERT_EQ(out.size(), 1U);
-    EXPECT_EQ(out[0].dims, dims);
-    EXPECT_EQ(Floats(out[0].as<float>(), out[0].as<float>() + out[0].count()), wanted);
-  }
-  void expect(const Dims& dims, const Codes& wanted) {
-    const std::vector<HostArray> out = answers();
-    ASSERT_EQ(out.size(), 1U);
-    EXPECT_EQ(out[0].dims, dims);
-    EXPECT_EQ(out[0].bytes, wanted);
-  }
-  Reason reason() {
-    Unit unit;
-    const Verdict refusal = translate(linked(), static_cast<int>(graph.nodes.size()) - 1, unit);
-    return refusal ? refusal->reason : Reason::taken;
-  }
-};
 
 TEST(Translate, FunctionsOfOneOperand) {
   const Floats x{-3, -0.5F, 0, 0.5F, 2};
@@ -296,119 +232,6 @@ TEST(Translate, LayerNormalization) {
            ElemType::f32);
   kit.real("epsilon", 0);
   kit.expect({1, 2}, Floats{8, 24});
-}
-
-TEST(Translate, MovementsOfFloatsAndCodes) {
-  const Codes six{1, 2, 3, 4, 5, 6};
-  const auto moved = [&](const char* op, const auto& change, const Dims& dims, const Codes& wanted) {
-    SCOPED_TRACE(op);
-    NodeKit kit;
-    kit.node(op, {kit.codes({1, 2, 3}, six)}, ElemType::u8);
-    change(kit);
-    kit.expect(dims, wanted);
-  };
-  const auto with = [](auto... inputs) {
-    return [=](NodeKit& kit) { (kit.last().inputs.push_back(inputs(kit)), ...); };
-  };
-  const auto list = [](std::vector<int64_t> l) { return [l](NodeKit& kit) { return kit.list(l); }; };
-  moved("Reshape", with(list({3, -1})), {3, 2}, six);
-  moved(
-      "Flatten", [](NodeKit&) {}, {1, 6}, six);
-  moved("Squeeze", with(list({0})), {2, 3}, six);
-  moved(
-      "Unsqueeze", [](NodeKit& kit) { kit.ints("axes", {0}); }, {1, 1, 2, 3}, six);
-  moved("Transpose", [](NodeKit& kit) { kit.ints("perm", {0, 2, 1}); }, {1, 3, 2}, {1, 4, 2, 5, 3, 6});
-  moved("Slice", with(list({0}), list({1000}), list({-1}), list({2})), {1, 2, 2}, {1, 3, 4, 6});
-  moved("Gather",
-        [](NodeKit& kit) {
-          kit.last().inputs.push_back(kit.list({-1, 0}));
-          kit.integer("axis", 2);
-        },
-        {1, 2, 2}, {3, 1, 6, 4});  // clang-format keeps it so
-  moved("Pad",
-        [](NodeKit& kit) {
-          kit.last().inputs.push_back(kit.list({0, 0, 1, 0, 0, 0}));
-          kit.last().inputs.push_back(kit.u8(9));
-        },
-        {1, 2, 4}, {9, 1, 2, 3, 9, 4, 5, 6});
-  moved("Pad",
-        [](NodeKit& kit) {
-          kit.last().inputs = {kit.last().inputs[0], kit.list({1, 0}), -1, kit.list({-1})};
-          kit.text("mode", "edge");
-        },
-        {1, 2, 4}, {1, 1, 2, 3, 4, 4, 5, 6});
-}
-
-TEST(Translate, SplitIsASlicePerOutput) {
-  NodeKit kit;
-  kit.node("Split", {kit.codes({1, 5}, {1, 2, 3, 4, 5})}, ElemType::u8);
-  kit.integer("axis", -1);
-  kit.last().outputs.push_back(kit.input(ElemType::u8, {}));
-  const std::vector<HostArray> halves = kit.answers();
-  ASSERT_EQ(halves.size(), 2U);
-  EXPECT_EQ(halves[0].bytes, (Codes{1, 2, 3}));
-  EXPECT_EQ(halves[1].bytes, (Codes{4, 5}));
-  kit.ints("split", {1, 4});
-  EXPECT_EQ(kit.answers()[1].bytes, (Codes{2, 3, 4, 5}));
-}
-
-TEST(Translate, ConcatAndBlocks) {
-  {
-    NodeKit kit;
-    const int a = kit.codes({1, 2}, {1, 2}), b = kit.codes({1, 1}, {3});
-    kit.node("Concat", {a, b}, ElemType::u8);
-    kit.integer("axis", 1);
-    kit.expect({1, 3}, Codes{1, 2, 3});
-  }
-  {
-    NodeKit kit;
-    kit.node("SpaceToDepth", {kit.codes({1, 1, 2, 2}, {1, 2, 3, 4})}, ElemType::u8);
-    kit.integer("blocksize", 2);
-    kit.expect({1, 4, 1, 1}, Codes{1, 2, 3, 4});
-  }
-  {
-    NodeKit kit;
-    kit.node("DepthToSpace", {kit.codes({1, 8, 1, 1}, {0, 1, 2, 3, 4, 5, 6, 7})}, ElemType::u8);
-    kit.integer("blocksize", 2);
-    kit.text("mode", "CRD");
-    kit.expect({1, 2, 2, 2}, Codes{0, 1, 2, 3, 4, 5, 6, 7});
-  }
-}
-
-TEST(Translate, Resizes) {
-  const auto resized = [](const auto& change, const Floats& wanted) {
-    NodeKit kit;
-    const int x = kit.floats({1, 1, 1, 2}, {0, 8});
-    kit.node("Resize", {x, -1, kit.numbers({1, 1, 1, 2})}, ElemType::f32);
-    change(kit, x);
-    kit.expect({1, 1, 1, 4}, wanted);
-  };
-  resized([](NodeKit&, int) {}, {0, 0, 8, 8});
-  resized([](NodeKit& kit, int) { kit.text("mode", "linear"); }, {0, 2, 6, 8});
-  resized(
-      [](NodeKit& kit, int) {
-        kit.text("mode", "linear");
-        kit.text("coordinate_transformation_mode", "asymmetric");
-      },
-      {0, 4, 8, 8});
-  resized([](NodeKit& kit, int x) { kit.last().inputs = {x, -1, -1, kit.list({1, 1, 1, 4})}; }, {0, 0, 8, 8});
-  resized(
-      [](NodeKit& kit, int x) {
-        kit.last().inputs = {x, kit.numbers({1, 1, 1, 2})};
-        kit.last().since = 10;
-      },
-      {0, 0, 8, 8});
-  resized(
-      [](NodeKit& kit, int x) {
-        kit.last().op = "Upsample";
-        kit.last().inputs = {x};
-        kit.last().attributes["scales"].floats = {1, 1, 1, 2};
-      },
-      {0, 0, 8, 8});
-  NodeKit cubic;
-  cubic.node("Resize", {cubic.input(ElemType::f32, {1, 1, 1, 2}), -1, cubic.numbers({1, 1, 1, 2})}, ElemType::f32);
-  cubic.text("mode", "cubic");
-  EXPECT_EQ(cubic.reason(), Reason::attribute);
 }
 
 TEST(Translate, QuantizedFormsAreWrittenOut) {
