@@ -28,8 +28,9 @@ struct Shared {
   void log(int32_t level, const std::string& text) const {
     if (options.logger.log != nullptr) options.logger.log(options.logger.context, level, text.c_str());
   }
-  [[nodiscard]] int threads() const {
-    return options.threads.parallel_for == nullptr ? 1 : std::max(options.threads.threads, 1);
+  [[nodiscard]] runtime::Parallel parallel() const {
+    const octile_threads& t = options.threads;
+    return {t.context, t.parallel_for, t.parallel_for == nullptr ? 1 : std::max(t.threads, 1)};
   }
 };
 

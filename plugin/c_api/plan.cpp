@@ -25,10 +25,9 @@ Status load(const octile_runtime* runtime, std::span<const uint8_t> bytes, const
   plan->graph = without_weights(read.graph);
   plan->inputs = std::move(read.inputs);
   plan->outputs = std::move(read.outputs);
-  const octile_threads& threads = shared.options.threads;
-  Result<std::unique_ptr<runtime::Region>> region =
-      runtime::Region::create(shared.library, shared.best, std::move(read.graph), shared.threads(), shared.pool,
-                              shared.files.get(), {threads.context, threads.parallel_for, shared.threads()});
+  const runtime::Parallel parallel = shared.parallel();
+  Result<std::unique_ptr<runtime::Region>> region = runtime::Region::create(
+      shared.library, shared.best, std::move(read.graph), parallel.threads, shared.pool, shared.files.get(), parallel);
   if (const std::string text = shared.files == nullptr ? "" : shared.files->complaint(); !text.empty()) {
     shared.log(OCTILE_LOG_WARNING, file + ": " + text);
   }
@@ -180,10 +179,7 @@ void* allocate_output(void* context, size_t index, const std::vector<int64_t>& d
 Status run_plan(Run& run, const octile_input* inputs, size_t input_count) {
   std::vector<HostTensor> tensors;
   OCTILE_RETURN_IF_ERROR(read_inputs(run.plan, inputs, input_count, tensors));
-  const Shared& shared = *run.plan.shared;
-  const octile_threads& threads = shared.options.threads;
-  const Status st =
-      run.plan.region->run(tensors, {&run, allocate_output}, {threads.context, threads.parallel_for, shared.threads()});
+  const Status st = run.plan.region->run(tensors, {&run, allocate_output}, run.plan.shared->parallel());
   return run.status.ok() ? st : run.status;
 }
 

@@ -35,6 +35,9 @@ bool gapless(const Tensor& t) {
   return (t.h == 1 || t.stride_y == t.w * t.stride_x) && (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
 }
 
+// How many pixels of a long row of dst may be one piece where `other` is walked as well.
+int64_t limit_beside(const Tensor& other, const Tensor& dst) { return gapless(other) ? dst.n * dst.h * dst.w : dst.w; }
+
 void apply_table(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
     uint8_t* at = dst.data + offset(dst, p) + crop.channel;
@@ -48,11 +51,10 @@ void apply_table(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop
 
 void apply_copy(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& to = tail.other;
-  const int64_t limit = gapless(to) ? dst.n * dst.h * dst.w : dst.w;
   const int64_t first = std::max(crop.channel, tail.channel);
   const int64_t count = std::min(crop.channel + crop.channels, tail.channel + to.c) - first;
   if (count <= 0) return;
-  each_piece(dst, crop, limit, [&](const Piece& p) {
+  each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
     const Rows from{dst.data + offset(dst, p) + first, dst.stride_x};
     const RowsOut into{to.data + offset(to, p) + first - tail.channel, to.stride_x};
     if (tail.table == nullptr) {
@@ -65,8 +67,7 @@ void apply_copy(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 
 void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
-  const int64_t limit = gapless(other) ? dst.n * dst.h * dst.w : dst.w;
-  each_piece(dst, crop, limit, [&](const Piece& p) {
+  each_piece(dst, crop, limit_beside(other, dst), [&](const Piece& p) {
     uint8_t* at = dst.data + offset(dst, p) + crop.channel;
     const Rows own{at, dst.stride_x}, with{other.data + offset(other, p) + crop.channel, other.stride_x};
     const bool dense = crop.channels == dst.stride_x && crop.channels == other.stride_x;

@@ -100,6 +100,14 @@ class Fuser {
     p_.how[static_cast<size_t>(node)] = "tail of " + name;
   }
 
+  [[nodiscard]] static bool takes_tail(const Step& step) {
+    return step.kind == StepKind::dot && step.dot.spec.dst != DType::s32 && step.tails.size() < kMaxTails;
+  }
+  // One that has another tensor, of the whole result's pixels.
+  [[nodiscard]] static bool takes_tail_with_other(const Step& step) {
+    return takes_tail(step) && step.dot.products.size() == 1;
+  }
+
   [[nodiscard]] static bool ends_in_table(const StepTail& t) {
     return t.tail.kind == Tail::Kind::table || t.tail.kind == Tail::Kind::binary || t.tail.kind == Tail::Kind::gate;
   }
@@ -117,7 +125,7 @@ class Fuser {
       last.table = compose(last.table, table.table);
       last.nodes.push_back(table.node);
       if (last.tail.kind == Tail::Kind::table && last.table == nullptr) before.tails.pop_back();
-    } else if (before.kind == StepKind::dot && before.dot.spec.dst != DType::s32 && before.tails.size() < kMaxTails) {
+    } else if (takes_tail(before)) {
       StepTail tail;
       tail.tail.kind = lines ? Tail::Kind::line : Tail::Kind::table;
       tail.table = table.table;
@@ -174,10 +182,7 @@ class Fuser {
       const int s = sum.src[static_cast<size_t>(k)];
       const int writer = sole_writer(s);
       if (writer < 0 || !alike(s, sum.dst)) continue;
-      const Step& dot = p_.steps[static_cast<size_t>(writer)];
-      if (dot.kind != StepKind::dot || dot.dot.spec.dst == DType::s32 || dot.dot.products.size() != 1) continue;
-      if (dot.tails.size() == kMaxTails) continue;
-      if (writer > best) {
+      if (takes_tail_with_other(p_.steps[static_cast<size_t>(writer)]) && writer > best) {
         best = writer;
         operand = k;
       }
@@ -312,10 +317,7 @@ class Fuser {
       return false;
     }
     Step& dot = p_.steps[makers[0]];
-    if (dot.kind != StepKind::dot || dot.dot.spec.dst == DType::s32 || dot.dot.products.size() != 1 ||
-        dot.tails.size() == kMaxTails) {
-      return false;
-    }
+    if (!takes_tail_with_other(dot)) return false;
     StepTail tail;
     tail.tail.kind = Tail::Kind::copy;
     tail.tail.channel = first;

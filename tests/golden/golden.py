@@ -36,7 +36,7 @@ EXPECTED = [
 DOT_ROWS = 4  # a pack without kernels of these is not the default pack
 HOT = ("vpdpbusd", "vpmaddubsw", "vpmaddwd", "pmaddwd")
 # A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions too short for one inside.
-LEAST_HOT_SHARE = 0.22
+LEAST_HOT_SHARE = 0.2
 # Ice Lake's kernels run on Cascade Lake too: nothing of VBMI, VBMI2, IFMA, BITALG, BF16, FP16, VP2INTERSECT.
 BEYOND_VNNI = re.compile(
     r"vperm[bi]$|vpermi2b|vpermt2b|vpmultishiftqb|vpcompress[bw]|vpexpand[bw]|vpsh[lr]d|vpmadd52|vpopcnt|"
@@ -92,8 +92,9 @@ def is_stack_move(mnemonic, operands):
     return bool(re.match(r"v?mov", mnemonic) and re.search(r"\(%r[sb]p", operands) and re.search(r"%[xyz]mm", operands))
 
 
-def hot_share(loop):
-    return sum(m in HOT for _, m, _ in loop) / len(loop)
+def is_hot(loop, dots):
+    share = sum(m in HOT for _, m, _ in loop) / len(loop)
+    return share >= LEAST_HOT_SHARE if dots else share > 0
 
 
 def agrees(want, have):
@@ -117,7 +118,7 @@ def judge(entry, code):
         if any(word == m or "%" + word in operands for _, m, operands in code):
             yield f"{word} where {' and '.join(m for m, _ in required)} should do"
     dots = entry["family"] in ("dot", "dotz")
-    hot = [loop for loop in innermost_loops(code) if hot_share(loop) > (LEAST_HOT_SHARE if dots else 0)]
+    hot = [loop for loop in innermost_loops(code) if is_hot(loop, dots)]
     if dots and not hot:
         yield "no loop holds the dot instruction"
     for loop in hot:

@@ -117,6 +117,16 @@ HostValue expect_elementwise(const NodeDesc& node, const HostValue& src) {
 
 }  // namespace
 
+OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad, int64_t stride) {
+  OpSpec s;
+  s.ic = ic;
+  s.oc = oc;
+  s.kh = s.kw = k;
+  s.sh = s.sw = stride;
+  s.pt = s.pl = s.pb = s.pr = pad;
+  return s;
+}
+
 int Kit::value(DType type, float scale, int32_t zp) {
   desc.values.push_back({"v" + std::to_string(desc.values.size()), type, scale, zp});
   return static_cast<int>(desc.values.size()) - 1;

@@ -23,6 +23,9 @@ struct HostValue {
   std::vector<uint8_t> bytes;
 };
 
+// A convolution of k by k for Kit::conv.
+[[nodiscard]] OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad = 0, int64_t stride = 1);
+
 class Kit {
  public:
   explicit Kit(uint32_t seed) : random_(seed) {}

@@ -9,15 +9,6 @@
 namespace octile::runtime::test {
 namespace {
 
-OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad = 0) {
-  OpSpec s;
-  s.ic = ic;
-  s.oc = oc;
-  s.kh = s.kw = k;
-  s.pt = s.pl = s.pb = s.pr = pad;
-  return s;
-}
-
 // How many nodes of the region run as passes of this kind.
 int64_t passes(const Kit& kit, const std::vector<Shape>& shapes, const std::string& kind) {
   const auto decisions = make(kit.desc)->explain(shapes);

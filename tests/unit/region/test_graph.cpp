@@ -7,15 +7,6 @@
 namespace octile::runtime::test {
 namespace {
 
-OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad = 0) {
-  OpSpec s;
-  s.ic = ic;
-  s.oc = oc;
-  s.kh = s.kw = k;
-  s.pt = s.pl = s.pb = s.pr = pad;
-  return s;
-}
-
 Kit chain() {
   Kit kit(1);
   const int x = kit.input(DType::u8);

@@ -7,17 +7,8 @@
 namespace octile::runtime::test {
 namespace {
 
-OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t stride = 1, int64_t pad = 0) {
-  OpSpec s;
-  s.ic = ic;
-  s.oc = oc;
-  s.kh = s.kw = k;
-  s.sh = s.sw = stride;
-  s.pt = s.pl = s.pb = s.pr = pad;
-  return s;
-}
 OpSpec depthwise(int64_t c, int64_t k, int64_t stride, int64_t pad) {
-  OpSpec s = filter(c, c, k, stride, pad);
+  OpSpec s = filter(c, c, k, pad, stride);
   s.g = c;
   return s;
 }
@@ -27,10 +18,10 @@ TEST(Region, Chain) {
     Kit kit(11);
     const int32_t zp = type == DType::u8 ? 131 : -5;
     int v = kit.input(type, 0.02F, zp);
-    v = kit.conv(v, filter(3, 16, 3, 2, 1), type, zp);
+    v = kit.conv(v, filter(3, 16, 3, 1, 2), type, zp);
     v = kit.conv(v, filter(16, 24, 1), type, 0);
     v = kit.conv(v, depthwise(24, 3, 1, 1), type, zp);
-    v = kit.conv(v, filter(24, 10, 3, 1, 1), type, 1);
+    v = kit.conv(v, filter(24, 10, 3, 1), type, 1);
     kit.output(v);
     check(kit, {{2, 3, 13, 17}});
   }
@@ -39,11 +30,11 @@ TEST(Region, Chain) {
 TEST(Region, DiamondWithOutputsInTheMiddle) {
   Kit kit(12);
   const int x = kit.input(DType::s8, 0.02F, 3);
-  const int a = kit.conv(x, filter(8, 12, 3, 1, 1), DType::s8, -7);
+  const int a = kit.conv(x, filter(8, 12, 3, 1), DType::s8, -7);
   const int b = kit.conv(a, filter(12, 20, 1), DType::u8, 9);
-  OpSpec wide = filter(12, 20, 5, 1, 2);
+  OpSpec wide = filter(12, 20, 5, 2);
   const int c = kit.conv(a, wide, DType::s8, 0);
-  const int d = kit.conv(b, filter(20, 7, 3, 1, 1), DType::u8, 200);
+  const int d = kit.conv(b, filter(20, 7, 3, 1), DType::u8, 200);
   const int e = kit.conv(c, filter(20, 7, 1), DType::s8, 4);
   kit.output(e);
   kit.output(a);
@@ -63,7 +54,7 @@ TEST(Region, AsymmetricPadsStridesDilationGroups) {
   s.pr = 3;
   s.sh = 2;
   int v = kit.conv(x, s, DType::u8, 13);
-  OpSpec dilated = filter(9, 16, 3, 1, 2);
+  OpSpec dilated = filter(9, 16, 3, 2);
   dilated.dh = dilated.dw = 2;
   v = kit.conv(v, dilated, DType::s8, -128);
   v = kit.conv(v, depthwise(16, 5, 2, 1), DType::s8, 127);
@@ -93,7 +84,7 @@ TEST(Region, AutoPad) {
     SCOPED_TRACE(mode);
     Kit kit(15);
     int v = kit.input(DType::u8, 0.02F, 5);
-    OpSpec s = filter(4, 8, 4, 2);
+    OpSpec s = filter(4, 8, 4, 0, 2);
     s.kw = 3;
     v = kit.conv(v, s, DType::u8, 6, 2, mode);
     OpSpec dilated = filter(8, 8, 2);
@@ -109,8 +100,8 @@ TEST(Region, QuantizedEnds) {
     Kit kit(16);
     const int x = kit.input(DType::f32);
     const int q = kit.quantize(x, type, 0.02F, type == DType::u8 ? 120 : -8);
-    const int a = kit.conv(q, filter(3, 20, 3, 1, 1), type, 3);
-    const int b = kit.conv(a, filter(20, 6, 3, 2, 1), type, -0);
+    const int a = kit.conv(q, filter(3, 20, 3, 1), type, 3);
+    const int b = kit.conv(a, filter(20, 6, 3, 1, 2), type, -0);
     kit.output(kit.dequantize(b));
     kit.output(kit.dequantize(a));
     kit.output(q);
@@ -122,10 +113,10 @@ TEST(Region, QuantizedEnds) {
 TEST(Region, FloatInsideTheRegion) {
   Kit kit(17);
   const int x = kit.input(DType::u8, 0.02F, 3);
-  const int a = kit.conv(x, filter(4, 11, 3, 1, 1), DType::s8, 3);
+  const int a = kit.conv(x, filter(4, 11, 3, 1), DType::s8, 3);
   const int f = kit.dequantize(a);
   const int b = kit.quantize(f, DType::u8, 0.9F, 17);
-  kit.output(kit.conv(b, filter(11, 4, 3, 1, 1), DType::u8, 0));
+  kit.output(kit.conv(b, filter(11, 4, 3, 1), DType::u8, 0));
   kit.output(f);
   check(kit, {{1, 4, 8, 9}});
 }
@@ -133,9 +124,9 @@ TEST(Region, FloatInsideTheRegion) {
 TEST(Region, RequantizeAndAccumulators) {
   Kit kit(18);
   const int x = kit.input(DType::u8, 0.02F, 3);
-  const int acc = kit.conv(x, filter(8, 10, 3, 1, 1), DType::s32, 0);
+  const int acc = kit.conv(x, filter(8, 10, 3, 1), DType::s32, 0);
   const int q = kit.requantize(acc, DType::s8, 700.0F, 5, 10);
-  kit.output(kit.conv(q, filter(10, 4, 3, 1, 1), DType::u8, 128));
+  kit.output(kit.conv(q, filter(10, 4, 3, 1), DType::u8, 128));
   kit.output(acc);
   const int y = kit.input(DType::s8, 0.5F, 1);
   kit.output(kit.requantize(y, DType::u8, 0.7F, 100));
@@ -158,7 +149,7 @@ TEST(Region, InputsReadByManyKinds) {
   Kit kit(20);
   const int x = kit.input(DType::f32);
   const int image = kit.quantize(x, DType::s8, 0.02F, 1);
-  kit.output(kit.conv(image, filter(4, 6, 3, 1, 1), DType::s8, 0));
+  kit.output(kit.conv(image, filter(4, 6, 3, 1), DType::s8, 0));
   const int matrix = kit.quantize(x, DType::u8, 0.03F, 100);
   kit.output(kit.dense(matrix, 10, 8, DType::u8, 4));
   check(kit, {{2, 4, 6, 10}});
@@ -169,7 +160,7 @@ TEST(Region, EveryIsaGivesTheSame) {
     Kit kit(21);
     const int x = kit.input(DType::f32);
     const int q = kit.quantize(x, DType::s8, 0.02F, 11);
-    kit.output(kit.dequantize(kit.conv(q, filter(5, 33, 3, 1, 1), DType::s8, 4)));
+    kit.output(kit.dequantize(kit.conv(q, filter(5, 33, 3, 1), DType::s8, 4)));
     const auto region = make(kit.desc, isa);
     check(kit, *region, {{1, 5, 20, 21}});
   }
@@ -196,7 +187,7 @@ TEST(Region, RandomNets) {
       const DType to = type();
       const int64_t k = pick(0, 1) * 2 + 1;
       const bool dw = random() % 3 == 0;
-      OpSpec s = dw ? depthwise(from.channels, k, 1, k / 2) : filter(from.channels, pick(1, 40), k, 1, k / 2);
+      OpSpec s = dw ? depthwise(from.channels, k, 1, k / 2) : filter(from.channels, pick(1, 40), k, k / 2);
       live.push_back({kit.conv(from.value, s, to, zp(to)), s.oc});
       if (random() % 3 == 0) kit.output(live.back().value);
     }

@@ -12,15 +12,6 @@ int64_t allocations();  // counted_new.cpp
 
 namespace {
 
-OpSpec filter(int64_t ic, int64_t oc, int64_t k, int64_t pad = 0) {
-  OpSpec s;
-  s.ic = ic;
-  s.oc = oc;
-  s.kh = s.kw = k;
-  s.pt = s.pl = s.pb = s.pr = pad;
-  return s;
-}
-
 Kit net(uint32_t seed) {
   Kit kit(seed);
   const int x = kit.input(DType::f32);
