@@ -59,7 +59,7 @@ Result<Cost> predict(const HostGraph& graph, const Group& group, const Outline& 
     for (const int v : node.inputs) operands.push_back(shapes[v]);
     OCTILE_ASSIGN_OR_RETURN(shapes[node.output], infer_shape(node, operands));
   }
-  return Cost{own_cost(desc, shapes, machine), host_cost(graph, group, desc, shapes, machine.host)};
+  return Cost{own_cost(desc, shapes, machine), host_cost(graph, group, desc, shapes, machine)};
 }
 
 }  // namespace octile::plugin

@@ -22,6 +22,7 @@ struct Machine {
   std::span<const runtime::Kernel> kernels;
   Isa best = Isa::avx2;
   Isa host = Isa::avx2;
+  bool amx = false;  // the host's CPU has it for int8
 };
 
 // The shapes of the group's inputs as the host knows them; an unknown first extent counts as 1. Nothing: another extent
@@ -34,7 +35,7 @@ struct Machine {
 // The two halves. `shapes`: of all values of the graph.
 [[nodiscard]] double own_cost(const GraphDesc& desc, const std::vector<Shape>& shapes, const Machine& machine);
 [[nodiscard]] double host_cost(const HostGraph& graph, const Group& group, const GraphDesc& desc,
-                               const std::vector<Shape>& shapes, Isa isa);
+                               const std::vector<Shape>& shapes, const Machine& machine);
 
 // The op of a spec node at these shapes.
 [[nodiscard]] OpSpec shaped(const NodeDesc& node, const std::vector<Shape>& shapes);

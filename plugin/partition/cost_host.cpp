@@ -14,8 +14,8 @@ namespace {
 
 class Host {
  public:
-  Host(const HostGraph& graph, const GraphDesc& desc, const std::vector<Shape>& shapes, Isa isa)
-      : graph_(graph), desc_(desc), shapes_(shapes), r_(host_rates(isa)) {
+  Host(const HostGraph& graph, const GraphDesc& desc, const std::vector<Shape>& shapes, const Machine& m)
+      : graph_(graph), desc_(desc), shapes_(shapes), r_(host_rates(m.host, m.amx)) {
     for (const NodeDesc& node : desc.nodes) nodes_.emplace(node.name, &node);
   }
 
@@ -102,7 +102,8 @@ class Host {
     if (op == "Add" || op == "Mul" || op == "QLinearAdd" || op == "QLinearMul") {
       return (codes ? r_.code_binary : r_.float_pass) * out;
     }
-    if (op.find("Softmax") != op.npos || op == "LayerNormalization") return r_.rows * all;
+    if (op.find("Softmax") != op.npos) return r_.softmax * all;
+    if (op == "LayerNormalization") return r_.normalize * all;
     static const std::set<std::string_view> kViews = {"Reshape",   "Flatten",  "Squeeze",
                                                       "Unsqueeze", "Identity", "Dropout"};
     if (kViews.contains(op)) return 0;
@@ -150,8 +151,8 @@ class Host {
 }  // namespace
 
 double host_cost(const HostGraph& graph, const Group& group, const GraphDesc& desc, const std::vector<Shape>& shapes,
-                 Isa isa) {
-  const Host host(graph, desc, shapes, isa);
+                 const Machine& machine) {
+  const Host host(graph, desc, shapes, machine);
   double sum = host.borders();
   for (const Unit& unit : group.units) sum += host.cost(unit);
   return sum;

@@ -21,7 +21,11 @@ using runtime::Span;
 class Own {
  public:
   Own(const GraphDesc& desc, const std::vector<Shape>& shapes, const Machine& machine)
-      : desc_(desc), shapes_(shapes), machine_(machine), r_(own_rates(machine.best)), maker_(desc.values.size(), -1) {
+      : desc_(desc),
+        shapes_(shapes),
+        machine_(machine),
+        r_(own_rates(machine.best, machine.amx)),
+        maker_(desc.values.size(), -1) {
     for (size_t i = 0; i < desc.nodes.size(); ++i) maker_[desc.nodes[i].output] = static_cast<int>(i);
   }
 

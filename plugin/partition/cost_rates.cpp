@@ -3,7 +3,7 @@
 
 namespace octile::plugin {
 
-const HostRates& host_rates(Isa isa) {
+const HostRates& host_rates(Isa isa, bool amx) {
   static constexpr HostRates kAvx2{.conv = 0.031,
                                    .column = 0.6,
                                    .depthwise = 0.2,
@@ -19,10 +19,30 @@ const HostRates& host_rates(Isa isa) {
                                    .code_pass = 0.9,
                                    .float_pass = 0.7,
                                    .transcendental = 2.5,
-                                   .rows = 8.0,
+                                   .softmax = 8.0,
+                                   .normalize = 8.0,
                                    .move = 0.65,
                                    .node = 7000};
-  static constexpr HostRates kVnni{.conv = 0.0092,
+  static constexpr HostRates kVnni{.conv = 0.0168,
+                                   .column = 0.02,
+                                   .depthwise = 0.16,
+                                   .grouped = 0.05,
+                                   .matrix = 0.0183,
+                                   .requantize = 0.3,
+                                   .weights = 0.05,
+                                   .signed_product = 0.31,
+                                   .float_product = 0.045,
+                                   .quantize = 0.8,
+                                   .dequantize = 0.7,
+                                   .code_binary = 0.4,
+                                   .code_pass = 0.6,
+                                   .float_pass = 0.6,
+                                   .transcendental = 1.5,
+                                   .softmax = 1.5,
+                                   .normalize = 16.0,
+                                   .move = 0.5,
+                                   .node = 6000};
+  static constexpr HostRates kAmx{.conv = 0.0092,
                                    .column = 0.2,
                                    .depthwise = 0.19,
                                    .grouped = 0.05,
@@ -37,13 +57,14 @@ const HostRates& host_rates(Isa isa) {
                                    .code_pass = 0.8,
                                    .float_pass = 0.7,
                                    .transcendental = 1.5,
-                                   .rows = 4.0,
+                                   .softmax = 4.0,
+                                   .normalize = 4.0,
                                    .move = 0.6,
                                    .node = 6000};
-  return isa == Isa::avx512vnni ? kVnni : kAvx2;
+  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
 }
 
-const OwnRates& own_rates(Isa isa) {
+const OwnRates& own_rates(Isa isa, bool amx) {
   static constexpr OwnRates kAvx2{.product = 0.98,
                                   .winograd4 = 0.43,
                                   .winograd2 = 0.65,
@@ -60,7 +81,23 @@ const OwnRates& own_rates(Isa isa) {
                                   .floats = 1.0,
                                   .dynamic = 0.9,
                                   .step = 1000};
-  static constexpr OwnRates kVnni{.product = 0.5,
+  static constexpr OwnRates kVnni{.product = 0.8,
+                                  .winograd4 = 1.0,
+                                  .winograd2 = 1.0,
+                                  .paired = 1.0,
+                                  .depthwise = 1.0,
+                                  .source = 0.05,
+                                  .weights = 0.1,
+                                  .convert = 0.5,
+                                  .table = 0.15,
+                                  .binary = 0.4,
+                                  .window = 0.05,
+                                  .rows = 2.0,
+                                  .move = 0.2,
+                                  .floats = 0.5,
+                                  .dynamic = 0.7,
+                                  .step = 1000};
+  static constexpr OwnRates kAmx{.product = 0.5,
                                   .winograd4 = 1.0,
                                   .winograd2 = 1.0,
                                   .paired = 1.0,
@@ -76,7 +113,7 @@ const OwnRates& own_rates(Isa isa) {
                                   .floats = 0.5,
                                   .dynamic = 3.0,
                                   .step = 1000};
-  return isa == Isa::avx512vnni ? kVnni : kAvx2;
+  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
 }
 
 }  // namespace octile::plugin

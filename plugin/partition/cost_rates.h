@@ -29,7 +29,8 @@ struct HostRates {
   double code_pass;             // per element: other integer ops
   double float_pass;            // per element: arithmetic on floats
   double transcendental;        // per element: sigmoid, erf and the like on floats
-  double rows;                  // per element: softmax, layer normalization
+  double softmax;               // per element
+  double normalize;             // per element: layer normalization
   double move;                  // per element: transposes, concatenations
   double node;                  // per node, however small
 };
@@ -54,7 +55,7 @@ struct OwnRates {
   double step;       // per step
 };
 
-[[nodiscard]] const HostRates& host_rates(Isa isa);
-[[nodiscard]] const OwnRates& own_rates(Isa isa);
+[[nodiscard]] const HostRates& host_rates(Isa isa, bool amx);
+[[nodiscard]] const OwnRates& own_rates(Isa isa, bool amx);
 
 }  // namespace octile::plugin

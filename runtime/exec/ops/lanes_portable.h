@@ -59,6 +59,11 @@ inline Chunk reorder_16(const uint8_t* from, const Chunk& order) {
 // kLanes codes as integers.
 inline I widen(const uint8_t* p) { return I{p[0], p[1], p[2], p[3]}; }
 inline F to_float(I v) { return __builtin_convertvector(v, F); }
+// a * b + c, rounded once.
+inline F fma(F a, F b, F c) {
+  return F{__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]), __builtin_fmaf(a[2], b[2], c[2]),
+           __builtin_fmaf(a[3], b[3], c[3])};
+}
 // NaN goes to lo.
 inline F clamp(F v, F lo, F hi) {
   v = v > lo ? v : lo;

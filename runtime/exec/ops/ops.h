@@ -34,7 +34,7 @@ struct Meaning {
 };
 
 // A function of two codes as arithmetic. Which form equals a given function is proven by prove_binary().
-//   affine       rne(clamp(a * ka + (b * kb + k0)))         each operation rounded to float32
+//   affine       rne(clamp(fma(a, ka, fma(b, kb, k0))))     each fma rounded to float32 once
 //   sum          rne(clamp(((a - za) * ka + (b - zb) * kb) * k))
 //   sum_div      rne(clamp(((a - za) * ka + (b - zb) * kb) / k))
 //   product      rne(clamp(float((a - za) * (b - zb)) * k))

@@ -76,12 +76,9 @@ uint8_t one(const BinaryForm& f, uint8_t a, uint8_t b) {
   const float xa = da * f.ka, xb = db * f.kb, sum = xa + xb, product = xa * xb;
   float v = 0.0F;
   switch (f.kind) {
-    case BinaryKind::affine: {
-      const float y = static_cast<float>(b) * f.kb, x = static_cast<float>(a) * f.ka;
-      const float z = y + f.k0;
-      v = x + z;
+    case BinaryKind::affine:
+      v = std::fma(static_cast<float>(a), f.ka, std::fma(static_cast<float>(b), f.kb, f.k0));
       break;
-    }
     case BinaryKind::sum: v = sum * f.k; break;
     case BinaryKind::sum_div: v = sum / f.k; break;
     case BinaryKind::product: v = static_cast<float>((a - f.za) * (b - f.zb)) * f.k; break;
