@@ -17,6 +17,7 @@ inline constexpr const char* kQuad = "q8_quad";    // words of four bytes, in la
 inline constexpr const char* kPair = "q8_pair";    // words of two bytes widened to 16 bits, in lane order
 inline constexpr const char* kLanes = "q8_lanes";  // a vector of 32-bit elements put into lane order
 inline constexpr const char* kRound = "q8_round";  // floats to codes: rounded, moved by the zero point, clamped
+inline constexpr const char* kRoundSmall = "q8_round_small";  // the same of floats below 2^31
 inline constexpr const char* kRoundLanes =
     "q8_round_lanes";                              // sums and multipliers in lane order to codes in channel order
 inline constexpr const char* kDot16 = "q8_dot16";  // acc + widened 16-bit sum of several u8 x s8 word pairs
@@ -48,10 +49,11 @@ inline Halide::Expr lanes(const Halide::Expr& element) {
   return Halide::Internal::Call::make(element.type(), kLanes, {element}, Halide::Internal::Call::PureExtern);
 }
 
-// lo, hi, zp are scalars. See requantize.h.
-inline Halide::Expr round(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi,
-                          const Halide::Expr& zp) {
-  return Halide::Internal::Call::make(Halide::UInt(8), kRound, {f, lo, hi, zp}, Halide::Internal::Call::PureExtern);
+// lo, hi, zp are scalars. `small`: all floats are known to be below 2^31.
+inline Halide::Expr round(const Halide::Expr& f, const Halide::Expr& lo, const Halide::Expr& hi, const Halide::Expr& zp,
+                          bool small) {
+  return Halide::Internal::Call::make(Halide::UInt(8), small ? kRoundSmall : kRound, {f, lo, hi, zp},
+                                      Halide::Internal::Call::PureExtern);
 }
 inline Halide::Expr round_lanes(const Halide::Expr& acc, const Halide::Expr& mult, const Halide::Expr& lo,
                                 const Halide::Expr& hi, const Halide::Expr& zp) {

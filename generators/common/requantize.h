@@ -10,10 +10,10 @@
 
 namespace octile::generators {
 
-// The product is strict: Halide's default float mode would reassociate.
+// The product is strict: Halide's default float mode would reassociate. `small`: it is known to be below 2^31.
 inline Halide::Expr requantize(const Halide::Expr& acc, const Halide::Expr& mult, const Halide::Expr& lo,
-                               const Halide::Expr& hi, const Halide::Expr& zp) {
-  return round(Halide::strict_float(Halide::cast<float>(acc) * mult), lo, hi, zp);
+                               const Halide::Expr& hi, const Halide::Expr& zp, bool small) {
+  return round(Halide::strict_float(Halide::cast<float>(acc) * mult), lo, hi, zp, small);
 }
 
 }  // namespace octile::generators

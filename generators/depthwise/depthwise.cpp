@@ -151,7 +151,7 @@ DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
   if (c.lane_order) {
     s.out(s.c, s.x, s.y) = round_lanes(acc, kept(s, c, s.mult(s.c)), s.lo, s.hi, s.zp);
   } else {
-    s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp);
+    s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp, true);
   }
   s.out.output_buffer().dim(0).set_min(0).set_stride(1);
   s.out.output_buffer().dim(1).set_min(0);

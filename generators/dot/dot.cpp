@@ -28,8 +28,8 @@ void declare_buffers(DotStages& s, const DotConfig& c) {
   fix(s.src.dim(2), 0, c.facts.sy);
   fix(s.src.dim(3), c.facts.src_x);
   fix(s.src.dim(4), 0);
-  s.words = c.facts.words != 0 ? Expr(c.facts.words) : s.src.dim(0).extent() / c.word;
-  // There is at least one segment: said here, it spares every tile the test for none.
+  // There is at least one word and one segment: said here, it spares every tile the test for none.
+  s.words = c.facts.words != 0 ? Expr(c.facts.words) : max(s.src.dim(0).extent() / c.word, 1);
   s.sx = c.facts.sx != 0 ? Expr(c.facts.sx) : max(s.src.dim(1).extent(), 1);
   s.sy = c.facts.sy != 0 ? Expr(c.facts.sy) : max(s.src.dim(2).extent(), 1);
   s.any_segments = c.facts.sx == 0 || c.facts.sy == 0;
@@ -92,7 +92,7 @@ DotStages make_dot(const DotConfig& c) {
   if (c.dst_s32) {
     s.out(s.n, s.x, s.y) = total;
   } else {
-    s.out(s.n, s.x, s.y) = requantize(total, s.mult(s.n), s.lo, s.hi, s.zp);
+    s.out(s.n, s.x, s.y) = requantize(total, s.mult(s.n), s.lo, s.hi, s.zp, true);
   }
   fix(s.out.output_buffer().dim(0), 1);
   fix(s.out.output_buffer().dim(1), c.facts.dst_x);

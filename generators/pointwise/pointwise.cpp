@@ -16,7 +16,7 @@ PointwiseStages make_pointwise(Pointwise family, const Type& src) {
   const Expr value = s.src(s.c, s.p);
   switch (family) {
     case Pointwise::quantize:  // mode onnx-rne: a true division; strict, so it stays one
-      s.out(s.c, s.p) = round(strict_float(value / s.scale), s.lo, s.hi, s.zp);
+      s.out(s.c, s.p) = round(strict_float(value / s.scale), s.lo, s.hi, s.zp, false);
       s.args = {s.src, s.scale, s.lo, s.hi, s.zp};
       break;
     case Pointwise::dequantize:
@@ -26,7 +26,7 @@ PointwiseStages make_pointwise(Pointwise family, const Type& src) {
     case Pointwise::requantize:
       s.mult = ImageParam(Float(32), 1, "mult");
       s.mult.dim(0).set_min(0).set_stride(1);
-      s.out(s.c, s.p) = requantize(cast<int32_t>(value) - s.src_zp, s.mult(s.c), s.lo, s.hi, s.zp);
+      s.out(s.c, s.p) = requantize(cast<int32_t>(value) - s.src_zp, s.mult(s.c), s.lo, s.hi, s.zp, false);
       s.args = {s.src, s.src_zp, s.mult, s.lo, s.hi, s.zp};
       break;
   }

@@ -81,7 +81,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .floats = 1.0,
                                   .dynamic = 0.9,
                                   .step = 1000};
-  static constexpr OwnRates kVnni{.product = 0.8,
+  static constexpr OwnRates kVnni{.product = 1.0,
                                   .winograd4 = 1.0,
                                   .winograd2 = 1.0,
                                   .paired = 1.0,

@@ -3,6 +3,7 @@
 #include "runtime/dispatch/dispatch.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <map>
 
@@ -20,8 +21,9 @@ constexpr double kNarrowBroadcastCycles = 0.12;  // one source word on AVX2
 constexpr double kGatherCycles = 3;              // depthwise: one vector of words of taps
 constexpr double kUnpackCycles = 0.5;            // the same by unpacking bytes inside lanes, for each tap
 constexpr double kKeptCycles = 2;         // one vector of weights, brought into lane order for a block of channels
-constexpr double kNarrowLane = 0.8;       // a block in registers of half the width over one in whole registers
-constexpr double kChainCycles = 5;        // vpdpbusd
+constexpr double kNarrowLane = 0.65;      // a block in registers of half the width over one in whole registers
+constexpr double kLaneStoreCycles = 2.5;  // requantize and store of a vector where lane order spares its permutation
+constexpr double kChainCycles = 5;        // vpdpbusd, as slow as it comes
 constexpr double kNarrowChainCycles = 2;  // two additions
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
@@ -57,13 +59,32 @@ int vector_lanes(Isa isa) { return isa == Isa::portable ? 4 : target(isa).vector
 bool whole_blocks(const packs::KernelEntry& e) { return e.cand.find("unpack=lane") != std::string::npos; }
 
 // Cycles one accumulator vector needs for four source elements.
-double dot_cycles(const packs::KernelEntry& e, Isa isa) {
-  if (e.layout == "k4n16") return isa == Isa::avx512vnni ? 1.0 : 4.0;
+double dot_cycles(const packs::KernelEntry& e) {
+  if (e.layout == "k4n16") return 4.0;  // portable
   if (e.layout == "k4n8") {
     const int g = std::max(e.acc16_group, 1);
     return std::max((1.0 + 1.0 / g) / 2, (2.0 + 1.0 / g) / 3);  // multiplies on two ports, all on three
   }
   return 1.2;  // k2n8w: two multiplies and two adds on four ports, some additions in the way of multiplies
+}
+
+// One tile on AVX-512, fitted to a Zen 4 core, where a vpdpbusd takes a cycle and loads hide behind it: sums of one
+// tile are narrowed while the next one's products begin, the better the fewer both are. What is read again and again
+// from beyond the first cache, weights by every tile of pixels, pixels by every tile of channels, does not hide wholly.
+double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
+  constexpr std::array<double, 4> kNarrow{4.5, 2.1, 2.0, 1.6};  // per sum, by vectors narrowed together
+  constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05;
+  const auto steps = static_cast<double>(ceil_div(ask.reduction, 4));
+  const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
+  const auto accs = static_cast<double>(vectors * pixels);
+  const double near = target(isa).l1d_bytes / 2.0;
+  const bool far_weights = steps * static_cast<double>(vectors * target(isa).vector_bytes) > near;
+  const bool far_pixels = static_cast<double>(ask.x * ask.y * ask.reduction) > near;
+  const double loads = (far_weights ? kFarVector : kNear) * static_cast<double>(vectors) +
+                       (far_pixels ? kFarPixel : kNear) * static_cast<double>(pixels);
+  const double narrow = kNarrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
+  const double ports = static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels);
+  return kTile + accs * (narrow + kCrowd * accs) + steps * (std::max({accs, ports, kChainCycles}) + loads);
 }
 
 // What one kernel may cover from one panel on.
@@ -139,7 +160,7 @@ double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, 
   words /= phases;
   const double made = static_cast<double>(ceil_div(kw + (phases - 1) * ask.sw, taps) * e.tile_x / phases);
   const double tile =
-      kLaneTileCycles + 4 * (kUnpackCycles * taps * rows * made + pixels * (ask.kh * words + kStoreCycles));
+      kLaneTileCycles + 4 * (kUnpackCycles * taps * rows * made + pixels * (ask.kh * words + kLaneStoreCycles));
   const double block = 4 * kKeptCycles * (2 + phases * ask.kh * words);
   const double width = e.tile_n < 4 * vector_lanes(isa) ? kNarrowLane : 1;
   return width * (crops * tile + static_cast<double>(tiles) * block);
@@ -152,12 +173,13 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   if (e.family == "depthwise") return estimate_depthwise(e, isa, ask, tiles);
+  if (isa == Isa::avx512vnni) return crops * wide_tile(e, isa, ask);
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
   // latency of one chain of sums.
   const bool narrow = isa == Isa::avx2;
   const double loads = kLoadCycles * vectors + (narrow ? kNarrowBroadcastCycles : kLoadCycles) * pixels;
-  const double work = accs * dot_cycles(e, isa) + loads;
+  const double work = accs * dot_cycles(e) + loads;
   // Three quarters of the registers: beyond that the requantize has to spill sums.
   const double store = accs > 0.75 * target(isa).vector_registers ? kCrowdedStoreCycles : kStoreCycles;
   return crops * (kTileCycles + accs * store + steps * std::max(work, narrow ? kNarrowChainCycles : kChainCycles));

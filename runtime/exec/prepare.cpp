@@ -2,6 +2,7 @@
 // In:  library, OpSpec, OpQuant, raw weights or saved ones.  Out: an Op ready to choose and run.
 // Not here: shapes, threads.
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/exec/op.h"
 #include "runtime/exec/pack_weights.h"
@@ -13,6 +14,22 @@ namespace {
 
 constexpr std::string_view kPanels = "panels";
 constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
+
+// Kernels of packs convert products of sums and multipliers below 2^31 only (docs/generators.md). All are where no
+// multiplier reaches 1; else the largest sum decides. The portable kernels take any.
+Isa isa_for(Isa best, const OpSpec& spec, const OpQuant& quant) {
+  if (spec.dst == DType::s32) return best;
+  constexpr double kLimit = 2147483648.0, kProduct = 255.0 * 255.0;
+  double bias = 0;
+  for (const int32_t b : quant.bias) bias = std::max(bias, std::abs(static_cast<double>(b)));
+  // Twice: the zero point of the source, folded into the bias.
+  const double sum = std::min(kLimit, bias + 2 * kProduct * static_cast<double>(dot_geometry(spec).reduction()));
+  const bool all = std::all_of(quant.wei_scale.begin(), quant.wei_scale.end(), [&](float scale) {
+    const float m = multiplier(quant.src_scale, scale, quant.dst_scale);
+    return m < 1 || sum * static_cast<double>(m) < kLimit;
+  });
+  return all ? best : Isa::portable;
+}
 
 }  // namespace
 
@@ -28,6 +45,7 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
   if (spec.wei_var != (wei == nullptr)) {
     return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
   }
+  best = isa_for(best, spec, quant);
   if (const int tile = Winograd::tile_for(library.kernels(), best, spec); tile != 0) {
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei, tile));
     if (made != nullptr) return made;
@@ -44,6 +62,7 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
 Result<std::unique_ptr<PreparedOp>> PreparedOp::restore(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                         const OpQuant& quant, packs::FieldReader& from,
                                                         const std::shared_ptr<const void>& owner) {
+  best = isa_for(best, spec, quant);
   std::string kind;
   from.text(kind);
   std::unique_ptr<PreparedOp> out;

@@ -34,7 +34,8 @@ class MarkerLowering : public IRMutator {
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
     if (op->name == generators::kDot) return dot(args);
     if (op->name == generators::kDot16) return dot16(args);
-    if (op->name == generators::kRound) return round(args);
+    if (op->name == generators::kRound) return round(args, false);
+    if (op->name == generators::kRoundSmall) return round(args, true);
     if (op->type.lanes() != 32 && op->type.lanes() != 64) refuse("lane order on a vector of other width", op);
     if (op->name == generators::kQuad) return quad(args);
     if (op->name == generators::kPair) return pair(args);
@@ -166,7 +167,7 @@ class MarkerLowering : public IRMutator {
 
   // Floats to codes. One register: clamped first, and rounded by an addition. Several: rounded by the instruction and
   // narrowed by packs, whose saturation is the lower clamp. Both give lo for NaN (docs/generators.md).
-  Expr round(const std::vector<Expr>& args) const {
+  Expr round(const std::vector<Expr>& args, bool small) const {
     const Expr &f = args[0], lo = scalar(args[1]), hi = scalar(args[2]), zp = scalar(args[3]);
     const int native = isa_ == Isa::avx512vnni ? 16 : isa_ == Isa::avx2 ? 8 : 4, total = f.type().lanes();
     if (total % native != 0) throw std::runtime_error("codes of a part of a register");
@@ -176,7 +177,7 @@ class MarkerLowering : public IRMutator {
       std::vector<Expr> registers;
       for (int i = 0; i < count; ++i) registers.push_back(Shuffle::make_slice(f, at + i * native, 1, native));
       parts.push_back(count == 1 ? round_one(registers[0], lo, hi, zp)
-                                 : in_order(round_some(registers, lo, hi, zp), count));
+                                 : in_order(round_some(registers, lo, hi, zp, small), count));
       at += count * native;
     }
     return parts.size() == 1 ? parts[0] : Shuffle::make_concat(parts);
@@ -190,7 +191,7 @@ class MarkerLowering : public IRMutator {
       const Expr acc = Shuffle::make_slice(args[0], at, 1, native), mult = Shuffle::make_slice(args[1], at, 1, native);
       f.push_back(strict_float(Mul::make(Cast::make(Float(32, native), acc), mult)));
     }
-    return round_some(f, scalar(args[2]), scalar(args[3]), scalar(args[4]));
+    return round_some(f, scalar(args[2]), scalar(args[3]), scalar(args[4]), true);
   }
 
   static Expr scalar(const Expr& e) { return e.as<Broadcast>() != nullptr ? e.as<Broadcast>()->value : e; }
@@ -205,18 +206,23 @@ class MarkerLowering : public IRMutator {
     return cast(UInt(8, n), Reinterpret::make(Int(32, n), shifted) - all(Expr(0x4B400000) - zp));
   }
 
-  // Two to four registers. The upper clamp stands first because a conversion that overflows gives the lowest integer,
-  // which is also what NaN gives: min(hi, f) hands on f where the comparison fails.
-  static Expr round_some(const std::vector<Expr>& f, const Expr& lo, const Expr& hi, const Expr& zp) {
+  // Two to four registers. What does not fit an int32 converts to the lowest one, and so does NaN: min(hi, f) comes
+  // first, and hands on f where the comparison fails. Floats below 2^31 do without it: the packs saturate and so does
+  // the sum, so that both clamps are left to the bytes.
+  static Expr round_some(const std::vector<Expr>& f, const Expr& lo, const Expr& hi, const Expr& zp, bool small) {
     const int n = f[0].type().lanes();
     std::vector<Expr> codes;
-    for (const Expr& v : f) codes.push_back(stand_ins::round(strict_float(Min::make(Broadcast::make(hi, n), v))));
+    for (const Expr& v : f) {
+      codes.push_back(stand_ins::round(small ? v : strict_float(Min::make(Broadcast::make(hi, n), v))));
+    }
     const auto at = [&](size_t i) { return codes[std::min(i, codes.size() - 1)]; };
     const Expr shift = Broadcast::make(cast<int16_t>(zp), 2 * n);
-    const Expr front = stand_ins::pack_words(at(0), at(1)) + shift;
-    const Expr back = f.size() > 2 ? stand_ins::pack_words(at(2), at(3)) + shift : front;
-    const Expr least = Broadcast::make(cast<uint8_t>(cast<int32_t>(lo) + zp), 4 * n);
-    return Max::make(stand_ins::pack_bytes(front, back), least);
+    const Expr front = saturating_add(stand_ins::pack_words(at(0), at(1)), shift);
+    const Expr back = f.size() > 2 ? saturating_add(stand_ins::pack_words(at(2), at(3)), shift) : front;
+    const auto code = [&](const Expr& bound) {
+      return Broadcast::make(cast<uint8_t>(cast<int32_t>(bound) + zp), 4 * n);
+    };
+    return Max::make(Min::make(stand_ins::pack_bytes(front, back), code(hi)), code(lo));
   }
 
   // Every 128-bit lane of what packs narrowed holds four channels of each of `count` registers.
