@@ -154,12 +154,17 @@ void blocks_task(void* arg, size_t index) {
   const int64_t last = cut(count, piece + 1, job.pieces, kBlockPixels);
   const int64_t c_first = cut(c, channel_piece, job.channel_pieces, kBlockChannels);
   const int64_t c_last = cut(c, channel_piece + 1, job.channel_pieces, kBlockChannels);
-  uint8_t* base = at(pixel_side, n, 0, 0, 0);
-  int64_t offsets[kBlockPixels];
+  uint8_t* const image = at(pixel_side, n, 0, 0, 0);
+  int64_t in_row[kBlockPixels], across[kBlockPixels];
+  for (int k = 0; k < kBlockPixels; ++k) in_row[k] = k * pixel_side.stride_x;
   for (int64_t p = first; p < last;) {
     if (last - p < 16 && last - first >= 16) p = last - 16;
     const int pixels = static_cast<int>(std::min<int64_t>(kBlockPixels, last - p));
-    set_offsets(pixel_side, p, pixels, offsets);
+    const int64_t x = p % w;
+    const bool one_row = x + pixels <= w;
+    if (!one_row) set_offsets(pixel_side, p, pixels, across);
+    const int64_t* const offsets = one_row ? in_row : across;
+    uint8_t* const base = one_row ? image + p / w * pixel_side.stride_y + x * pixel_side.stride_x : image;
     each_channel_block(c_first, c_last, [&](int64_t channel, int channels) {
       if (ToPixels) {
         block_to_pixels(job, n, p, pixels, channel, channels, base, offsets);
