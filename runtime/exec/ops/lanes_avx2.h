@@ -48,7 +48,7 @@ inline I widen(const uint8_t* p) {
   return reinterpret_cast<I>(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
 }
 inline F to_float(I v) { return _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(v)); }
-inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }  // rounded once
+inline F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }                     // rounded once
 inline F clamp(F v, F lo, F hi) { return _mm256_min_ps(_mm256_max_ps(v, lo), hi); }  // NaN: the second operand
 inline I round(F v) { return reinterpret_cast<I>(_mm256_cvtps_epi32(v)); }
 inline void store_codes(uint8_t* p, I v) {
@@ -74,17 +74,24 @@ inline void load_block(const float* p, F (&v)[4]) {
     v[j] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p + 4 * j)), _mm_loadu_ps(p + 16 + 4 * j), 1);
   }
 }
-// Values of a block, clamped and rounded, plus zp. The packs are the lower clamp; what overflows an int32 converts to
-// the lowest one, so the upper one comes first, and hands on NaN, which converts to the lowest as well.
-inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
-  const __m256 most = _mm256_set1_ps(hi);
+// Values of a block below 2^31, clamped and rounded, plus zp. Packs and sums saturate, so the bytes are clamped.
+inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) {
+  const auto code = [zp](float bound) { return _mm256_set1_epi8(static_cast<char>(static_cast<int32_t>(bound) + zp)); };
   const __m256i zero_point = _mm256_set1_epi16(static_cast<int16_t>(zp));
-  const __m256i least = _mm256_set1_epi8(static_cast<char>(static_cast<int32_t>(lo) + zp));
   __m256i w[4];
-  for (int j = 0; j < 4; ++j) w[j] = _mm256_cvtps_epi32(_mm256_min_ps(most, v[j]));
-  const __m256i a = _mm256_add_epi16(_mm256_packs_epi32(w[0], w[1]), zero_point);
-  const __m256i b = _mm256_add_epi16(_mm256_packs_epi32(w[2], w[3]), zero_point);
-  return reinterpret_cast<Bytes>(_mm256_max_epu8(_mm256_packus_epi16(a, b), least));
+  for (int j = 0; j < 4; ++j) w[j] = _mm256_cvtps_epi32(v[j]);
+  const __m256i a = _mm256_adds_epi16(_mm256_packs_epi32(w[0], w[1]), zero_point);
+  const __m256i b = _mm256_adds_epi16(_mm256_packs_epi32(w[2], w[3]), zero_point);
+  const __m256i bytes = _mm256_max_epu8(_mm256_min_epu8(_mm256_packus_epi16(a, b), code(hi)), code(lo));
+  return reinterpret_cast<Bytes>(bytes);
+}
+inline void widen_small(const uint8_t* p, I (&v)[4]) { widen_block(p, v); }
+// Any values: what overflows an int32 converts to the lowest one, so a clamp comes first, and hands on NaN, which
+// converts to the lowest as well.
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
+  F w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm256_min_ps(_mm256_set1_ps(hi), v[j]);
+  return narrow_small(w, lo, hi, zp);
 }
 
 inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }

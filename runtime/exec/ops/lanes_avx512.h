@@ -49,7 +49,7 @@ inline I widen(const uint8_t* p) {
   return reinterpret_cast<I>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 inline F to_float(I v) { return _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(v)); }
-inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }  // rounded once
+inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }                     // rounded once
 inline F clamp(F v, F lo, F hi) { return _mm512_min_ps(_mm512_max_ps(v, lo), hi); }  // NaN: the second operand
 inline I round(F v) { return reinterpret_cast<I>(_mm512_cvtps_epi32(v)); }
 inline void store_codes(uint8_t* p, I v) {
@@ -63,17 +63,33 @@ inline void load_block(const float* p, F (&v)[4]) {
   for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
 }
 // Values of a block, clamped and rounded, plus zp; as lanes_avx2.h does it.
-inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
-  const __m512 most = _mm512_set1_ps(hi);
+inline __m512i narrow_in_lanes(const F (&v)[4], float lo, float hi, int32_t zp) {
+  const auto code = [zp](float bound) { return _mm512_set1_epi8(static_cast<char>(static_cast<int32_t>(bound) + zp)); };
   const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
-  const __m512i least = _mm512_set1_epi8(static_cast<char>(static_cast<int32_t>(lo) + zp));
   __m512i w[4];
-  for (int j = 0; j < 4; ++j) w[j] = _mm512_cvtps_epi32(_mm512_min_ps(most, v[j]));
-  const __m512i a = _mm512_add_epi16(_mm512_packs_epi32(w[0], w[1]), zero_point);
-  const __m512i b = _mm512_add_epi16(_mm512_packs_epi32(w[2], w[3]), zero_point);
-  const __m512i bytes = _mm512_max_epu8(_mm512_packus_epi16(a, b), least);
+  for (int j = 0; j < 4; ++j) w[j] = _mm512_cvtps_epi32(v[j]);
+  const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(w[0], w[1]), zero_point);
+  const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(w[2], w[3]), zero_point);
+  return _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(a, b), code(hi)), code(lo));
+}
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
+  F w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm512_min_ps(_mm512_set1_ps(hi), v[j]);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, bytes));
+  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, narrow_in_lanes(w, lo, hi, zp)));
+}
+// The same for values below 2^31, in the order unpacking inside lanes of 16 bytes leaves, as in lanes_avx2.h.
+inline void widen_small(const uint8_t* p, I (&v)[4]) {
+  const auto codes = load<__m512i>(p);
+  const __m512i first =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, -1, -1, -1, 1, -1, -1, -1, 2, -1, -1, -1, 3, -1, -1, -1));
+  for (int j = 0; j < 4; ++j) {
+    const __m512i at = _mm512_add_epi32(first, _mm512_set1_epi32(4 * j));
+    v[j] = reinterpret_cast<I>(_mm512_shuffle_epi8(codes, at));
+  }
+}
+inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) {
+  return reinterpret_cast<Bytes>(narrow_in_lanes(v, lo, hi, zp));
 }
 
 inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }

@@ -87,6 +87,9 @@ inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
   for (int j = 0; j < 4; ++j) store_codes(bytes + j * kLanes, round(clamp(v[j], splat(lo), splat(hi))) + zp);
   return load<Bytes>(bytes);
 }
+// A block whose values stay below 2^31, in any order of its own.
+inline void widen_small(const uint8_t* p, I (&v)[4]) { widen_block(p, v); }
+inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) { return narrow(v, lo, hi, zp); }
 
 inline D low(F v) { return D{v[0], v[1]}; }
 inline D high(F v) { return D{v[2], v[3]}; }
