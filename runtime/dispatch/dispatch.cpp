@@ -20,11 +20,11 @@ constexpr double kLoadCycles = 0.5;
 constexpr double kNarrowBroadcastCycles = 0.12;  // one source word on AVX2
 constexpr double kGatherCycles = 3;              // depthwise: one vector of words of taps
 constexpr double kUnpackCycles = 0.5;            // the same by unpacking bytes inside lanes, for each tap
-constexpr double kKeptCycles = 2;         // one vector of weights, brought into lane order for a block of channels
-constexpr double kNarrowLane = 0.65;      // a block in registers of half the width over one in whole registers
-constexpr double kLaneStoreCycles = 2.5;  // requantize and store of a vector where lane order spares its permutation
-constexpr double kChainCycles = 5;        // vpdpbusd, as slow as it comes
-constexpr double kNarrowChainCycles = 2;  // two additions
+constexpr double kKeptCycles = 2;             // one vector of weights, brought into lane order for a block of channels
+constexpr double kNarrowLane = 0.65;          // a block in registers of half the width over one in whole registers
+constexpr double kWideLaneStoreCycles = 2.5;  // requantize and store of a vector in lane order, on AVX-512
+constexpr double kChainCycles = 5;            // vpdpbusd, as slow as it comes
+constexpr double kNarrowChainCycles = 2;      // two additions
 // How strongly a tier is preferred to the next: large enough that no tile shape outweighs it.
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
@@ -159,8 +159,8 @@ double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, 
   for (int p = 0; p < phases; ++p) words += (p * ask.sw + kw - 1) / taps - p * ask.sw / taps + 1;
   words /= phases;
   const double made = static_cast<double>(ceil_div(kw + (phases - 1) * ask.sw, taps) * e.tile_x / phases);
-  const double tile =
-      kLaneTileCycles + 4 * (kUnpackCycles * taps * rows * made + pixels * (ask.kh * words + kLaneStoreCycles));
+  const double store = isa == Isa::avx512vnni ? kWideLaneStoreCycles : kStoreCycles;
+  const double tile = kLaneTileCycles + 4 * (kUnpackCycles * taps * rows * made + pixels * (ask.kh * words + store));
   const double block = 4 * kKeptCycles * (2 + phases * ask.kh * words);
   const double width = e.tile_n < 4 * vector_lanes(isa) ? kNarrowLane : 1;
   return width * (crops * tile + static_cast<double>(tiles) * block);

@@ -17,6 +17,7 @@ constexpr int64_t kTaskElements = 8 * 1024;  // a task of fewer is not worth a t
 
 const ConvertKernels& kernels_for([[maybe_unused]] Isa best) {
 #if defined(__x86_64__)
+  if (convert_isa(best) == Isa::avx512vnni) return kConvertAvx512;
   if (convert_isa(best) == Isa::avx2) return kConvertAvx2;
 #endif
   return kConvertPortable;
@@ -128,6 +129,27 @@ void each_channel_block(int64_t first, int64_t last, F f) {
   }
 }
 
+// Pixels that are this many bytes apart share few sets of the first cache: a block of 64 of them pushes itself out.
+constexpr int64_t kCrowdedPitch = 1024;
+
+// Cuts a block of such pixels and their channels so that a part touches whole lines, and few. f(first channel, last,
+// first pixel, pixels).
+template <class F>
+void each_cache_block(int64_t first, int64_t last, int pixels, int64_t pitch, F f) {
+  constexpr int64_t kChannels = 64;
+  constexpr int kPixels = 32;
+  if (pitch % kCrowdedPitch != 0) return f(first, last, 0, pixels);
+  for (int64_t c = first; c < last;) {
+    const int64_t end = last - c < kChannels + kBlockChannels ? last : c + kChannels;
+    for (int p = 0; p < pixels;) {
+      const int count = pixels - p < kPixels + 16 ? pixels - p : kPixels;
+      f(c, end, p, count);
+      p += count;
+    }
+    c = end;
+  }
+}
+
 // Where pixels [first, first + count) of an image lie, in raster order.
 void set_offsets(const View& v, int64_t first, int count, int64_t* offsets) {
   int64_t x = first % v.w, line = first / v.w * v.stride_y;
@@ -165,12 +187,14 @@ void blocks_task(void* arg, size_t index) {
     if (!one_row) set_offsets(pixel_side, p, pixels, across);
     const int64_t* const offsets = one_row ? in_row : across;
     uint8_t* const base = one_row ? image + p / w * pixel_side.stride_y + x * pixel_side.stride_x : image;
-    each_channel_block(c_first, c_last, [&](int64_t channel, int channels) {
-      if (ToPixels) {
-        block_to_pixels(job, n, p, pixels, channel, channels, base, offsets);
-      } else {
-        block_to_planes(job, n, p, pixels, channel, channels, base, offsets);
-      }
+    each_cache_block(c_first, c_last, pixels, pixel_side.stride_x, [&](int64_t from, int64_t to, int at, int some) {
+      each_channel_block(from, to, [&](int64_t channel, int channels) {
+        if (ToPixels) {
+          block_to_pixels(job, n, p + at, some, channel, channels, base, offsets + at);
+        } else {
+          block_to_planes(job, n, p + at, some, channel, channels, base, offsets + at);
+        }
+      });
     });
     p += pixels;
   }
@@ -270,7 +294,12 @@ View planar_view(int64_t n, int64_t c, int64_t h, int64_t w, DType type) {
 
 View row_view(int64_t rows, int64_t c, DType type) { return {nullptr, 1, 1, rows, c, rows * c, rows * c, c, 1, type}; }
 
-Isa convert_isa(Isa best) { return best >= Isa::avx2 && can_run(Isa::avx2) ? Isa::avx2 : Isa::portable; }
+Isa convert_isa(Isa best) {
+  for (const Isa isa : {Isa::avx512vnni, Isa::avx2}) {
+    if (best >= isa && can_run(isa)) return isa;
+  }
+  return Isa::portable;
+}
 
 ConvertOp convert_op(const OpSpec& spec, const OpQuant& quant) {
   ConvertOp op;

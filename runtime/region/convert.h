@@ -43,8 +43,7 @@ struct ConvertOp {
 void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, const Parallel& parallel);
 // Sets the halo around the interior to `code`.
 void fill_border(const Tensor& tensor, uint8_t code, const Parallel& parallel = {});
-// The instruction set convert() uses under `best` on this machine: AVX2 or portable. AVX-512 gained nothing when
-// measured (2026-11): the passes wait for shuffles and memory.
+// The instruction set convert() uses under `best` on this machine.
 [[nodiscard]] Isa convert_isa(Isa best);
 
 }  // namespace octile::runtime

@@ -43,7 +43,7 @@ struct ConvertKernels {
 
 extern const ConvertKernels kConvertPortable;
 #if defined(__x86_64__)
-extern const ConvertKernels kConvertAvx2;
+extern const ConvertKernels kConvertAvx2, kConvertAvx512;
 #endif
 
 }  // namespace octile::runtime
