@@ -1,12 +1,11 @@
 // Rates: what single passes cost, ours and ONNX Runtime's, as tables of measured numbers.
-// In:  nothing.  Out: cycles of one core per multiply-add, element or node, by instruction set.
+// In:  instruction set, whether the host's CPU has AMX.  Out: cycles of one core per multiply-add, element or node.
 // Not here: which passes a region has (cost.cpp).
 //
-// Fitted on 2026-11-27 to ONNX Runtime's profile and ours of the models of bench/models: on AVX2 (Zen 3, ONNX Runtime's
-// own profiler, every node); on AVX-512 VNNI (an Intel server with AMX, which its matrix products seem to use) to the
-// records of single ops and of whole models. How well they predict:
-// bench/records/2026-11-27-cost-model-{avx2,vnni}.json. A host that gets faster wants new numbers; nothing else
-// changes.
+// Fitted to ONNX Runtime's profile and ours of the models of bench/models: on AVX2 (Zen 3, 2026-11-27) and on AVX-512
+// VNNI (Zen 4, 2026-11-28) with its own profiler, every node; on a CPU with AMX, which its matrix products seem to use
+// (2026-11-27), to the records of single ops and of whole models. How well they predict:
+// bench/records/*-cost-model-*.json. A host that gets faster wants new numbers; nothing else changes.
 #pragma once
 
 #include "targets/desc/target.h"

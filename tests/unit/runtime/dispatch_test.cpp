@@ -103,6 +103,15 @@ TEST(Dispatch, TilesLargerThanTheCropAreNotTaken) {
   EXPECT_EQ(names(table, spans), "k4n16_x1y1n16*16 ");
 }
 
+// Sums of one tile are narrowed beside the next one's products; of many at once that is no longer so.
+TEST(Dispatch, ShortReductionsTakeSmallTilesOnAvx512) {
+  const std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 6, 1, 64), fake(Isa::avx512vnni, "k4n16", 2, 1, 64),
+                                  fake(Isa::avx512vnni, "k4n16", 1, 1, 64)};
+  Ask ask = ask_of(Isa::avx512vnni, 3136, 1, 64);
+  ask.reduction = 64;
+  EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(64))), "k4n16_x2y1n64*64 ");
+}
+
 TEST(Dispatch, TileThatDividesTheRowBeatsOneThatOverlaps) {
   const std::vector<Kernel> table{portable("k4n16"), fake(Isa::avx512vnni, "k4n16", 8, 1, 32),
                                   fake(Isa::avx512vnni, "k4n16", 7, 1, 32)};
