@@ -94,7 +94,7 @@ struct Option {
   int64_t panels = 0;  // of one tile
   unsigned PanelModes::*mode = nullptr;
   unsigned bit = 0;
-  bool tail = false;     // one call covers at most one tile, partial or not
+  bool tail = false;     // one call covers one tile, its last panel partial or not
   bool any = false;      // portable: any number of channels
   double cost = kNever;  // of one tile of channels over the whole crop
 };
@@ -197,9 +197,10 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
   cost[static_cast<size_t>(count)] = 0;
   for (int64_t i = count - 1; i >= 0; --i) {
     for (const Option& o : options) {
-      const int64_t panels = o.tail ? std::min(o.panels, count - i) : o.panels;
-      if (i + panels > count || (!o.tail && !o.any && i + panels > full) || !allowed(o, modes, i, panels)) continue;
-      const double c = o.cost + (o.tail ? kCallCycles : 0) + cost[static_cast<size_t>(i + panels)];
+      // A tile reads the weights of all its panels, whatever it stores.
+      const int64_t end = i + o.panels;
+      if (end > count || (!o.tail && !o.any && end > full) || !allowed(o, modes, i, o.panels)) continue;
+      const double c = o.cost + (o.tail ? kCallCycles : 0) + cost[static_cast<size_t>(end)];
       if (c < cost[static_cast<size_t>(i)]) {
         cost[static_cast<size_t>(i)] = c;
         pick[static_cast<size_t>(i)] = &o;
@@ -210,10 +211,8 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
   for (int64_t i = 0; i < count;) {
     const Option* o = pick[static_cast<size_t>(i)];
     if (o == nullptr) return {};
-    const int64_t panels = o->tail ? std::min(o->panels, count - i) : o->panels;
-    const int64_t channels = std::min(ask.channels - i * lanes, panels * lanes);
-    append(spans, *o, i, panels, channels);
-    i += panels;
+    append(spans, *o, i, o->panels, std::min(ask.channels - i * lanes, o->panels * lanes));
+    i += o->panels;
   }
   return spans;
 }

@@ -40,7 +40,7 @@ struct Meaning {
 //   product      rne(clamp(float((a - za) * (b - zb)) * k))
 //   product_div  rne(clamp((((a - za) * ka) * ((b - zb) * kb)) / k))
 //   pairs        pairs[a * 256 + b]; clamp and zp are ignored
-// then + zp, then `after[...]` where it is not null.
+// then + zp, then `after[...]` where it is not null. What is clamped is below 2^31 for every pair of codes.
 enum class BinaryKind : uint8_t { affine, sum, sum_div, product, product_div, pairs };
 struct BinaryForm {
   BinaryKind kind = BinaryKind::pairs;

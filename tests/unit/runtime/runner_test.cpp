@@ -20,7 +20,7 @@ packs::KernelEntry entry(const std::string& name, const std::string& op) {
   e.target = "x86-64/avx512vnni";
   e.layout = "k4n16";
   e.src = e.dst = "u8";
-  e.tile_n = 64;
+  e.tile_n = 48;
   e.tail_n = true;
   return e;
 }
