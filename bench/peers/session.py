@@ -51,8 +51,9 @@ def open_here(path, way, folder, args):
     options = {"pack": args.pack}
     if way != "octile":
         options["weights_cache"] = folder / "weights"
-    if way == "compiled":
-        path = folder / "compiled.onnx"
+    compiled = folder / "compiled.onnx"
+    if way == "compiled" and compiled.exists():  # of a model that is left to the host there is none
+        path = compiled
     return sessions.open_session(path, "octile", args.threads, options)
 
 
@@ -88,7 +89,8 @@ def child(path, way, folder, args):
     command += ["--pack", args.pack] if args.pack else []
     done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise SystemExit(f"{path}: {way}: {done.stderr.strip().splitlines()[-1]}")
+        said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+        raise SystemExit(f"{path}: {way}: {said[-1]}")
     return json.loads(done.stdout or "null")
 
 

@@ -73,17 +73,18 @@ double dot_cycles(const packs::KernelEntry& e) {
 // from beyond the first cache, weights by every tile of pixels, pixels by every tile of channels, does not hide wholly.
 double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   constexpr std::array<double, 4> kNarrow{4.5, 2.1, 2.0, 1.6};  // per sum, by vectors narrowed together
-  constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05;
+  constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05, kHalf = 0.5;
   const auto steps = static_cast<double>(ceil_div(ask.reduction, 4));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
-  const auto accs = static_cast<double>(vectors * pixels);
+  const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
+  const double accs = static_cast<double>(vectors * pixels) * share;
   const double near = target(isa).l1d_bytes / 2.0;
   const bool far_weights = steps * static_cast<double>(vectors * target(isa).vector_bytes) > near;
   const bool far_pixels = static_cast<double>(ask.x * ask.y * ask.reduction) > near;
   const double loads = (far_weights ? kFarVector : kNear) * static_cast<double>(vectors) +
                        (far_pixels ? kFarPixel : kNear) * static_cast<double>(pixels);
   const double narrow = kNarrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
-  const double ports = static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels);
+  const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels);
   return kTile + accs * (narrow + kCrowd * accs) + steps * (std::max({accs, ports, kChainCycles}) + loads);
 }
 
@@ -96,6 +97,7 @@ struct Option {
   unsigned bit = 0;
   bool tail = false;     // one call covers one tile, its last panel partial or not
   bool any = false;      // portable: any number of channels
+  bool half = false;     // the first half of a panel, where the channels end there
   double cost = kNever;  // of one tile of channels over the whole crop
 };
 
@@ -108,8 +110,9 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     o.kernel = static_cast<int>(i);
     o.reason = tier(table[i], ask, best);
     o.any = table[i].isa == Isa::portable;
-    if (!o.any && e.tile_n % lanes != 0) continue;
-    o.panels = o.any ? 1 : e.tile_n / lanes;
+    o.half = !o.any && 2 * e.tile_n == lanes;
+    if (!o.any && !o.half && e.tile_n % lanes != 0) continue;
+    o.panels = o.any || o.half ? 1 : e.tile_n / lanes;
     o.mode = e.layout == "k4n16" ? &PanelModes::k4n16 : e.layout == "k4n8" ? &PanelModes::k4n8 : &PanelModes::k2n8w;
     o.bit = 1U << e.acc16_group;
     o.tail = e.tail_n && !o.any;
@@ -199,7 +202,8 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
     for (const Option& o : options) {
       // A tile reads the weights of all its panels, whatever it stores.
       const int64_t end = i + o.panels;
-      if (end > count || (!o.tail && !o.any && end > full) || !allowed(o, modes, i, o.panels)) continue;
+      if (end > count || (!o.tail && !o.any && !o.half && end > full) || !allowed(o, modes, i, o.panels)) continue;
+      if (o.half && ask.channels - i * lanes != lanes / 2) continue;
       const double c = o.cost + (o.tail ? kCallCycles : 0) + cost[static_cast<size_t>(end)];
       if (c < cost[static_cast<size_t>(i)]) {
         cost[static_cast<size_t>(i)] = c;

@@ -115,7 +115,7 @@ void Op::cut(Choice& c, int threads) const {
     isa = std::max(isa, k.isa);
     unit_x = std::max<int64_t>(unit_x, k.entry.tile_x);
     unit_y = std::max<int64_t>(unit_y, k.entry.tile_y);
-    if (k.entry.tail_n) {  // portable kernels too
+    if (k.entry.tail_n || (!depthwise_ && k.entry.tile_n < lanes_)) {  // portable kernels too; half a panel
       tiles.push_back(p);
       continue;
     }

@@ -86,11 +86,14 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     c.weight_zero_points = r.family == "dotz";
     c.dst_s32 = r.dst == DType::s32;
     if (r.op) c.facts = facts_of(*r.op, c.word);
-    if (r.cand.tn % lanes != 0 || r.cand.tn % c.lanes != 0) {
-      return Status(Code::invalid_argument, "tile n must be a multiple of the panel and of the vector");
+    // Half a panel of AVX-512 is worth registers of half the width: the last 8 of 24 channels.
+    const bool half = lanes == 16 && c.lanes == 16 && r.cand.tn == 8 && !r.cand.tail;
+    if (!half && (r.cand.tn % lanes != 0 || r.cand.tn % c.lanes != 0)) {
+      return Status(Code::invalid_argument,
+                    "tile n must be a multiple of the panel and of the vector, or half a panel");
     }
     auto s = generators::make_dot(c);
-    schedules::schedule_dot(s, r.cand, lanes);
+    schedules::schedule_dot(s, r.cand, half ? lanes / 2 : lanes);
     return std::pair{s.out, s.args};
   }
   if (r.family == "depthwise") {

@@ -169,7 +169,8 @@ class MarkerLowering : public IRMutator {
   // narrowed by packs, whose saturation is the lower clamp. Both give lo for NaN (docs/generators.md).
   Expr round(const std::vector<Expr>& args, bool small) const {
     const Expr &f = args[0], lo = scalar(args[1]), hi = scalar(args[2]), zp = scalar(args[3]);
-    const int native = isa_ == Isa::avx512vnni ? 16 : isa_ == Isa::avx2 ? 8 : 4, total = f.type().lanes();
+    const int total = f.type().lanes();
+    const int native = isa_ == Isa::avx512vnni && total != 8 ? 16 : isa_ >= Isa::avx2 ? 8 : 4;
     if (total % native != 0) throw std::runtime_error("codes of a part of a register");
     std::vector<Expr> parts;
     for (int at = 0; at < total;) {

@@ -23,6 +23,7 @@ MAX_STACK_SHARE = 0.27  # of the loop's instructions, for those kernels
 # What kind of kernel; (instruction, register) that must occur; instructions and registers that must not.
 DOT = "vpdpbusd"
 EXPECTED = [
+    ({"target": "x86-64/avx512vnni", "layout": "k4n16", "tile_n": 8}, [(DOT, "ymm")], ["vpmaddubsw"]),
     ({"target": "x86-64/avx512vnni", "layout": "k4n16"}, [(DOT, "zmm")], ["vpmaddubsw"]),
     ({"target": "x86-64/avx2", "layout": "k4n8"}, [("vpmaddubsw", "ymm"), ("vpmaddwd", "ymm")], [DOT, "zmm"]),
     ({"target": "x86-64/avx2", "layout": "k2n8w"}, [("vpmaddwd", "ymm")], [DOT, "vpmaddubsw", "zmm"]),

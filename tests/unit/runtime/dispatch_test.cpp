@@ -96,6 +96,22 @@ TEST(Dispatch, ChannelsAreCoveredByWideNarrowAndTail) {
   for (const Span& s : spans) EXPECT_NE(s.reason, Reason::portable) << names(table, spans);
 }
 
+// 24 channels are a panel and half a one: registers of half the width for the half, where the channels end in its
+// middle and nowhere else.
+TEST(Dispatch, HalfAPanelTakesHalfTheWidth) {
+  const std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 8, 1, 16), fake(Isa::avx512vnni, "k4n16", 8, 1, 8),
+                                  fake(Isa::avx512vnni, "k4n16", 8, 1, 16, true)};
+  const auto cover = [&](int64_t channels) {
+    const std::vector<Span> spans = cover_panels(table, ask_of(Isa::avx512vnni, 640, 1, channels), 16, wide(channels));
+    expect_covers(spans, channels, 16);
+    return names(table, spans);
+  };
+  EXPECT_EQ(cover(24), "k4n16_x8y1n16*16 k4n16_x8y1n8*8 ");
+  EXPECT_EQ(cover(8), "k4n16_x8y1n8*8 ");
+  EXPECT_EQ(cover(20), "k4n16_x8y1n16*16 k4n16_x8y1n16_tail*4 ");
+  EXPECT_EQ(cover(28), "k4n16_x8y1n16*16 k4n16_x8y1n16_tail*12 ");
+}
+
 // A masked tile reads weights of all its panels: one that is not there may end the process.
 TEST(Dispatch, MaskedTilesHaveAllTheirPanels) {
   const std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 1, 1, 128, true),
