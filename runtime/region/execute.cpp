@@ -207,15 +207,22 @@ class Execution {
     int64_t inner = m.element;
     for (size_t i = 1; i < m.axes.size(); ++i) inner *= m.axes[i].extent;
     const int64_t group = std::max<int64_t>(1, kOpsGrain / inner), tasks = (outer.extent + group - 1) / group;
+    const bool plane = m.axes.size() == 2 && outer.offsets.empty() && m.axes[1].offsets.empty();
     spread(run_.parallel, tasks, [&](int64_t task) {
-      for (int64_t i = task * group; i < std::min(outer.extent, (task + 1) * group); ++i) {
+      const int64_t first = task * group, last = std::min(outer.extent, first + group);
+      if (plane) {
+        Move::Axis part = outer;
+        part.extent = last - first;
+        return move_plane(m.element, part, m.axes[1], src + first * outer.src, dst + first * outer.dst);
+      }
+      for (int64_t i = first; i < last; ++i) {
         const int64_t from = outer.offsets.empty() ? i * outer.src : outer.offsets[static_cast<size_t>(i)];
         move_axis(m, 1, src + from, dst + i * outer.dst);
       }
     });
   }
 
-  static void move_axis(const Move& m, size_t axis, const uint8_t* src, uint8_t* dst) {
+  void move_axis(const Move& m, size_t axis, const uint8_t* src, uint8_t* dst) const {
     const size_t left = m.axes.size() - axis;
     if (left == 0) {
       std::memcpy(dst, src, static_cast<size_t>(m.element));
@@ -254,7 +261,16 @@ class Execution {
   }
 
   // Two axes at once: many short lines, or a matrix turned.
-  static void move_plane(int64_t element, const Move::Axis& a, const Move::Axis& b, const uint8_t* src, uint8_t* dst) {
+  void move_plane(int64_t element, const Move::Axis& a, const Move::Axis& b, const uint8_t* src, uint8_t* dst) const {
+    constexpr int64_t kBlock = 16;  // bytes convert() reads of every pixel
+    if (element == 1 && a.src == 1 && b.dst == 1 && a.extent >= kBlock && b.extent >= kBlock) {
+      View pixels = row_view(b.extent, a.extent, DType::u8), planes = planar_view(1, a.extent, 1, b.extent, DType::u8);
+      pixels.data = const_cast<uint8_t*>(src);
+      pixels.stride_x = b.src;
+      planes.data = dst;
+      planes.stride_c = a.dst;
+      return convert({}, pixels, planes, run_.best, {});
+    }
     const bool short_lines = b.src == element && b.dst == element && b.extent * element <= 16;
     if (element == 1 && (short_lines || b.extent < 8)) {
       // The longer axis innermost.

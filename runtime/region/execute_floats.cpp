@@ -17,7 +17,14 @@ class Floats {
   void run() const {
     switch (s_.kind) {
       case StepKind::table_f32:
-        pieces([&](int64_t i, int64_t n) { run_.ops.table_f32(s_.values->data(), bytes(0) + i, out() + i, n); });
+        pieces([&](int64_t i, int64_t n) {
+          const Meaning& m = s_.meaning;
+          if (m.values == nullptr) {
+            run_.ops.dequantize(bytes(0) + i, m.scale, m.zp, out() + i, n);
+          } else {
+            run_.ops.table_f32(m.values, bytes(0) + i, out() + i, n);
+          }
+        });
         break;
       case StepKind::mean_rows:
         rows(

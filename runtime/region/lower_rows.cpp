@@ -46,8 +46,7 @@ Status Lowering::lower_softmax(int index) {
   if (codes_in && !from.floats) {
     const int bytes = whole(to_end(made(from.codes), axis), Order::flat);
     rows = add_store(store(bytes).shape, Order::flat, DType::f32);
-    Step& step = add_step(StepKind::table_f32, {bytes}, rows);
-    step.values = list_of(*from.function);
+    set_meaning(add_step(StepKind::table_f32, {bytes}, rows), *from.function);
   } else {
     const int floats = floats_store(src);
     Window window = window_of(floats);

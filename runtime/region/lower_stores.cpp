@@ -232,9 +232,7 @@ int Lowering::floats_store(size_t v) {
   if (value.kind == Value::Kind::function) {
     const int src = codes_store(value.codes, Order::flat);
     dst = add_store(dims, Order::flat, DType::f32);
-    Step& step = add_step(StepKind::table_f32, {src}, dst);
-    const FloatFn f = values_[v].function;
-    step.values = list_of(*f);
+    set_meaning(add_step(StepKind::table_f32, {src}, dst), *values_[v].function);
   } else if (value.kind == Value::Kind::channels) {
     const Value channels = value;
     dst = channels_store(channels, dims);
@@ -245,8 +243,7 @@ int Lowering::floats_store(size_t v) {
     for (const auto& [c, f] : {std::pair{pair.a, pair.function.a}, std::pair{pair.b, pair.function.b}}) {
       const int src = codes_store(c, Order::flat);
       const int wide = add_store(store(src).shape, Order::flat, DType::f32);
-      Step& step = add_step(StepKind::table_f32, {src}, wide);
-      step.values = list_of(*f);
+      set_meaning(add_step(StepKind::table_f32, {src}, wide), *f);
       operands.push_back(wide);
     }
     dst = add_store(dims, Order::flat, DType::f32);
