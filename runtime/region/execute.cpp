@@ -261,15 +261,19 @@ class Execution {
   }
 
   // Two axes at once: many short lines, or a matrix turned.
-  void move_plane(int64_t element, const Move::Axis& a, const Move::Axis& b, const uint8_t* src, uint8_t* dst) const {
-    constexpr int64_t kBlock = 16;  // bytes convert() reads of every pixel
-    if (element == 1 && a.src == 1 && b.dst == 1 && a.extent >= kBlock && b.extent >= kBlock) {
-      View pixels = row_view(b.extent, a.extent, DType::u8), planes = planar_view(1, a.extent, 1, b.extent, DType::u8);
+  void move_plane(int64_t element, Move::Axis a, const Move::Axis& b, const uint8_t* src, uint8_t* dst) const {
+    constexpr int64_t kBlock = 16;  // bytes convert() reads of every pixel at a time
+    const int64_t whole = a.extent / kBlock * kBlock;
+    if (element == 1 && a.src == 1 && b.dst == 1 && whole > 0 && b.extent >= kBlock) {
+      View pixels = row_view(b.extent, whole, DType::u8), planes = planar_view(1, whole, 1, b.extent, DType::u8);
       pixels.data = const_cast<uint8_t*>(src);
       pixels.stride_x = b.src;
       planes.data = dst;
       planes.stride_c = a.dst;
-      return convert({}, pixels, planes, run_.best, {});
+      convert({}, pixels, planes, run_.best, {});
+      a.extent -= whole;
+      src += whole;
+      dst += whole * a.dst;
     }
     const bool short_lines = b.src == element && b.dst == element && b.extent * element <= 16;
     if (element == 1 && (short_lines || b.extent < 8)) {
