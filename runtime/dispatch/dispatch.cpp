@@ -116,7 +116,8 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     o.mode = e.layout == "k4n16" ? &PanelModes::k4n16 : e.layout == "k4n8" ? &PanelModes::k4n8 : &PanelModes::k2n8w;
     o.bit = 1U << e.acc16_group;
     o.tail = e.tail_n && !o.any;
-    o.cost = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1) * factor(o.reason);
+    const double tile = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1);
+    o.cost = (tile + (o.tail ? kCallCycles : 0)) * factor(o.reason);
     options.push_back(o);
   }
   return options;
@@ -204,7 +205,7 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
       const int64_t end = i + o.panels;
       if (end > count || (!o.tail && !o.any && !o.half && end > full) || !allowed(o, modes, i, o.panels)) continue;
       if (o.half && ask.channels - i * lanes != lanes / 2) continue;
-      const double c = o.cost + (o.tail ? kCallCycles : 0) + cost[static_cast<size_t>(end)];
+      const double c = o.cost + cost[static_cast<size_t>(end)];
       if (c < cost[static_cast<size_t>(i)]) {
         cost[static_cast<size_t>(i)] = c;
         pick[static_cast<size_t>(i)] = &o;

@@ -76,6 +76,16 @@ TEST(Dispatch, ExactWorkloadWinsOverBetterTiles) {
   EXPECT_EQ(spans[0].reason, Reason::exact);
 }
 
+// However little there is to do, and though a masked tile is a call by itself.
+TEST(Dispatch, ExactWorkloadWinsOverHalfAPanel) {
+  std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 1, 1, 16), fake(Isa::avx512vnni, "k4n16", 1, 1, 8),
+                            fake(Isa::avx512vnni, "k4n16", 1, 1, 32, true)};
+  table[2].entry.op = "the op";
+  Ask ask = ask_of(Isa::avx512vnni, 1, 1, 24);
+  ask.reduction = 6;
+  EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(24))), "k4n16_x1y1n32_tail*24 ");
+}
+
 TEST(Dispatch, KernelsOfOtherWorkloadsAreNeverTaken) {
   std::vector<Kernel> table{portable("k4n16"), fake(Isa::avx512vnni, "k4n16", 7, 1, 64)};
   table[1].entry.op = "another op";
