@@ -174,10 +174,10 @@ double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, 
 
 double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
-  const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
-  const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   if (e.family == "depthwise") return estimate_depthwise(e, isa, ask, tiles);
   if (isa == Isa::avx512vnni) return crops * wide_tile(e, isa, ask);
+  const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
+  const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
   // Multiplies, and loads that do not hide behind them (weights once per tile, source once per pixel); at least the
   // latency of one chain of sums.

@@ -15,20 +15,22 @@ namespace {
 constexpr std::string_view kPanels = "panels";
 constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
 
-// Kernels of packs convert products of sums and multipliers below 2^31 only (docs/generators.md). All are where no
-// multiplier reaches 1; else the largest sum decides. The portable kernels take any.
+// Kernels of packs convert products of sums and multipliers below 2^31 only (docs/generators.md). Those of any int32
+// are where no multiplier reaches 1; else the largest sum decides. The portable kernels take any.
 Isa isa_for(Isa best, const OpSpec& spec, const OpQuant& quant) {
   if (spec.dst == DType::s32) return best;
   constexpr double kLimit = 2147483648.0, kProduct = 255.0 * 255.0;
+  const auto fits = [&](double sum) {
+    return std::all_of(quant.wei_scale.begin(), quant.wei_scale.end(), [&](float scale) {
+      return sum * static_cast<double>(multiplier(quant.src_scale, scale, quant.dst_scale)) < kLimit;
+    });
+  };
+  if (fits(kLimit)) return best;
   double bias = 0;
   for (const int32_t b : quant.bias) bias = std::max(bias, std::abs(static_cast<double>(b)));
   // Twice: the zero point of the source, folded into the bias.
-  const double sum = std::min(kLimit, bias + 2 * kProduct * static_cast<double>(dot_geometry(spec).reduction()));
-  const bool all = std::all_of(quant.wei_scale.begin(), quant.wei_scale.end(), [&](float scale) {
-    const float m = multiplier(quant.src_scale, scale, quant.dst_scale);
-    return m < 1 || sum * static_cast<double>(m) < kLimit;
-  });
-  return all ? best : Isa::portable;
+  const double sum = bias + 2 * kProduct * static_cast<double>(dot_geometry(spec).reduction());
+  return fits(std::min(kLimit, sum)) ? best : Isa::portable;
 }
 
 }  // namespace

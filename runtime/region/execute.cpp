@@ -207,7 +207,7 @@ class Execution {
     int64_t inner = m.element;
     for (size_t i = 1; i < m.axes.size(); ++i) inner *= m.axes[i].extent;
     const int64_t group = std::max<int64_t>(1, kOpsGrain / inner), tasks = (outer.extent + group - 1) / group;
-    const bool plane = m.axes.size() == 2 && outer.offsets.empty() && m.axes[1].offsets.empty();
+    const bool plane = is_plane(m, 0);
     spread(run_.parallel, tasks, [&](int64_t task) {
       const int64_t first = task * group, last = std::min(outer.extent, first + group);
       if (plane) {
@@ -222,13 +222,18 @@ class Execution {
     });
   }
 
+  // From this axis on: two of even steps.
+  static bool is_plane(const Move& m, size_t axis) {
+    return m.axes.size() == axis + 2 && m.axes[axis].offsets.empty() && m.axes[axis + 1].offsets.empty();
+  }
+
   void move_axis(const Move& m, size_t axis, const uint8_t* src, uint8_t* dst) const {
     const size_t left = m.axes.size() - axis;
     if (left == 0) {
       std::memcpy(dst, src, static_cast<size_t>(m.element));
     } else if (left == 1) {
       move_line(m.element, m.axes[axis], src, dst);
-    } else if (left == 2 && m.axes[axis].offsets.empty() && m.axes[axis + 1].offsets.empty()) {
+    } else if (is_plane(m, axis)) {
       move_plane(m.element, m.axes[axis], m.axes[axis + 1], src, dst);
     } else {
       const Move::Axis& a = m.axes[axis];

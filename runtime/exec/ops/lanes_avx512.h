@@ -62,23 +62,7 @@ inline void widen_block(const uint8_t* p, I (&v)[4]) {
 inline void load_block(const float* p, F (&v)[4]) {
   for (int j = 0; j < 4; ++j) v[j] = load<F>(p + j * kLanes);
 }
-// Values of a block, clamped and rounded, plus zp; as lanes_avx2.h does it.
-inline __m512i narrow_in_lanes(const F (&v)[4], float lo, float hi, int32_t zp) {
-  const auto code = [zp](float bound) { return _mm512_set1_epi8(static_cast<char>(static_cast<int32_t>(bound) + zp)); };
-  const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
-  __m512i w[4];
-  for (int j = 0; j < 4; ++j) w[j] = _mm512_cvtps_epi32(v[j]);
-  const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(w[0], w[1]), zero_point);
-  const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(w[2], w[3]), zero_point);
-  return _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(a, b), code(hi)), code(lo));
-}
-inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
-  F w[4];
-  for (int j = 0; j < 4; ++j) w[j] = _mm512_min_ps(_mm512_set1_ps(hi), v[j]);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, narrow_in_lanes(w, lo, hi, zp)));
-}
-// The same for values below 2^31, in the order unpacking inside lanes of 16 bytes leaves, as in lanes_avx2.h.
+// Values below 2^31, in the order unpacking inside lanes of 16 bytes leaves: as lanes_avx2.h does it.
 inline void widen_small(const uint8_t* p, I (&v)[4]) {
   const auto codes = load<__m512i>(p);
   const __m512i first =
@@ -89,7 +73,22 @@ inline void widen_small(const uint8_t* p, I (&v)[4]) {
   }
 }
 inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) {
-  return reinterpret_cast<Bytes>(narrow_in_lanes(v, lo, hi, zp));
+  const auto code = [zp](float bound) { return _mm512_set1_epi8(static_cast<char>(static_cast<int32_t>(bound) + zp)); };
+  const __m512i zero_point = _mm512_set1_epi16(static_cast<int16_t>(zp));
+  __m512i w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm512_cvtps_epi32(v[j]);
+  const __m512i a = _mm512_adds_epi16(_mm512_packs_epi32(w[0], w[1]), zero_point);
+  const __m512i b = _mm512_adds_epi16(_mm512_packs_epi32(w[2], w[3]), zero_point);
+  const __m512i bytes = _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(a, b), code(hi)), code(lo));
+  return reinterpret_cast<Bytes>(bytes);
+}
+// Any values, in the order of widen_block.
+inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
+  F w[4];
+  for (int j = 0; j < 4; ++j) w[j] = _mm512_min_ps(_mm512_set1_ps(hi), v[j]);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const auto bytes = reinterpret_cast<__m512i>(narrow_small(w, lo, hi, zp));
+  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, bytes));
 }
 
 inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
