@@ -11,12 +11,13 @@
 
 namespace octile::generators {
 
-inline constexpr const char* kWord = "q8_word";    // a 32-bit word loaded from 8- or 16-bit elements
-inline constexpr const char* kDot = "q8_dot";      // acc + dot of the elements of two words
-inline constexpr const char* kQuad = "q8_quad";    // words of four bytes, in lane order
-inline constexpr const char* kPair = "q8_pair";    // words of two bytes widened to 16 bits, in lane order
-inline constexpr const char* kLanes = "q8_lanes";  // a vector of 32-bit elements put into lane order
-inline constexpr const char* kRound = "q8_round";  // floats to codes: rounded, moved by the zero point, clamped
+inline constexpr const char* kWord = "q8_word";           // a 32-bit word loaded from 8- or 16-bit elements
+inline constexpr const char* kDot = "q8_dot";             // acc + dot of two words of four bytes
+inline constexpr const char* kDotPairs = "q8_dot_pairs";  // acc + dot of two words of two 16-bit elements
+inline constexpr const char* kQuad = "q8_quad";           // words of four bytes, in lane order
+inline constexpr const char* kPair = "q8_pair";           // words of two bytes widened to 16 bits, in lane order
+inline constexpr const char* kLanes = "q8_lanes";         // a vector of 32-bit elements put into lane order
+inline constexpr const char* kRound = "q8_round";         // floats to codes: rounded, moved by the zero point, clamped
 inline constexpr const char* kRoundSmall = "q8_round_small";  // the same of floats below 2^31
 inline constexpr const char* kRoundLanes =
     "q8_round_lanes";                              // sums and multipliers in lane order to codes in channel order
@@ -27,8 +28,10 @@ inline Halide::Expr word(const Halide::Expr& element) {
   return Halide::Internal::Call::make(Halide::Int(32), kWord, {element}, Halide::Internal::Call::PureExtern);
 }
 
-inline Halide::Expr dot(const Halide::Expr& acc, const Halide::Expr& a, const Halide::Expr& b) {
-  return Halide::Internal::Call::make(Halide::Int(32), kDot, {acc, a, b}, Halide::Internal::Call::PureExtern);
+// elements: of a word, 4 bytes or 2 of 16 bits.
+inline Halide::Expr dot(int elements, const Halide::Expr& acc, const Halide::Expr& a, const Halide::Expr& b) {
+  return Halide::Internal::Call::make(Halide::Int(32), elements == 4 ? kDot : kDotPairs, {acc, a, b},
+                                      Halide::Internal::Call::PureExtern);
 }
 
 // args: acc, a0, b0, a1, b1, ...

@@ -89,7 +89,7 @@ Expr phase_sum(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum, int phase
   for (int ky = 0; ky < c.ky; ++ky) {
     for (int g = 0; g < s.groups; ++g) {
       const Expr w = moved_weights(s, c, g, ky, phase * c.stride);
-      if (w.defined()) sum = dot(sum, s.pack(s.c, s.x / c.phases, s.y * c.stride + ky, g), kept(s, c, w));
+      if (w.defined()) sum = dot(c.taps, sum, s.pack(s.c, s.x / c.phases, s.y * c.stride + ky, g), kept(s, c, w));
     }
   }
   return sum;
@@ -104,9 +104,9 @@ Expr odd_column(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
   for (int ky = 0; ky < c.ky; ky += 2) {
     const Expr row = s.y * c.stride + ky, first = weights(s, c, s.groups, ky);  // its upper half is zero
     if (ky + 1 < c.ky) {
-      sum = dot(sum, s.column(s.c, s.x, row), kept(s, c, first | (weights(s, c, s.groups, ky + 1) << 16)));
+      sum = dot(c.taps, sum, s.column(s.c, s.x, row), kept(s, c, first | (weights(s, c, s.groups, ky + 1) << 16)));
     } else {
-      sum = dot(sum, s.last(s.c, s.x, row), kept(s, c, first));
+      sum = dot(c.taps, sum, s.last(s.c, s.x, row), kept(s, c, first));
     }
   }
   return sum;
@@ -131,7 +131,8 @@ void define_any(DepthwiseStages& s, const DepthwiseConfig& c) {
     elements.push_back(s.src(s.c, min(s.taps[0] * c.taps + i, kw - 1), s.taps[1], s.x, s.y));
   }
   s.acc(s.c, s.x, s.y) = s.bias(s.c);
-  s.acc(s.c, s.x, s.y) = dot(s.acc(s.c, s.x, s.y), packed(elements, c.taps), weights(s, c, s.taps[0], s.taps[1]));
+  s.acc(s.c, s.x, s.y) =
+      dot(c.taps, s.acc(s.c, s.x, s.y), packed(elements, c.taps), weights(s, c, s.taps[0], s.taps[1]));
 }
 
 }  // namespace

@@ -68,7 +68,8 @@ DotStages make_dot(const DotConfig& c) {
   s.main = RDom(0, c.step, 0, words / per_step, 0, s.sx, 0, s.sy, "r");
   const Expr first = (s.main[1] * c.step + s.main[0]) * per_item;
   if (c.group == 0) {
-    s.acc(s.n, s.x, s.y) = dot(s.acc(s.n, s.x, s.y), a(first, s.main[2], s.main[3]), b(first, s.main[2], s.main[3]));
+    s.acc(s.n, s.x, s.y) =
+        dot(c.word, s.acc(s.n, s.x, s.y), a(first, s.main[2], s.main[3]), b(first, s.main[2], s.main[3]));
   } else {
     std::vector<Expr> args{s.acc(s.n, s.x, s.y)};
     for (int i = 0; i < per_item; ++i) {
@@ -84,7 +85,7 @@ DotStages make_dot(const DotConfig& c) {
     const Expr ra = a(k, s.rest[1], s.rest[2]);
     const Expr rb = b(k, s.rest[1], s.rest[2]);
     const Expr prev = s.acc(s.n, s.x, s.y);
-    s.acc(s.n, s.x, s.y) = c.group == 0 ? dot(prev, ra, rb) : dot16({prev, ra, rb});
+    s.acc(s.n, s.x, s.y) = c.group == 0 ? dot(c.word, prev, ra, rb) : dot16({prev, ra, rb});
   }
 
   Expr total = s.acc(s.n, s.x, s.y);

@@ -43,13 +43,14 @@ typedef struct octile_buffer {
  *   acc(n,x,y) = bias(n) + sum over sy, sx, k of src(k, sx, sy, x, y) * wei(...)      int32, wrapping
  *   dst(n,x,y) = requantize f32-rne (workload/numerics)  or acc itself where dst is int32 ("_s32" kernels ignore
  *                mult, lo, hi, zp)
- * src  [k, sx, sy, x, y]  strides [1, any...]; element u8, or int16 for layout k2n8w. k is the contiguous run of one
+ * src  [k, sx, sy, x, y]  strides [1, any...]; element u8, or int16 for layouts k2*. k is the contiguous run of one
  *      segment, padded by the layout's quantum (4, or 2 for k2*): the last word may read up to quantum-1 elements past
  *      the real run, which must be readable; their weights are 0.  extents: k = padded run, sx, sy = segment counts.
  *      A conv with dilation 1 has run kw*ic, sx = 1, sy = kh; a dilated one run ic, sx = kw, sy = kh; a dense k, 1, 1.
  * wei  packed, K index = k_word + words_per_segment * (sx + SX * sy), channels in panels padded with zero weights:
  *        k4n16   s8  [4, 16, K4, panels]            x86-64/avx512vnni
  *        k4n8    s8  [4, 8, K4, panels]             x86-64/avx2, acc16 kernels (each kernel states its group size)
+ *        k2n16w  s16 [2, 16, K2, panels]            x86-64/avx512vnni, int32 destinations
  *        k2n8w   s16 [2, 8, K2, panels]             x86-64/avx2 and x86-64-v2, exact for any weights
  *      innermost first; buffers carry exactly these dimensions and strides; host pointers 64-byte aligned.
  * bias int32 [n], mult float [n], both readable up to the panel's end.

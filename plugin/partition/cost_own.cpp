@@ -118,9 +118,9 @@ class Own {
     }
     const double source = r_.source * static_cast<double>(s.src_elements() + (s.wei_var ? s.wei_elements() : 0));
     const double weights = s.wei_var ? 0 : r_.weights * static_cast<double>(s.wei_elements());
-    const int tile = runtime::Winograd::tile_for(machine_.kernels, machine_.best, s);
-    const bool paired = tile == 0 && runtime::Paired::may_run(machine_.kernels, machine_.best, s);
-    const double part = tile == 4 ? r_.winograd4 : tile == 2 ? r_.winograd2 : paired ? r_.paired : 1;
+    const bool winograd = runtime::Winograd::may_run(machine_.kernels, machine_.best, s);
+    const bool paired = !winograd && runtime::Paired::may_run(machine_.kernels, machine_.best, s);
+    const double part = winograd ? r_.winograd : paired ? r_.paired : 1;
     return part * (s.depthwise() ? r_.depthwise : r_.product) * cycles(s) + source + weights;
   }
 

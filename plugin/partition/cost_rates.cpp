@@ -66,8 +66,7 @@ const HostRates& host_rates(Isa isa, bool amx) {
 
 const OwnRates& own_rates(Isa isa, bool amx) {
   static constexpr OwnRates kAvx2{.product = 0.98,
-                                  .winograd4 = 0.43,
-                                  .winograd2 = 0.65,
+                                  .winograd = 0.43,
                                   .paired = 0.82,
                                   .depthwise = 0.8,
                                   .source = 0.08,
@@ -82,8 +81,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .dynamic = 0.9,
                                   .step = 1000};
   static constexpr OwnRates kVnni{.product = 1.0,
-                                  .winograd4 = 1.0,
-                                  .winograd2 = 1.0,
+                                  .winograd = 0.75,
                                   .paired = 1.0,
                                   .depthwise = 1.0,
                                   .source = 0.05,
@@ -98,8 +96,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .dynamic = 0.7,
                                   .step = 1000};
   static constexpr OwnRates kAmx{.product = 0.5,
-                                 .winograd4 = 1.0,
-                                 .winograd2 = 1.0,
+                                 .winograd = 1.0,
                                  .paired = 1.0,
                                  .depthwise = 1.0,
                                  .source = 0.05,

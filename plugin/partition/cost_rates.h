@@ -37,8 +37,7 @@ struct HostRates {
 // Our own passes. Products cost what dispatch estimates for their kernels, times a factor.
 struct OwnRates {
   double product;    // per estimated cycle
-  double winograd4;  // what Winograd in tiles of 4x4 leaves of that, and of 2x2
-  double winograd2;
+  double winograd;   // what Winograd leaves of that
   double paired;     // and acc16 of paired weights
   double depthwise;  // per estimated cycle of depthwise convolutions
   double source;     // per element a product reads: halo, widening

@@ -73,8 +73,9 @@ double dot_cycles(const packs::KernelEntry& e) {
 // from beyond the first cache, weights by every tile of pixels, pixels by every tile of channels, does not hide wholly.
 double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   constexpr std::array<double, 4> kNarrow{4.5, 2.1, 2.0, 1.6};  // per sum, by vectors narrowed together
+  constexpr double kPlain = 1;                                  // of a sum that is stored as it is
   constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05, kHalf = 0.5;
-  const auto steps = static_cast<double>(ceil_div(ask.reduction, 4));
+  const auto steps = static_cast<double>(ceil_div(ask.reduction, e.layout == "k2n16w" ? 2 : 4));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
   const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
   const double accs = static_cast<double>(vectors * pixels) * share;
@@ -83,7 +84,7 @@ double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   const bool far_pixels = static_cast<double>(ask.x * ask.y * ask.reduction) > near;
   const double loads = (far_weights ? kFarVector : kNear) * static_cast<double>(vectors) +
                        (far_pixels ? kFarPixel : kNear) * static_cast<double>(pixels);
-  const double narrow = kNarrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
+  const double narrow = e.dst == "s32" ? kPlain : kNarrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
   const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels);
   return kTile + accs * (narrow + kCrowd * accs) + steps * (std::max({accs, ports, kChainCycles}) + loads);
 }
@@ -101,6 +102,12 @@ struct Option {
   double cost = kNever;  // of one tile of channels over the whole crop
 };
 
+unsigned PanelModes::*mode_of(std::string_view layout) {
+  if (layout == "k4n16") return &PanelModes::k4n16;
+  if (layout == "k4n8") return &PanelModes::k4n8;
+  return layout == "k2n16w" ? &PanelModes::k2n16w : &PanelModes::k2n8w;
+}
+
 std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, int lanes, Isa best) {
   std::vector<Option> options;
   for (size_t i = table.size(); i-- > 0;) {  // later packs win ties
@@ -113,7 +120,7 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     o.half = !o.any && 2 * e.tile_n == lanes;
     if (!o.any && !o.half && e.tile_n % lanes != 0) continue;
     o.panels = o.any || o.half ? 1 : e.tile_n / lanes;
-    o.mode = e.layout == "k4n16" ? &PanelModes::k4n16 : e.layout == "k4n8" ? &PanelModes::k4n8 : &PanelModes::k2n8w;
+    o.mode = mode_of(e.layout);
     o.bit = 1U << e.acc16_group;
     o.tail = e.tail_n && !o.any;
     const double tile = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1);

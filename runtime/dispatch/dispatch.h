@@ -36,7 +36,7 @@ struct Ask {
 
 // One layout a panel may take, and the acc16 groups it is safe for: bit 0 exact kernels, bits 1..4 groups.
 struct PanelModes {
-  unsigned k4n16 = 0, k4n8 = 0, k2n8w = 0;
+  unsigned k4n16 = 0, k4n8 = 0, k2n8w = 0, k2n16w = 0;
 };
 
 // A span of panels covered by one kernel, in one or more full tiles.

@@ -20,6 +20,7 @@ namespace octile::runtime {
 class Paired final : public SlottedOp {
  public:
   static constexpr std::string_view kKind = "paired";
+  static constexpr int64_t kLanes = 8;  // output channels of a panel
 
   // Whether this may be how an op runs; its weights have the last word.
   [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);

@@ -135,7 +135,7 @@ Result<std::unique_ptr<PreparedOp>> Paired::make(const KernelLibrary& library, I
 }
 
 Paired::Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant)
-    : SlottedOp(library, best, spec, quant, "k4n8"), geometry_(dot_geometry(spec)) {}
+    : SlottedOp(library, best, spec, quant, "k4n8", kLanes), geometry_(dot_geometry(spec)) {}
 
 // What a channel costs in the order the weights have, over acc16 in single words.
 double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule, double exact) const {

@@ -18,6 +18,8 @@ int portable_dot_k4n8(octile_buffer* src, octile_buffer* wei, octile_buffer* bia
                       float hi, int32_t zp, octile_buffer* dst);
 int portable_dot_k2n8w(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,
                        float hi, int32_t zp, octile_buffer* dst);
+int portable_dot_k2n16w(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,
+                        float hi, int32_t zp, octile_buffer* dst);
 int portable_dotz_k4n16(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,
                         float hi, int32_t zp, octile_buffer* wzp, octile_buffer* rowsum, octile_buffer* dst);
 int portable_dotz_k4n8(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,

@@ -133,6 +133,10 @@ int portable_dot_k2n8w(octile_buffer* src, octile_buffer* wei, octile_buffer* bi
                        float hi, int32_t zp, octile_buffer* dst) {
   return dot_all<int16_t, int16_t, 2, 8>(src, wei, make_post(bias, mult, lo, hi, zp), dst);
 }
+int portable_dot_k2n16w(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,
+                        float hi, int32_t zp, octile_buffer* dst) {
+  return dot_all<int16_t, int16_t, 2, 16>(src, wei, make_post(bias, mult, lo, hi, zp), dst);
+}
 int portable_dotz_k4n16(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo,
                         float hi, int32_t zp, octile_buffer* wzp, octile_buffer* rowsum, octile_buffer* dst) {
   return dot_all<uint8_t, int8_t, 4, 16>(src, wei, make_post(bias, mult, lo, hi, zp, wzp, rowsum), dst);

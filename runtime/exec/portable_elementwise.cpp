@@ -74,6 +74,7 @@ std::vector<Kernel> portable_kernels() {
     all.push_back(entry("dot", "k4n16", "u8", dst, address(portable_dot_k4n16)));
     all.push_back(entry("dot", "k4n8", "u8", dst, address(portable_dot_k4n8)));
     all.push_back(entry("dot", "k2n8w", "s16", dst, address(portable_dot_k2n8w)));
+    all.push_back(entry("dot", "k2n16w", "s16", dst, address(portable_dot_k2n16w)));
     all.push_back(entry("dotz", "k4n16", "u8", dst, address(portable_dotz_k4n16)));
     all.push_back(entry("dotz", "k4n8", "u8", dst, address(portable_dotz_k4n8)));
     all.push_back(entry("dotz", "k2n8w", "s16", dst, address(portable_dotz_k2n8w)));

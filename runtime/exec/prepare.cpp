@@ -48,8 +48,8 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
     return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
   }
   best = isa_for(best, spec, quant);
-  if (const int tile = Winograd::tile_for(library.kernels(), best, spec); tile != 0) {
-    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei, tile));
+  if (Winograd::may_run(library.kernels(), best, spec)) {
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei));
     if (made != nullptr) return made;
   }
   if (Paired::may_run(library.kernels(), best, spec)) {

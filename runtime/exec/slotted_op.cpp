@@ -19,10 +19,11 @@ constexpr int64_t kOverRead = 15;  // entries of the tables after the last chann
 }  // namespace
 
 SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
-                     std::string_view layout)
+                     std::string_view layout, int64_t lanes)
     : best_(best),
       ops_(&ops_for(best)),
       spec_(spec),
+      lanes_(lanes),
       table_length_(ceil_div(spec.channels() + kOverRead, 16) * 16),
       lo_(static_cast<float>(quant.clamp_lo - quant.dst_zp)),
       hi_(static_cast<float>(quant.clamp_hi - quant.dst_zp)),
@@ -52,13 +53,13 @@ void SlottedOp::set_tables(const OpQuant& quant, int64_t channel, uint32_t colum
 bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, int64_t channel, int64_t offset,
                           int64_t panel_bytes) const {
   if (plan.cuts.empty()) plan.cuts.push_back(0);
-  const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(ask.channels, kLanes)), mode);
-  for (const Span& s : cover_panels(table_, ask, kLanes, modes)) {
+  const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(ask.channels, lanes_)), mode);
+  for (const Span& s : cover_panels(table_, ask, static_cast<int>(lanes_), modes)) {
     Part part;
     part.kernel = s.kernel;
     part.panels = s.panels;
     part.channels = s.channels;
-    part.channel = part.table = channel + s.first * kLanes;
+    part.channel = part.table = channel + s.first * lanes_;
     part.wei_offset = offset + s.first * panel_bytes;
     plan.parts.push_back(part);
   }

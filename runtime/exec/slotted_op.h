@@ -1,4 +1,4 @@
-// SlottedOp: what ops share whose tasks borrow scratch and call dot kernels for any shape on panels of 8 channels.
+// SlottedOp: what ops share whose tasks borrow scratch and call dot kernels for any shape.
 // In:  see prepared_op.h.  Out: plans with parts and slots, run(), bias' and multipliers.
 // Not here: how a task goes about it (winograd.h, paired.h).
 #pragma once
@@ -21,8 +21,6 @@ class SlottedOp : public PreparedOp {
                            std::span<const Tail> tails) const final;
 
  protected:
-  static constexpr int64_t kLanes = 8;  // output channels of a panel
-
   struct Plan : Choice {
     int64_t count = 1;  // tasks
     size_t slot = 0;    // bytes
@@ -35,8 +33,9 @@ class SlottedOp : public PreparedOp {
     std::span<const Tail> tails;
   };
 
-  // table_: the kernels of this layout.
-  SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, std::string_view layout);
+  // table_: the kernels of this layout, whose panels have `lanes` output channels.
+  SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, std::string_view layout,
+            int64_t lanes);
   [[nodiscard]] static Ask dot_ask(Isa best, DType dst);
   // bias' and multiplier of one channel; column: the sum of its weights, reduction: how many.
   void set_tables(const OpQuant& quant, int64_t channel, uint32_t column, int64_t reduction);
@@ -48,6 +47,7 @@ class SlottedOp : public PreparedOp {
   Isa best_;
   const Ops* ops_;
   OpSpec spec_;
+  int64_t lanes_;
   std::vector<Kernel> table_;
   AlignedBytes packed_;
   AlignedBytes tables_;  // bias', mult, zeros: table_length_ entries each

@@ -1,6 +1,6 @@
-// Winograd::choose and run: blocks of tiles, each transformed, multiplied and written while it is in the second cache.
+// Winograd::choose and run: blocks of tiles, transformed, multiplied with filters and written in the second cache.
 // In:  shapes, tensors, scratch, the host's threads.  Out: dst.
-// Not here: filters (winograd_pack.cpp).  run() allocates nothing.
+// Not here: packing (winograd_pack.cpp).  run() allocates nothing.
 #include "runtime/exec/winograd.h"
 
 #include <algorithm>
@@ -13,26 +13,28 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kChunkPanels = 8;       // panels whose sums are in scratch at a time
+constexpr int64_t kChunk = 64;            // at most so many channels have filters and sums in scratch at a time
+constexpr int64_t kFilterShare = 3;       // of L2, the filters of a chunk
 constexpr int64_t kLeastTiles = 8;        // threads cut blocks no smaller: their weights would be read for too little
-constexpr int64_t kPlentyOfTiles = 24;    // blocks this large lose nothing, so threads may have more of them
+constexpr int64_t kPlentyOfTiles = 48;    // blocks this large lose little, so threads may have more of them
 constexpr int64_t kWorthwhileTiles = 16;  // fewer, because channels are many, would read filters too often
 constexpr int64_t kGap = 64;  // bytes between positions, so that their rows are not all in one set of the cache
 
 }  // namespace
 
 struct Winograd::Plan : SlottedOp::Plan {
-  int64_t tiles_x = 1, tiles_y = 1, tiles = 1;  // tiles: of all images
-  int64_t groups = 1;                           // of chunks, a task each
-  int64_t most = 1;                             // tiles of a block
-  int64_t row = 0;                              // sums of one tile and position
-  int64_t read_step = 0, sum_step = 0;          // elements between positions
-  size_t sums = 0;                              // bytes: offset in a slot
+  int64_t tiles_x = 1, tiles_y = 1, tiles = 1;           // tiles: of all images
+  int64_t groups = 1;                                    // of chunks, a task each
+  int64_t most = 1;                                      // tiles of a block
+  int64_t chunk = 1;                                     // channels of a chunk, and sums of one tile and position
+  int64_t read_step = 0, filter_step = 0, sum_step = 0;  // elements between positions
+  size_t filters = 0, sums = 0;                          // bytes: offsets in a slot
 };
 
 struct Winograd::Block {
   int64_t first, last;
   int16_t* windows;
+  int16_t* filters;
   int32_t* sums;
 };
 
@@ -48,11 +50,12 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   p.tiles_x = ceil_div(p.x, tile_);
   p.tiles_y = ceil_div(p.y, tile_);
   p.tiles = shaped.mb * p.tiles_y * p.tiles_x;
-  const int64_t chunks = ceil_div(panels(), kChunkPanels);
-  p.row = std::min(panels(), kChunkPanels) * kLanes;
-  const auto tile_bytes = positions() * (depth_ * 2 + p.row * 4);
+  const int64_t l2 = target(isa_).l2_bytes;
+  const int64_t fitting = l2 / kFilterShare / (positions() * depth_ * 2) / lanes_ * lanes_;
+  p.chunk = std::clamp(fitting, lanes_, std::min(kChunk, channels()));
+  const int64_t chunks = ceil_div(channels(), p.chunk);
+  const auto tile_bytes = positions() * (depth_ * 2 + p.chunk * 4);
   CutFacts f;
-  const int64_t l2 = target(Isa::avx2).l2_bytes;
   f.l2_bytes = 4 * l2;  // cut_work() leaves a quarter of it to what a step reads
   f.src_bytes = std::min(tile_bytes, l2 / kWorthwhileTiles);
   f.cost = positions() * depth_ * spec_.oc;
@@ -61,8 +64,9 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   f.channel_tiles = chunks;
   Cut cut = cut_work(f);
   if (threads > 1) {
-    // By channels first: windows are cheap to transform again, and smaller blocks read all filters for fewer tiles.
-    cut.channel_groups = std::clamp<int64_t>(ceil_div(2 * threads, cut.blocks), 1, chunks);
+    // By channels first, but for no more tasks than threads: each of them transforms its windows again, while smaller
+    // blocks would transform all filters for fewer tiles.
+    cut.channel_groups = std::clamp<int64_t>(ceil_div(threads, cut.blocks), 1, chunks);
     const auto at_least = [&](int64_t tasks, int64_t tiles) {
       const int64_t most = std::max(p.tiles / tiles, cut.blocks);
       cut.blocks = std::clamp(ceil_div(tasks, cut.channel_groups), cut.blocks, most);
@@ -77,16 +81,20 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   ask.x = p.tiles / p.blocks;
   ask.reduction = depth_;
   PanelModes mode;
-  mode.k2n8w = 1;
-  for (int64_t first = 0; first < panels(); first += kChunkPanels) {
-    ask.channels = std::min(kChunkPanels, panels() - first) * kLanes;  // scratch has room for whole panels
-    if (!add_parts(p, ask, mode, 0, first * panel_words() * 2, panel_words() * 2)) {
+  mode.k2n8w = mode.k2n16w = 1;
+  for (int64_t first = 0; first < channels(); first += p.chunk) {
+    ask.channels = std::min(p.chunk, spec_.oc - first);
+    // Scratch has room for whole panels, but there may be kernels for a half.
+    if (ask.channels % lanes_ != lanes_ / 2) ask.channels = ceil_div(ask.channels, lanes_) * lanes_;
+    if (!add_parts(p, ask, mode, 0, 0, lanes_ * depth_ * 2)) {
       return Status(Code::unsupported, "no kernel for " + to_key(shaped));
     }
   }
   p.read_step = p.most * depth_ + kGap / 2;
-  p.sum_step = p.most * p.row + kGap / 4;
-  p.sums = align_up(static_cast<size_t>(positions() * p.read_step) * sizeof(int16_t));
+  p.filter_step = p.chunk * depth_ + kGap / 2;
+  p.sum_step = p.most * p.chunk + kGap / 4;
+  p.filters = align_up(static_cast<size_t>(positions() * p.read_step) * sizeof(int16_t));
+  p.sums = p.filters + align_up(static_cast<size_t>(positions() * p.filter_step) * sizeof(int16_t));
   p.slot = p.sums + align_up(static_cast<size_t>(positions() * p.sum_step) * sizeof(int32_t));
   p.count = p.blocks * p.groups;
   lay_slots(p, threads);
@@ -102,11 +110,13 @@ int Winograd::run_task(const Job& job, int64_t index, uint8_t* slot) const {
   block.first = p.tiles * (index % p.blocks) / p.blocks;
   block.last = p.tiles * (index % p.blocks + 1) / p.blocks;
   block.windows = reinterpret_cast<int16_t*>(slot);
+  block.filters = reinterpret_cast<int16_t*>(slot + p.filters);
   block.sums = reinterpret_cast<int32_t*>(slot + p.sums);
   const FloatMode mode;
   read(job, block);
   int rc = 0;
   for (int64_t c = chunks * group / p.groups; c < chunks * (group + 1) / p.groups; ++c) {
+    transform(p, block, c);
     rc |= multiply(p, block, static_cast<size_t>(c));
     write(job, block, static_cast<size_t>(c));
   }
@@ -131,6 +141,14 @@ void Winograd::read(const Job& job, const Block& block) const {
   }
 }
 
+void Winograd::transform(const Plan& plan, const Block& block, int64_t chunk) const {
+  const int64_t first = chunk * plan.chunk, last = std::min(first + plan.chunk, channels());
+  for (int64_t c = first; c < last; c += lanes_) {
+    ops_->winograd_filter(tile_, packed_.as<int8_t>() + 9 * depth_ * c, &zeros_[static_cast<size_t>(2 * c)], depth_ / 2,
+                          static_cast<int>(2 * lanes_), block.filters + (c - first) * depth_, plan.filter_step);
+  }
+}
+
 // One product for each position: windows [tiles, depth] by filters [depth, channels of the chunk].
 int Winograd::multiply(const Plan& plan, const Block& block, size_t chunk) const {
   const int64_t tiles = block.last - block.first;
@@ -144,19 +162,19 @@ int Winograd::multiply(const Plan& plan, const Block& block, size_t chunk) const
   src.set(3, tiles, depth_);
   src.set(4, 1, 0);
   wei.set(0, 2, 1);
-  wei.set(1, kLanes, 2);
-  wei.set(2, depth_ / 2, 2 * kLanes);
+  wei.set(1, lanes_, 2);
+  wei.set(2, depth_ / 2, 2 * lanes_);
   bias.at(tables_.as<int32_t>() + 2 * table_length_);  // zeros
   mult.at(tables_.as<float>() + table_length_);        // not looked at
-  dst.set(1, tiles, plan.row);
+  dst.set(1, tiles, plan.chunk);
   dst.set(2, 1, 0);
   int rc = 0;
   for (int64_t position = 0; position < positions(); ++position) {
     src.at(block.windows + position * plan.read_step);
     for (size_t i = plan.cuts[chunk]; i < plan.cuts[chunk + 1]; ++i) {
       const Part& part = plan.parts[i];
-      wei.set(3, part.panels, panel_words());
-      wei.at(packed_.data() + position * panels() * panel_words() * 2 + part.wei_offset);
+      wei.set(3, part.panels, lanes_ * depth_);
+      wei.at(reinterpret_cast<uint8_t*>(block.filters + position * plan.filter_step) + part.wei_offset);
       bias.set(0, part.channels, 1);
       mult.set(0, part.channels, 1);
       dst.set(0, part.channels, 1);
@@ -172,8 +190,8 @@ void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
   const auto& p = static_cast<const Plan&>(*job.plan);
   const Tensor& t = job.dst;
   Crop crop;
-  crop.channel = static_cast<int64_t>(chunk) * kChunkPanels * kLanes;
-  crop.channels = std::min(kChunkPanels * kLanes, spec_.oc - crop.channel);
+  crop.channel = static_cast<int64_t>(chunk) * p.chunk;
+  crop.channels = std::min(p.chunk, spec_.oc - crop.channel);
   WinogradPost post;
   post.bias = tables_.as<int32_t>() + crop.channel;
   post.mult = spec_.dst == DType::s32 ? nullptr : tables_.as<float>() + table_length_ + crop.channel;
@@ -195,7 +213,7 @@ void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
     for (int64_t x = crop.x; i < end; ++i, x += tile_) {
       tile.data = row + x * t.stride_x;
       tile.xs = static_cast<int>(std::min<int64_t>(tile_, p.x - x));
-      ops_->winograd_write(tile_, post, block.sums + (i - block.first) * p.row, p.sum_step, crop.channels, tile);
+      ops_->winograd_write(tile_, post, block.sums + (i - block.first) * p.chunk, p.sum_step, crop.channels, tile);
     }
     if (!job.tails.empty()) apply_tails(*ops_, job.tails, t, crop);
   }

@@ -1,4 +1,4 @@
-// Winograd::make: whether an op is run this way, filters transformed and packed, sums proven to fit.
+// Winograd::make: whether an op is run this way, filters packed, sums proven to fit.
 // In:  library, OpSpec, OpQuant, raw weights.  Out: an op ready to choose and run, or none.
 // Not here: shapes, threads.
 #include <algorithm>
@@ -16,49 +16,17 @@ namespace {
 constexpr int64_t kBlock = 16;  // input channels are padded to it
 // Measured on Zen 3 (bench/records): with fewer, direct kernels are as fast where weights allow acc16.
 constexpr int64_t kLeastDepth = 24, kLeastChannels = 24;
-// Filters of 4x4 tiles are eight times their s8 weights; from here on they are bound by memory.
+// On AVX-512. From here on feature maps are small as a rule, and filters transformed for too few tiles.
 constexpr int64_t kMostFilters = 256 * 256;
 
-// Two input channels of half a panel's output channels, as its words hold them. Vectors are of the size that every CPU
-// has: comparisons of wider ones become loops over elements.
+// Two input channels of four of a panel's output channels, as its words hold them. Vectors are of the size that every
+// CPU has: comparisons of wider ones become loops over elements.
 constexpr int kTogether = 8;
 using Lane = int16_t __attribute__((vector_size(2 * kTogether)));
+using Bytes = int8_t __attribute__((vector_size(kTogether)));
 using Pair = int32_t __attribute__((vector_size(2 * kTogether)));
-constexpr int64_t kHalves = 2;
-constexpr int64_t kRun = 16;  // words of one position written at a time
-constexpr int kMostPositions = 36;
-
-// The filters' matrix, scaled to integers: its rows by 4, 6, 6, 24, 24, 1 and by 2 each.
-template <int Tile>
-void transform_line(const Lane& a, const Lane& b, const Lane& c, Lane* out, int step) {
-  if constexpr (Tile == 2) {
-    const Lane outer = a + c;
-    out[0] = a * 2;
-    out[step] = outer + b;
-    out[2 * step] = outer - b;
-    out[3 * step] = c * 2;
-  } else {
-    const Lane outer = a + c, far = a + c * 4, twice = b * 2;
-    out[0] = a;
-    out[step] = -outer - b;
-    out[2 * step] = b - outer;
-    out[3 * step] = far + twice;
-    out[4 * step] = far - twice;
-    out[5 * step] = c;
-  }
-}
-
-// g: [ky][kx]; out: [y][x], `step` apart. Within 49 * 255.
-template <int Tile>
-void transform(const Lane* g, Lane* out, int step) {
-  constexpr int kSide = Tile + 2;
-  std::array<Lane, size_t{kSide} * 3> half;
-  for (int x = 0; x < 3; ++x) transform_line<Tile>(g[x], g[3 + x], g[6 + x], &half[static_cast<size_t>(x)], 3);
-  for (size_t y = 0; y < kSide; ++y) {
-    const Lane* const row = &half[3 * y];
-    transform_line<Tile>(row[0], row[1], row[2], out + static_cast<int>(y) * kSide * step, step);
-  }
-}
+constexpr int64_t kOutputs = kTogether / 2;
+constexpr int64_t kMostLanes = 16, kMostParts = kMostLanes / kOutputs;
 
 // Rows of two input channels, their elements in turn.
 template <class T>
@@ -71,6 +39,9 @@ void interleave(const uint8_t* first, const uint8_t* second, Lane& out) {
   out = __builtin_convertvector(both, Lane);
 }
 
+// What makes bytes of weights signed ones.
+int32_t shift_of(DType type) { return type == DType::u8 ? 128 : 0; }
+
 // Sums of the two channels of each word.
 Pair both_channels(const Lane& lane) {
   const auto words = reinterpret_cast<Pair>(lane);
@@ -79,43 +50,63 @@ Pair both_channels(const Lane& lane) {
 
 }  // namespace
 
-int Winograd::tile_for(std::span<const Kernel> kernels, Isa best, const OpSpec& s) {
+bool Winograd::may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& s) {
   const bool fits = s.kind == OpKind::conv2d && s.g == 1 && s.kh == 3 && s.kw == 3 && s.sh == 1 && s.sw == 1 &&
                     s.dh == 1 && s.dw == 1 && s.ic >= kLeastDepth && s.oc >= kLeastChannels;
-  if (!fits) return 0;
-  if ((tuned_groups(kernels, Isa::avx2, s) & 1) != 0) return 0;  // it was faster than this
-  // Where int16 products are the best there are, for the op itself and for ours.
+  if (!fits) return false;
+  // Where the products are of the best instruction set there is for the op itself.
+  const Isa isa = products_isa(kernels, best);
   for (const DType dst : {DType::s32, s.dst}) {
-    if (best_isa_with(kernels, dot_ask(best, dst)) != Isa::avx2) return 0;
+    if (best_isa_with(kernels, dot_ask(best, dst)) != isa) return false;
   }
-  return s.ic * s.oc <= kMostFilters ? 4 : 2;
+  if ((tuned_groups(kernels, isa, s) & 1) != 0) return false;  // it was faster than this
+  return isa == Isa::avx2 || s.ic * s.oc <= kMostFilters;
+}
+
+Isa Winograd::products_isa(std::span<const Kernel> kernels, Isa best) {
+  const bool wide = std::any_of(kernels.begin(), kernels.end(), [&](const Kernel& k) {
+    return k.isa == Isa::avx512vnni && k.isa <= best && k.entry.layout == "k2n16w" && k.entry.op == "*";
+  });
+  return wide ? Isa::avx512vnni : Isa::avx2;
 }
 
 Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                    const OpQuant& quant, const void* wei, int tile) {
   // So was a kernel tuned for weights like these.
   const WeightView view{wei, spec.wei, false, 0};
-  const unsigned tuned = tuned_groups(library.kernels(), Isa::avx2, spec);
+  const Isa isa = products_isa(library.kernels(), best);
+  const unsigned tuned = tuned_groups(library.kernels(), isa, spec);
   if (tuned != 0 && (tuned & acc16_everywhere(dot_geometry(spec), view, subtracting(spec.wei, quant.wei_zp))) != 0) {
     return std::unique_ptr<PreparedOp>();
   }
-  for (; tile >= 2; tile -= 2) {
-    std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
-    op->packed_ = AlignedBytes::uninitialized(static_cast<size_t>(op->filter_bytes()));
-    if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
-    op->packed_.expect_writes(0, static_cast<size_t>(op->filter_bytes()));
-    if (op->pack(quant, wei)) return std::unique_ptr<PreparedOp>(std::move(op));
-  }
-  return std::unique_ptr<PreparedOp>();
+  std::unique_ptr<Winograd> op(new Winograd(library, best, isa, spec, quant, tile));
+  op->packed_ = AlignedBytes::uninitialized(static_cast<size_t>(op->raw_bytes()));
+  if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
+  op->packed_.expect_writes(0, static_cast<size_t>(op->raw_bytes()));
+  const int64_t largest = op->pack(quant, wei);
+  // The answer times 576, or 4, is worked out modulo 2^32.
+  if (largest >= int64_t{1} << 25) op->tile_ = 2;
+  if (largest >= int64_t{1} << 29 || (op->tile_ == 2 && isa != Isa::avx2)) op.reset();
+  return std::unique_ptr<PreparedOp>(std::move(op));
 }
 
-Winograd::Winograd(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, int tile)
-    : SlottedOp(library, best, spec, quant, "k2n8w"), tile_(tile), depth_((spec.ic + kBlock - 1) / kBlock * kBlock) {}
+Winograd::Winograd(const KernelLibrary& library, Isa best, Isa isa, const OpSpec& spec, const OpQuant& quant, int tile)
+    : SlottedOp(library, best, spec, quant, isa == Isa::avx2 ? "k2n8w" : "k2n16w", isa == Isa::avx2 ? 8 : 16),
+      isa_(isa),
+      tile_(tile),
+      depth_((spec.ic + kBlock - 1) / kBlock * kBlock) {
+  const WeightRule rule = subtracting(spec.wei, quant.wei_zp);
+  zeros_.resize(static_cast<size_t>(2 * channels()));
+  for (int64_t c = 0; c < spec.oc; ++c) {
+    const auto at = static_cast<size_t>(2 * c);
+    zeros_[at] = zeros_[at + 1] = static_cast<int16_t>(rule.taken(c) - shift_of(spec.wei));
+  }
+}
 
 bool Winograd::save(packs::FieldWriter& out) const {
   out.text(kKind);
   out.number(int32_t{tile_});
-  save_weights(out, packed_, filter_bytes(), tables_);
+  save_weights(out, packed_, raw_bytes(), tables_);
   return true;
 }
 
@@ -124,84 +115,69 @@ std::unique_ptr<PreparedOp> Winograd::load(const KernelLibrary& library, Isa bes
                                            const std::shared_ptr<const void>& owner) {
   int32_t tile = 0;
   from.number(tile);
-  const int most = tile_for(library.kernels(), best, spec);
-  if ((tile != 2 && tile != 4) || tile > most) {
+  if ((tile != 2 && tile != 4) || !may_run(library.kernels(), best, spec)) {
     from.fail("the op has no tiles of " + std::to_string(tile));
     return nullptr;
   }
-  std::unique_ptr<Winograd> op(new Winograd(library, best, spec, quant, tile));
-  load_weights(from, owner, op->filter_bytes(), op->tables_.size(), op->packed_, op->tables_);
+  std::unique_ptr<Winograd> op(new Winograd(library, best, products_isa(library.kernels(), best), spec, quant, tile));
+  load_weights(from, owner, op->raw_bytes(), op->tables_.size(), op->packed_, op->tables_);
   return op;
 }
 
-int64_t Winograd::panels() const { return (spec_.oc + kLanes - 1) / kLanes; }
-
-// False where the sums of some channel may leave what the tile's scale leaves of 32 bits.
-bool Winograd::pack(const OpQuant& quant, const void* wei) {
+// Returns the largest magnitude a sum of this op may have.
+int64_t Winograd::pack(const OpQuant& quant, const void* wei) {
   const WeightView view{wei, spec_.wei, false, 0};
-  const WeightRule rule = subtracting(spec_.wei, quant.wei_zp);
   const DotGeometry d = dot_geometry(spec_);
-  const auto filter = tile_ == 4 ? transform<4> : transform<2>;
   const auto interleaved = spec_.wei == DType::u8 ? interleave<uint8_t> : interleave<int8_t>;
-  const int64_t most = (int64_t{1} << (tile_ == 4 ? 25 : 29)) - 1;
-  std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * kLanes));  // a row for each tap and input channel
-  std::array<Lane, kMostPositions * kRun * kHalves> out;
-  for (int64_t o = 0; o < spec_.oc; o += kLanes) {
-    const int64_t count = std::min(kLanes, spec_.oc - o);
-    if (count < kLanes) std::fill(raw.begin(), raw.end(), uint8_t{0});
+  const auto shift = static_cast<int16_t>(shift_of(spec_.wei));
+  const int64_t parts = lanes_ / kOutputs;
+  int64_t largest = 0;
+  std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * lanes_));  // a row for each tap and input channel
+  int8_t* to = packed_.as<int8_t>();
+  for (int64_t o = 0; o < spec_.oc; o += lanes_) {
+    const int64_t count = std::min(lanes_, spec_.oc - o);
+    if (count < lanes_) std::fill(raw.begin(), raw.end(), static_cast<uint8_t>(shift));
     for (int64_t i = 0; i < d.sx * d.sy; ++i) {
-      gather_rows(d, view, {o, count, static_cast<int>(kLanes), i, 0, d.run},
-                  &raw[static_cast<size_t>(i * d.run * kLanes)]);
+      gather_rows(d, view, {o, count, static_cast<int>(lanes_), i, 0, d.run},
+                  &raw[static_cast<size_t>(i * d.run * lanes_)]);
     }
-    std::array<Lane, kHalves> zero{};
-    std::array<uint8_t, kLanes> none{};  // an input channel that only fills a word
-    for (int64_t j = 0; j < count; ++j) {
-      const auto taken = static_cast<int16_t>(rule.taken(o + j));
-      Lane& lane = zero[static_cast<size_t>(2 * j / kTogether)];
-      lane[2 * j % kTogether] = lane[2 * j % kTogether + 1] = taken;
-      none[static_cast<size_t>(j)] = static_cast<uint8_t>(taken);
+    std::array<Lane, kMostParts> zero;
+    std::memcpy(zero.data(), &zeros_[static_cast<size_t>(2 * o)], static_cast<size_t>(2 * lanes_) * sizeof(int16_t));
+    std::array<uint8_t, kMostLanes> none{};  // an input channel that only fills a word
+    for (int64_t j = 0; j < lanes_; ++j) {
+      none[static_cast<size_t>(j)] = static_cast<uint8_t>(zeros_[static_cast<size_t>(2 * (o + j))] + shift);
     }
     const auto row = [&](int64_t tap, int64_t c) {
-      return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * kLanes)] : none.data();
+      return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * lanes_)] : none.data();
     };
-    std::array<int64_t, kLanes> up{}, sums{};  // of weights above zero, of all
-    for (int64_t c = 0; c < depth_; c += 2 * kRun) {
-      const int64_t run = std::min(kRun, (depth_ - c) / 2);
-      std::array<Pair, kHalves> above{}, all{};
-      for (int64_t k = 0; k < run * kHalves; ++k) {
-        const int64_t channel = c + k / kHalves * 2;
-        const auto half = static_cast<size_t>(k % kHalves);
-        std::array<Lane, 9> g;
+    std::array<Pair, kMostParts> above{}, all{};  // sums of weights above zero, of all
+    for (int64_t c = 0; c < depth_; c += 2) {
+      for (int64_t part = 0; part < parts; ++part) {
+        const auto at = static_cast<size_t>(part);
         Lane plus{}, sum{};  // within 9 * 255
         for (int64_t tap = 0; tap < 9; ++tap) {
-          Lane& lane = g[static_cast<size_t>(tap)];
-          interleaved(row(tap, channel) + half * kTogether / 2, row(tap, channel + 1) + half * kTogether / 2, lane);
-          lane -= zero[half];
+          Lane lane;
+          interleaved(row(tap, c) + part * kOutputs, row(tap, c + 1) + part * kOutputs, lane);
+          lane -= shift;
+          const auto bytes = __builtin_convertvector(lane, Bytes);
+          std::memcpy(to + (tap * parts + part) * kTogether, &bytes, sizeof bytes);
+          lane -= zero[at];
           plus += lane & (lane > 0);
           sum += lane;
         }
-        above[half] += both_channels(plus);
-        all[half] += both_channels(sum);
-        filter(g.data(), &out[static_cast<size_t>(k)], kRun * kHalves);
+        above[at] += both_channels(plus);
+        all[at] += both_channels(sum);
       }
-      for (size_t j = 0; j < up.size(); ++j) {
-        constexpr size_t kOutputs = kTogether / 2;
-        up[j] += above[j / kOutputs][j % kOutputs];
-        sums[j] += all[j / kOutputs][j % kOutputs];
-      }
-      int16_t* const to = packed_.as<int16_t>() + o / kLanes * panel_words() + c * kLanes;
-      for (int64_t p = 0; p < positions(); ++p) {
-        const auto* const from = reinterpret_cast<const int16_t*>(&out[static_cast<size_t>(p * kRun * kHalves)]);
-        std::copy_n(from, run * 2 * kLanes, to + p * panels() * panel_words());
-      }
+      to += 9 * parts * kTogether;
     }
     for (int64_t j = 0; j < count; ++j) {
-      const auto at = static_cast<size_t>(j);
-      if (255 * std::max(up[at], up[at] - sums[at]) > most) return false;
-      set_tables(quant, o + j, static_cast<uint32_t>(sums[at]), spec_.ic * 9);
+      const auto part = static_cast<size_t>(j / kOutputs);
+      const int64_t up = above[part][j % kOutputs], sum = all[part][j % kOutputs];
+      largest = std::max(largest, 255 * std::max(up, up - sum));
+      set_tables(quant, o + j, static_cast<uint32_t>(sum), spec_.ic * 9);
     }
   }
-  return true;
+  return largest;
 }
 
 }  // namespace octile::runtime

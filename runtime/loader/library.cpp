@@ -32,7 +32,7 @@ Status check_entry(const packs::KernelEntry& e, const std::string& what) {
   if (!reduction && !one_of(e.family, {"depthwise", "quantize", "dequantize", "requantize", "transpose"})) {
     return bad("family");
   }
-  if (reduction && !one_of(e.layout, {"k4n16", "k4n8", "k2n8w"})) return bad("layout");
+  if (reduction && !one_of(e.layout, {"k4n16", "k4n8", "k2n16w", "k2n8w"})) return bad("layout");
   if (e.family == "depthwise" && !one_of(e.layout, {"t1c", "t4c", "t2cw"})) return bad("layout");
   if (!one_of(e.dst, {"u8", "s32", "f32"})) return bad("destination type");
   if (e.tile_x < 1 || e.tile_y < 1 || e.tile_n < 1) return bad("tile");

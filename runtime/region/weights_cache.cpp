@@ -21,7 +21,7 @@ std::array<uint8_t, 32> hash(std::span<const uint8_t> bytes) {
 
 constexpr packs::FileFormat kFormat{
     .magic = "OCTWEIG1",
-    .version = 1,
+    .version = 2,
     .hash = hash,
     .hash_name = "hash",
     .noun = "file of packed weights",

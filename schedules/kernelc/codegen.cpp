@@ -79,8 +79,8 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
   const int lanes = codegen_of(r.target->isa).lanes;
   if (r.family == "dot" || r.family == "dotz") {
     generators::DotConfig c;
-    c.lanes = r.cand.layout == "k4n16" ? 16 : 8;
-    c.word = r.cand.layout == "k2n8w" ? 2 : 4;
+    c.lanes = r.cand.layout == "k4n16" || r.cand.layout == "k2n16w" ? 16 : 8;
+    c.word = r.cand.layout == "k2n8w" || r.cand.layout == "k2n16w" ? 2 : 4;
     c.group = r.cand.group;
     c.step = r.cand.uk;
     c.weight_zero_points = r.family == "dotz";

@@ -32,7 +32,9 @@ class MarkerLowering : public IRMutator {
     if (!op->name.starts_with("q8_")) return IRMutator::visit(op);
     std::vector<Expr> args;
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
+    if (op->name == generators::kDot && isa_ != Isa::avx512vnni) refuse("no dot of bytes on this target", op);
     if (op->name == generators::kDot) return dot(args);
+    if (op->name == generators::kDotPairs) return dot_pairs(args);
     if (op->name == generators::kDot16) return dot16(args);
     if (op->name == generators::kRound) return round(args, false);
     if (op->name == generators::kRoundSmall) return round(args, true);
@@ -62,21 +64,21 @@ class MarkerLowering : public IRMutator {
     return Reinterpret::make(Int(32), wide);
   }
 
-  Expr dot(const std::vector<Expr>& args) const {
+  static Expr dot(const std::vector<Expr>& args) {
     const int lanes = args[0].type().lanes();
     // 32 channels in lane order stand in registers of half the width.
-    if (isa_ == Isa::avx512vnni && lanes == 32) return by_part(args, 8);
-    if (isa_ == Isa::avx512vnni) {
-      return Call::make(
-          Int(32, lanes), "dot_product",
-          {args[0], Reinterpret::make(UInt(8, 4 * lanes), args[1]), Reinterpret::make(Int(8, 4 * lanes), args[2])},
-          Call::PureExtern);
-    }
-    const Expr product =
-        Call::make(Int(32, lanes), "dot_product",
-                   {Reinterpret::make(Int(16, 2 * lanes), args[1]), Reinterpret::make(Int(16, 2 * lanes), args[2])},
-                   Call::PureExtern);
-    return Add::make(args[0], product);
+    if (lanes == 32) return by_part(args, 8);
+    return Call::make(
+        Int(32, lanes), "dot_product",
+        {args[0], Reinterpret::make(UInt(8, 4 * lanes), args[1]), Reinterpret::make(Int(8, 4 * lanes), args[2])},
+        Call::PureExtern);
+  }
+
+  Expr dot_pairs(const std::vector<Expr>& args) const {
+    const int lanes = args[0].type().lanes();
+    const Expr a = Reinterpret::make(Int(16, 2 * lanes), args[1]), b = Reinterpret::make(Int(16, 2 * lanes), args[2]);
+    if (isa_ == Isa::avx512vnni) return Call::make(Int(32, lanes), "dot_product", {args[0], a, b}, Call::PureExtern);
+    return Add::make(args[0], Call::make(Int(32, lanes), "dot_product", {a, b}, Call::PureExtern));
   }
 
   // Part i of a vector cut into equal ones; of a concatenation of such parts the part itself, so that chains of dots
@@ -88,7 +90,7 @@ class MarkerLowering : public IRMutator {
     return Shuffle::make_slice(v, i * width, 1, width);
   }
 
-  Expr by_part(const std::vector<Expr>& args, int width) const {
+  static Expr by_part(const std::vector<Expr>& args, int width) {
     std::vector<Expr> parts;
     for (int i = 0; i * width < args[0].type().lanes(); ++i) {
       std::vector<Expr> part;

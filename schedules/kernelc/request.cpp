@@ -100,7 +100,7 @@ Result<Request> parse_request(std::string_view line) {
 }
 
 std::string entry_json(const Request& r) {
-  const bool wide = r.cand.layout == "k2n8w";
+  const bool wide = r.cand.layout == "k2n8w" || r.cand.layout == "k2n16w";
   const nlohmann::ordered_json j{{"name", r.name},
                                  {"family", r.family},
                                  {"op", r.op ? to_key(*r.op) : "*"},

@@ -45,7 +45,7 @@ bool is_order(std::string_view v) {
 }
 
 bool set_field(std::string_view key, std::string_view value, Candidate& c) {
-  constexpr std::array<std::string_view, 7> layouts{"k4n16", "k4n8", "k2n8w", "t1c", "t4c", "t2cw", "none"};
+  constexpr std::array<std::string_view, 8> layouts{"k4n16", "k4n8", "k2n16w", "k2n8w", "t1c", "t4c", "t2cw", "none"};
   if (key == "layout") {
     c.layout = value;
     return std::ranges::find(layouts, value) != layouts.end();

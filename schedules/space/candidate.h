@@ -6,7 +6,7 @@
 // Layout is the half that changes the data contract (how weights are packed, which groups acc16 sums); the rest is
 // tuning and never changes a byte of a result or of a layout. Keys always print in this order; defaults are omitted
 // except layout and tile:
-//   layout  k4n16 | k4n8 | k2n8w | t1c | t4c | t2cw | none
+//   layout  k4n16 | k4n8 | k2n16w | k2n8w | t1c | t4c | t2cw | none
 //   group   acc16 only: k-words summed in 16 bits before widening, 1..4
 //   tile    output pixels in x and y and channels computed together, held in registers
 //   uk      k-words (acc16: groups) unrolled in the reduction loop

@@ -21,10 +21,12 @@ MAX_STACK_MOVES = 2
 MAX_STACK_SHARE = 0.27  # of the loop's instructions, for those kernels
 
 # What kind of kernel; (instruction, register) that must occur; instructions and registers that must not.
-DOT = "vpdpbusd"
+DOT, DOT_PAIRS = "vpdpbusd", "vpdpwssd"
 EXPECTED = [
     ({"target": "x86-64/avx512vnni", "layout": "k4n16", "tile_n": 8}, [(DOT, "ymm")], ["vpmaddubsw"]),
     ({"target": "x86-64/avx512vnni", "layout": "k4n16"}, [(DOT, "zmm")], ["vpmaddubsw"]),
+    ({"target": "x86-64/avx512vnni", "layout": "k2n16w", "tile_n": 8}, [(DOT_PAIRS, "ymm")], [DOT]),
+    ({"target": "x86-64/avx512vnni", "layout": "k2n16w"}, [(DOT_PAIRS, "zmm")], [DOT]),
     ({"target": "x86-64/avx2", "layout": "k4n8"}, [("vpmaddubsw", "ymm"), ("vpmaddwd", "ymm")], [DOT, "zmm"]),
     ({"target": "x86-64/avx2", "layout": "k2n8w"}, [("vpmaddwd", "ymm")], [DOT, "vpmaddubsw", "zmm"]),
     ({"target": "x86-64/v2", "layout": "k2n8w"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
@@ -34,8 +36,8 @@ EXPECTED = [
     ({"target": "x86-64/avx2", "layout": "t2cw"}, [("vpmaddwd", "ymm")], ["zmm"]),
     ({"target": "x86-64/v2", "layout": "t2cw"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
 ]
-DOT_ROWS = 4  # a pack without kernels of these is not the default pack
-HOT = ("vpdpbusd", "vpmaddubsw", "vpmaddwd", "pmaddwd")
+DOT_ROWS = 6  # a pack without kernels of these is not the default pack
+HOT = (DOT, DOT_PAIRS, "vpmaddubsw", "vpmaddwd", "pmaddwd")
 # A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions too short for one inside.
 LEAST_HOT_SHARE = 0.2
 # Ice Lake's kernels run on Cascade Lake too: nothing of VBMI, VBMI2, IFMA, BITALG, BF16, FP16, VP2INTERSECT.

@@ -94,6 +94,16 @@ inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
   return narrow_small(w, lo, hi, zp);
 }
 
+inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, float hi, int32_t zp) {
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  const __m256i rows = _mm256_permutevar8x32_epi32(reinterpret_cast<__m256i>(narrow_small(v, lo, hi, zp)), order);
+  const __m128i front = _mm256_castsi256_si128(rows), back = _mm256_extracti128_si256(rows, 1);
+  store(p, _mm_cvtsi128_si64(front));
+  store(p + stride, _mm_extract_epi64(front, 1));
+  store(p + 2 * stride, _mm_cvtsi128_si64(back));
+  store(p + 3 * stride, _mm_extract_epi64(back, 1));
+}
+
 inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }
 inline D high(F v) { return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)); }
 inline F join(D a, D b) {

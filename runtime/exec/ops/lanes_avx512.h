@@ -82,13 +82,23 @@ inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) {
   const __m512i bytes = _mm512_max_epu8(_mm512_min_epu8(_mm512_packus_epi16(a, b), code(hi)), code(lo));
   return reinterpret_cast<Bytes>(bytes);
 }
+// Its bytes in order.
+inline __m512i in_order(Bytes bytes) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, reinterpret_cast<__m512i>(bytes));
+}
 // Any values, in the order of widen_block.
 inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
   F w[4];
   for (int j = 0; j < 4; ++j) w[j] = _mm512_min_ps(_mm512_set1_ps(hi), v[j]);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const auto bytes = reinterpret_cast<__m512i>(narrow_small(w, lo, hi, zp));
-  return reinterpret_cast<Bytes>(_mm512_permutexvar_epi32(order, bytes));
+  return reinterpret_cast<Bytes>(in_order(narrow_small(w, lo, hi, zp)));
+}
+inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, float hi, int32_t zp) {
+  const __m512i rows = in_order(narrow_small(v, lo, hi, zp));
+  store(p, _mm512_castsi512_si128(rows));
+  store(p + stride, _mm512_extracti32x4_epi32(rows, 1));
+  store(p + 2 * stride, _mm512_extracti32x4_epi32(rows, 2));
+  store(p + 3 * stride, _mm512_extracti32x4_epi32(rows, 3));
 }
 
 inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }

@@ -91,6 +91,11 @@ inline Bytes narrow(const F (&v)[4], float lo, float hi, int32_t zp) {
 inline void widen_small(const uint8_t* p, I (&v)[4]) { widen_block(p, v); }
 inline Bytes narrow_small(const F (&v)[4], float lo, float hi, int32_t zp) { return narrow(v, lo, hi, zp); }
 
+// Four rows of kLanes values below 2^31, `stride` bytes apart.
+inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, float hi, int32_t zp) {
+  for (int j = 0; j < 4; ++j) store_codes(p + j * stride, round(clamp(v[j], splat(lo), splat(hi))) + zp);
+}
+
 inline D low(F v) { return D{v[0], v[1]}; }
 inline D high(F v) { return D{v[2], v[3]}; }
 inline F join(D a, D b) {

@@ -124,7 +124,7 @@ struct WinogradTile {
 };
 struct WinogradPost {
   const int32_t* bias = nullptr;  // of the first channel; 15 entries more than channels can be read, here and of mult
-  const float* mult = nullptr;    // null: dst takes the accumulators
+  const float* mult = nullptr;    // null: dst takes the accumulators; else products with them are below 2^31
   float lo = 0.0F, hi = 255.0F;   // minus zp
   int32_t zp = 0;
 };
@@ -172,6 +172,11 @@ struct Ops {
   // Element (y, x) of a window's transform goes to to + (y * (m + 2) + x) * step: `c` channels, as whole 16s; up to 15
   // bytes after the last channel are read.
   void (*winograd_read)(int m, const WinogradWindow& window, int64_t c, int16_t* to, int64_t step);
+  // Filters of `words` pairs of input channels, each nine rows (ky, kx) of `elements` bytes, 16 or 32: a pair for each
+  // output channel, less zero[i]. Element p of a word's transform goes to to + p * step + word * elements, within
+  // int16: the row of the filters' matrix are scaled until they are whole.
+  void (*winograd_filter)(int m, const int8_t* taps, const int16_t* zero, int64_t words, int elements, int16_t* to,
+                          int64_t step);
   // A tile from sums laid out like that; up to 15 sums after the last channel are read.
   void (*winograd_write)(int m, const WinogradPost& post, const int32_t* sums, int64_t step, int64_t c,
                          const WinogradTile& tile);

@@ -105,8 +105,19 @@ struct Drawn {
   uint64_t seed = 0;
 };
 
+// A filter for Winograd, the only one who calls such a kernel: a row of as many tiles of 4x4 outputs as the kernel
+// takes at a time.
+OpSpec filter_for(const packs::KernelEntry& entry, uint64_t seed) {
+  OpSpec spec = *parse_op("conv2d mb1g1ic24ih1iw1oc24kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8 dst=s32");
+  spec.iw = 4 * int64_t{entry.tile_x} - static_cast<int64_t>(seed % 4);
+  spec.oc = std::max<int64_t>(entry.tile_n, spec.oc);
+  if (seed / 4 % 2 == 0) spec.src = DType::s8;
+  return spec;
+}
+
 // The op of one seed; for one kernel alone every second op is made as wide as the kernel's tile, or a little wider.
 OpSpec draw_for(const packs::KernelEntry* entry, uint64_t seed) {
+  if (entry != nullptr && entry->layout == "k2n16w") return filter_for(*entry, seed);
   OpSpec spec = draw_spec(seed, kMacs);
   if (entry == nullptr || seed % 2 == 0) return spec;
   return widened(spec, entry->tile_n + static_cast<int64_t>(seed / 2 % 3) * (1 + entry->tile_n / 8), kMacs);

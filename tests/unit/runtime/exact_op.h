@@ -21,10 +21,11 @@ inline packs::KernelEntry dot_entry(const char* layout, const char* dst, const c
   e.name = std::string("dot_") + layout + "_" + dst + "_x" + std::to_string(x) + "n" + std::to_string(n);
   e.family = "dot";
   e.op = op;
-  e.target = std::string(target(Isa::avx2).name);
   e.layout = layout;
+  const bool wide = e.layout.starts_with("k2n16");
+  e.target = std::string(target(wide ? Isa::avx512vnni : Isa::avx2).name);
   e.dst = dst;
-  e.src = e.layout == "k2n8w" ? "s16" : "u8";
+  e.src = e.layout.starts_with("k2") ? "s16" : "u8";
   e.acc16_group = e.layout == "k4n8" ? 1 : 0;
   e.tile_x = x;
   e.tile_n = n;

@@ -15,17 +15,25 @@ namespace {
 
 constexpr uint64_t kSeed = 20261127;
 
+// The kernels of AVX2, or those of AVX-512.
 struct Fake {
   KernelLibrary library;
-  explicit Fake(const char* exact = nullptr) {
-    add(test::dot_entry("k2n8w", "u8", "*", 1, 8));
+  Isa isa;
+  explicit Fake(const char* exact = nullptr, Isa of = Isa::avx2) : isa(of) {
+    const bool wide = of == Isa::avx512vnni;
+    const char* const direct = wide ? "k4n16" : "k2n8w";
+    add(test::dot_entry(direct, "u8", "*", 1, wide ? 16 : 8));
     for (const int n : {8, 16}) {
-      for (const int x : {1, 4}) add(test::dot_entry("k2n8w", "s32", "*", x, n));
+      for (const int x : {1, 4}) add(test::dot_entry(wide ? "k2n16w" : "k2n8w", "s32", "*", x, n));
     }
-    if (exact != nullptr) add(test::dot_entry("k2n8w", "u8", exact, 1, 8));
+    if (exact != nullptr) add(test::dot_entry(direct, "u8", exact, 1, wide ? 16 : 8));
   }
-  void add(const packs::KernelEntry& e) {
-    EXPECT_TRUE(library.add_kernel(e, reinterpret_cast<void*>(portable_dot_k2n8w)).ok());
+  void add(packs::KernelEntry e) {
+    e.target = std::string(target(isa).name);
+    const auto fn = e.layout == "k4n16"    ? portable_dot_k4n16
+                    : e.layout == "k2n16w" ? portable_dot_k2n16w
+                                           : portable_dot_k2n8w;
+    EXPECT_TRUE(library.add_kernel(e, reinterpret_cast<void*>(fn)).ok());
   }
 };
 
@@ -48,8 +56,8 @@ OpSpec conv(test::RandomOps& ops) {
   return s;
 }
 
-std::unique_ptr<PreparedOp> make(const KernelLibrary& library, const test::OpCase& c, int tile) {
-  auto op = Winograd::make(library, Isa::avx2, c.spec, c.quant, c.wei.data(), tile);
+std::unique_ptr<PreparedOp> make(const Fake& fake, const test::OpCase& c, int tile) {
+  auto op = Winograd::make(fake.library, fake.isa, c.spec, c.quant, c.wei.data(), tile);
   EXPECT_TRUE(op.ok()) << op.status().to_string();
   return std::move(*op);
 }
@@ -61,16 +69,17 @@ std::string reason(const PreparedOp& op, const OpSpec& s) {
 }
 
 TEST(Winograd, EqualsTheOracle) {
-  const Fake fake;
+  const Fake fake, wide(nullptr, Isa::avx512vnni);
   test::RandomOps ops(kSeed);
   for (int i = 0; i < 150; ++i) {
     const test::OpCase c = ops.fill(conv(ops));
-    for (const int tile : {2, 4}) test::expect_exact(*make(fake.library, c, tile), c, ops.pick(0, 1) * ops.pick(0, 9));
+    for (const int tile : {2, 4}) test::expect_exact(*make(fake, c, tile), c, ops.pick(0, 1) * ops.pick(0, 9));
+    test::expect_exact(*make(wide, c, 4), c, ops.pick(0, 1) * ops.pick(0, 9));
   }
 }
 
 TEST(Winograd, IsExactForTheLargestSums) {
-  const Fake fake;
+  const Fake fake, wide(nullptr, Isa::avx512vnni);
   test::RandomOps ops(kSeed + 1);
   for (const char* line : {"conv2d mb1g1ic64ih7iw5oc9kh3kw3pt1pl1pb1pr1 src=u8 wei=s8 dst=u8",
                            "conv2d mb1g1ic100ih9iw6oc17kh3kw3pt1pl1pb1pr1 src=u8 wei=s8 dst=s32",
@@ -80,7 +89,8 @@ TEST(Winograd, IsExactForTheLargestSums) {
       for (uint8_t& v : c.src) v = i % 2 == 0 ? 255 : ops.coin() ? 255 : 0;
       for (uint8_t& v : c.wei) v = i % 4 < 2 ? (i < 8 ? 128 : 127) : ops.coin() ? 128 : 127;
       if (c.spec.wei_zp) c.quant.wei_zp[0] = i < 8 ? 0 : 255;
-      for (const int tile : {2, 4}) test::expect_exact(*make(fake.library, c, tile), c, 0);
+      for (const int tile : {2, 4}) test::expect_exact(*make(fake, c, tile), c, 0);
+      if (const auto op = make(wide, c, 4); op != nullptr) test::expect_exact(*op, c, 0);
     }
   }
 }
@@ -96,11 +106,15 @@ TEST(Winograd, TakesSmallerTilesOrNoneWhereSumsAreTooLarge) {
   };
   // 2^25 / (9 * 255 * 255) = 57.3; 2^29 is 16 times that.
   const test::OpCase first = draw(57), second = draw(58), third = draw(917);
-  EXPECT_EQ(reason(*make(fake.library, first, 4), first.spec), "winograd 4x4");
-  EXPECT_EQ(reason(*make(fake.library, second, 4), second.spec), "winograd 2x2");
-  test::expect_exact(*make(fake.library, second, 4), second, 0);
-  test::expect_exact(*make(fake.library, third, 2), third, 0);
-  EXPECT_EQ(make(fake.library, draw(918), 4), nullptr);
+  EXPECT_EQ(reason(*make(fake, first, 4), first.spec), "winograd 4x4");
+  EXPECT_EQ(reason(*make(fake, second, 4), second.spec), "winograd 2x2");
+  test::expect_exact(*make(fake, second, 4), second, 0);
+  test::expect_exact(*make(fake, third, 2), third, 0);
+  EXPECT_EQ(make(fake, draw(918), 4), nullptr);
+  const Fake wide(nullptr, Isa::avx512vnni);
+  EXPECT_EQ(reason(*make(wide, first, 4), first.spec), "winograd 4x4");
+  test::expect_exact(*make(wide, first, 4), first, 0);
+  EXPECT_EQ(make(wide, second, 4), nullptr);  // direct kernels are as good as tiles of 2x2 there
 }
 
 TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
@@ -122,7 +136,7 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
     tails[0].form = sum;
     tails[0].other = other.t;
     tails[1].table = table.data();
-    const auto op = make(fake.library, c, i % 2 == 0 ? 2 : 4);
+    const auto op = make(fake, c, i % 2 == 0 ? 2 : 4);
     const test::Held want = test::run(*op, c, 0, 1);
     {
       const FloatMode mode;
@@ -134,22 +148,27 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
 
 TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   const auto chosen = [](const KernelLibrary& library, Isa best, const std::string& line) {
-    return Winograd::tile_for(library.kernels(), best, *parse_op(line));
+    return Winograd::may_run(library.kernels(), best, *parse_op(line));
   };
   const std::string tail = " src=u8:zp wei=s8 dst=u8:zp", conv = "conv2d mb1g1ic64ih28iw28oc64kh3kw3";
   const std::string key = to_key(*parse_op(conv + tail));
   const Fake fake, tuned(key.c_str());
-  EXPECT_EQ(chosen(fake.library, Isa::avx2, conv + tail), 4);
-  EXPECT_EQ(chosen(fake.library, Isa::avx2, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail), 2);
-  EXPECT_EQ(chosen(fake.library, Isa::portable, conv + tail), 0);
-  EXPECT_EQ(chosen(KernelLibrary(), Isa::avx2, conv + tail), 0);
-  EXPECT_EQ(chosen(tuned.library, Isa::avx2, conv + tail), 0);
-  EXPECT_EQ(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc64kh3kw3" + tail), 0);
-  EXPECT_EQ(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc32kh3kw3" + tail), 4);
+  EXPECT_TRUE(chosen(fake.library, Isa::avx2, conv + tail));
+  EXPECT_TRUE(chosen(fake.library, Isa::avx2, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail));
+  EXPECT_FALSE(chosen(fake.library, Isa::portable, conv + tail));
+  EXPECT_FALSE(chosen(KernelLibrary(), Isa::avx2, conv + tail));
+  const Fake wide(nullptr, Isa::avx512vnni), tuned_wide(key.c_str(), Isa::avx512vnni);
+  EXPECT_TRUE(chosen(wide.library, Isa::avx512vnni, conv + tail));
+  EXPECT_FALSE(chosen(wide.library, Isa::avx512vnni, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail));
+  EXPECT_FALSE(chosen(wide.library, Isa::avx2, conv + tail));
+  EXPECT_FALSE(chosen(tuned_wide.library, Isa::avx512vnni, conv + tail));
+  EXPECT_FALSE(chosen(tuned.library, Isa::avx2, conv + tail));
+  EXPECT_FALSE(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc64kh3kw3" + tail));
+  EXPECT_TRUE(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc32kh3kw3" + tail));
   for (const char* other : {"conv2d mb1g1ic64ih28iw28oc64kh3kw3sh2sw2", "conv2d mb1g1ic64ih28iw28oc64kh3kw3dh2dw2",
                             "conv2d mb1g2ic64ih28iw28oc64kh3kw3", "conv2d mb1g1ic64ih28iw28oc64kh1kw3",
                             "conv2d mb1g1ic3ih28iw28oc64kh3kw3", "conv2d mb1g1ic64ih28iw28oc4kh3kw3"}) {
-    EXPECT_EQ(chosen(fake.library, Isa::avx2, other + tail), 0) << other;
+    EXPECT_FALSE(chosen(fake.library, Isa::avx2, other + tail)) << other;
   }
   test::RandomOps ops(kSeed + 4);
   const test::OpCase c = ops.fill(*parse_op(conv + tail));
@@ -160,9 +179,9 @@ TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   const test::OpCase small = ops.fill(c.spec, 31);
   Fake for_small;
   for (const OpSpec& s : {c.spec, small.spec}) for_small.add(test::dot_entry("k4n8", "u8", to_key(s).c_str(), 1, 8));
-  EXPECT_NE(make(for_small.library, c, 4), nullptr);
-  EXPECT_EQ(make(for_small.library, small, 4), nullptr);
-  EXPECT_NE(make(fake.library, small, 4), nullptr);
+  EXPECT_NE(make(for_small, c, 4), nullptr);
+  EXPECT_EQ(make(for_small, small, 4), nullptr);
+  EXPECT_NE(make(fake, small, 4), nullptr);
 }
 
 }  // namespace

@@ -233,6 +233,15 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.match_rows(reinterpret_cast<const int8_t*>(first), count, kPairChannels, reinterpret_cast<int8_t*>(out));
       return true;
     }
+    case 25: {
+      const int tile = below(2) == 0 ? 2 : 4, elements = below(2) == 0 ? 16 : 32;
+      const int64_t words = 1 + below(3);
+      int16_t zero[32];
+      for (int16_t& z : zero) z = static_cast<int16_t>(below(256) - 128);
+      ops.winograd_filter(tile, reinterpret_cast<const int8_t*>(first), zero, words, elements,
+                          reinterpret_cast<int16_t*>(out), words * elements + few);
+      return true;
+    }
     default: return false;
   }
 }
