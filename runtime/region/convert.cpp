@@ -1,5 +1,5 @@
-// How a conversion is cut: into rows where both sides are interleaved, into blocks of 64 pixels by 16 channels where
-// one side is planar.
+// How a conversion is cut: into rows where both sides are interleaved, into blocks of 64 pixels by 16 channels (512 by
+// few) where one side is planar.
 // In:  ConvertOp, views.  Out: the destination, the same bytes for every number of threads and instruction set.
 // Not here: the inner loops (convert_kernels).
 #include "runtime/region/convert.h"
@@ -88,6 +88,8 @@ void rows_task(void* arg, size_t index) {
   for (int64_t x = first; x < last; ++x) job.row(at(job.src, n, y, x, 0), at(job.dst, n, y, x, 0), c, job.args);
 }
 
+int block_pixels(int64_t channels) { return channels <= kFewChannels ? kLongBlock : kBlockPixels; }
+
 // One block: pixels [first, first + pixels) of image n in raster order, channels [c, c + channels).
 void block_to_pixels(const Job& job, int64_t n, int64_t first, int pixels, int64_t c, int channels, uint8_t* dst,
                      const int64_t* offsets) {
@@ -97,9 +99,10 @@ void block_to_pixels(const Job& job, int64_t n, int64_t first, int pixels, int64
     job.kernels->planes_to_pixels(src, plane, channels, pixels, job.args.flip, dst + c, offsets);
     return;
   }
-  alignas(64) uint8_t tile[kBlockChannels * kBlockPixels];
-  for (int i = 0; i < channels; ++i) job.row(src + i * plane, tile + i * kBlockPixels, pixels, job.for_channel(c + i));
-  job.kernels->planes_to_pixels(tile, kBlockPixels, channels, pixels, 0, dst + c, offsets);
+  alignas(64) uint8_t tile[kFewChannels * kLongBlock];
+  const int row = block_pixels(channels);
+  for (int i = 0; i < channels; ++i) job.row(src + i * plane, tile + i * row, pixels, job.for_channel(c + i));
+  job.kernels->planes_to_pixels(tile, row, channels, pixels, 0, dst + c, offsets);
 }
 
 void block_to_planes(const Job& job, int64_t n, int64_t first, int pixels, int64_t c, int channels, const uint8_t* src,
@@ -110,9 +113,10 @@ void block_to_planes(const Job& job, int64_t n, int64_t first, int pixels, int64
     job.kernels->pixels_to_planes(src + c, offsets, channels, pixels, job.args.flip, dst, plane);
     return;
   }
-  alignas(64) uint8_t tile[kBlockChannels * kBlockPixels];
-  job.kernels->pixels_to_planes(src + c, offsets, channels, pixels, 0, tile, kBlockPixels);
-  for (int i = 0; i < channels; ++i) job.row(tile + i * kBlockPixels, dst + i * plane, pixels, job.for_channel(c + i));
+  alignas(64) uint8_t tile[kFewChannels * kLongBlock];
+  const int row = block_pixels(channels);
+  job.kernels->pixels_to_planes(src + c, offsets, channels, pixels, 0, tile, row);
+  for (int i = 0; i < channels; ++i) job.row(tile + i * row, dst + i * plane, pixels, job.for_channel(c + i));
 }
 
 // Calls f(first channel, count) for blocks that cover [first, last): whole ones, an exact small rest, or a last block
@@ -177,12 +181,15 @@ void blocks_task(void* arg, size_t index) {
   const int64_t c_first = cut(c, channel_piece, job.channel_pieces, kBlockChannels);
   const int64_t c_last = cut(c, channel_piece + 1, job.channel_pieces, kBlockChannels);
   uint8_t* const image = at(pixel_side, n, 0, 0, 0);
-  int64_t in_row[kBlockPixels], across[kBlockPixels];
-  for (int k = 0; k < kBlockPixels; ++k) in_row[k] = k * pixel_side.stride_x;
+  const int most = block_pixels(c);
+  int64_t in_row[kLongBlock], across[kLongBlock];
+  for (int k = 0; k < most; ++k) in_row[k] = k * pixel_side.stride_x;
   for (int64_t p = first; p < last;) {
     if (last - p < 16 && last - first >= 16) p = last - 16;
-    const int pixels = static_cast<int>(std::min<int64_t>(kBlockPixels, last - p));
     const int64_t x = p % w;
+    int pixels = static_cast<int>(std::min<int64_t>(most, last - p));
+    // A long block ends with its row, unless that leaves little.
+    if (pixels > kBlockPixels && w - x >= kBlockPixels) pixels = static_cast<int>(std::min<int64_t>(pixels, w - x));
     const bool one_row = x + pixels <= w;
     if (!one_row) set_offsets(pixel_side, p, pixels, across);
     const int64_t* const offsets = one_row ? in_row : across;

@@ -21,11 +21,13 @@ struct RowArgs {
 };
 using RowFn = void (*)(const void* src, void* dst, int64_t count, const RowArgs& args);
 
-inline constexpr int kBlockPixels = 64;  // most pixels of a block
-inline constexpr int kBlockChannels = 16;
+// The sides of a block. Few channels make long blocks, so that rows of floats are long.
+inline constexpr int kBlockPixels = 64, kLongBlock = 512;
+inline constexpr int kBlockChannels = 16, kFewChannels = 4;
+static_assert(kFewChannels * kLongBlock >= kBlockChannels * kBlockPixels);
 
 // Pixel i of a block lies at base + offsets[i]. Bytes of one plane follow each other, planes are `plane` bytes apart.
-// At most kBlockPixels pixels and kBlockChannels channels.
+// At most kBlockChannels channels.
 // planes_to_pixels with fewer than 16 channels may write past every pixel but the last, by less than one pixel: into
 // the next pixel, which it writes later, or into a border, which the caller fills later. pixels_to_planes reads 16
 // bytes of every pixel.

@@ -191,14 +191,15 @@ TEST(Convert, Requantizes) {
 
 TEST(Convert, LargeTensorsOnThreads) {
   std::mt19937 random(77);
-  for (const auto& [c, h, w] : {std::tuple{300, 7, 7}, {17, 90, 91}, {3, 200, 301}, {130, 40, 41}, {1, 400, 400}}) {
-    SCOPED_TRACE("c" + std::to_string(c));
+  for (const auto& [c, h, w] :
+       {std::tuple{300, 7, 7}, {17, 90, 91}, {3, 200, 301}, {3, 5, 1100}, {4, 9, 530}, {130, 40, 41}, {1, 400, 400}}) {
+    SCOPED_TRACE("c" + std::to_string(c) + " w" + std::to_string(w));
     Memory host = planar(2, c, h, w, DType::s8), real = planar(1, c, h, w, DType::f32);
     Memory tensor = pixels(2, c, h, w, DType::u8, 1);
     draw(host, random);
     draw(real, random);
     draw(tensor, random);
-    for (Isa isa : {Isa::portable, Isa::avx512vnni}) {
+    for (Isa isa : {Isa::portable, Isa::avx2, Isa::avx512vnni}) {
       const Parallel threads = test::test_threads(2);
       const ConvertOp copy = make_op(0, DType::s8, DType::s8, c, random);
       compare(copy, host, pixels(2, c, h, w, DType::u8, 1), isa, threads, true);
