@@ -1,12 +1,13 @@
 """Single convolutions and matmuls of a shape file through Octile and ONNX Runtime, taking turns, one node per model.
 
-In:  shape files, --activation u8|s8, --threads, --pack.  Out: a table, the geometric mean, optionally a record.
+In:  shape files, --activation u8|s8, --channels-last, --threads, --pack.  Out: a table, the geometric mean, optionally a record.
 Not here: kernels without a host around them (bench/kernels), whole models (run.py).
 
     .venv/bin/python bench/peers/ops.py workload/shapes/resnet_50.txt --record resnet50-ops
 
 Each op becomes QLinearConv or QLinearMatMul between int8 inputs and outputs, NCHW as ONNX has it, so both sides pay for
-their own change of layout. Weights are N(0, sigma) quantized per channel to +-127.
+their own change of layout; with --channels-last it is com.microsoft's QLinearConv between NHWC tensors, what ONNX Runtime
+turns convolutions into within a network, and nobody does. Weights are N(0, sigma) quantized per channel to +-127.
 """
 
 import argparse
@@ -44,8 +45,9 @@ def weights(rng, shape, axis):
     return np.rint(drawn / np.abs(drawn).max(axis=other, keepdims=True) * 127).astype(np.int8)
 
 
-def build(kind, e, activation, rng):
+def build(kind, e, args, rng):
     """(model, feed) of one op."""
+    activation, channels_last = args.activation, args.channels_last and kind == "conv2d"
     dtype, onnx_type, low, high = TYPES[activation]
     channels = e["oc"] if kind == "conv2d" else e["n"]
     if kind == "conv2d":
@@ -80,7 +82,10 @@ def build(kind, e, activation, rng):
             dilations=[e["dh"], e["dw"]],
             pads=[e["pt"], e["pl"], e["pb"], e["pr"]],
             group=e["g"],
+            **({"domain": "com.microsoft", "channels_last": 1} if channels_last else {}),
         )
+        if channels_last:
+            src_shape = [src_shape[0], *src_shape[2:], src_shape[1]]
     else:
         node = helper.make_node("QLinearMatMul", ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz"], ["y"])
     graph = helper.make_graph(
@@ -90,14 +95,15 @@ def build(kind, e, activation, rng):
         [helper.make_tensor_value_info("y", onnx_type, None)],
         [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=domains, ir_version=8)
     return model, {"x": rng.integers(low, high + 1, src_shape).astype(dtype)}
 
 
 def measure(path, args, folder):
     rng = np.random.default_rng(args.seed)
     for kind, extents, name in read(path):
-        model, feed = build(kind, extents, args.activation, rng)
+        model, feed = build(kind, extents, args, rng)
         file = pathlib.Path(folder) / "op.onnx"
         onnx.save(model, file)
         pool = pools.Pool(feed)
@@ -120,6 +126,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shapes", nargs="+")
     parser.add_argument("--activation", choices=sorted(TYPES), default="u8")
+    parser.add_argument("--channels-last", action="store_true", help="convolutions between NHWC tensors")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pack")
     parser.add_argument("--repeats", type=int, default=40)
@@ -135,7 +142,7 @@ def main():
     tables.show(result)
     geomean = compare.geometric_mean([r["ratio"] for r in rows])
     print(f"geometric mean of ort/octile over {len(rows)} ops: {geomean:.3f}")
-    facts = {"activation": args.activation, "threads": args.threads, "geomean": round(geomean, 3)}
+    facts = {"activation": args.activation, "channels_last": args.channels_last, "threads": args.threads, "geomean": round(geomean, 3)}
     if path := record.write(args.record, rows, versions=pools.versions(), seed=args.seed, **facts):
         print(f"record: {path}")
 

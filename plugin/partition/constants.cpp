@@ -86,4 +86,16 @@ Verdict read_axis(const HostGraph& graph, int value, int64_t& axis) {
   return axis < 0 ? refuse(Reason::malformed, "axis") : Verdict{};
 }
 
+Verdict read_channels_last(const HostNode& node, int64_t rank, std::vector<int64_t>& there,
+                           std::vector<int64_t>& back) {
+  if (node.op != "NhwcMaxPool" && node.int_attribute("channels_last", 0) == 0) return {};
+  if (rank < 3) return refuse(Reason::rank_unknown, "channels_last");
+  there = back = {0};
+  there.push_back(rank - 1);
+  for (int64_t i = 1; i + 1 < rank; ++i) there.push_back(i);
+  for (int64_t i = 2; i < rank; ++i) back.push_back(i);
+  back.push_back(1);
+  return {};
+}
+
 }  // namespace octile::plugin

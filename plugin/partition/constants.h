@@ -25,6 +25,10 @@ namespace octile::plugin {
 [[nodiscard]] bool is_clamp(const HostNode& node);
 // The rank of a value, or a refusal where the host does not know it.
 [[nodiscard]] Verdict read_rank(const HostGraph& graph, int value, int64_t& rank);
+// Ops of com.microsoft may have their channels last, where the region's graph has them second: the transposes in front
+// of such an op and behind it, else none. rank: of its tensors.
+[[nodiscard]] Verdict read_channels_last(const HostNode& node, int64_t rank, std::vector<int64_t>& there,
+                                         std::vector<int64_t>& back);
 // The axis counted from the front.
 [[nodiscard]] Verdict read_axis(const HostGraph& graph, int value, int64_t& axis);
 

@@ -2,6 +2,7 @@
 // In:  a host node.  Out: a unit; 1-D is a case of 2-D.  Not here: 3-D (declined).
 #include <utility>
 
+#include "plugin/partition/constants.h"
 #include "plugin/partition/product.h"
 
 namespace octile::plugin {
@@ -104,6 +105,7 @@ Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit) {
   NodeDesc d;
   OCTILE_RETURN_IF_REFUSED(read_operands(graph, node, ops));
   OCTILE_RETURN_IF_REFUSED(read_image(graph, n, ops, d));
+  OCTILE_RETURN_IF_REFUSED(read_channels_last(n, d.spatial_rank + 2, ops.src_turn, ops.dst_turn));
   const int bias = n.op == "QLinearConv" ? n.input(kQLinearConvBias) : n.op == "ConvInteger" ? -1 : n.input(2);
   OCTILE_RETURN_IF_REFUSED(add_bias(graph, bias, node, d.spec.oc, ops));
   if (ops.dst < 0) {

@@ -27,7 +27,7 @@ Verdict read_variable_weights(const HostValue& src, const HostValue& wei, const 
   if (!wei.ranked || wei.dims.size() < 2) return refuse(Reason::rank_unknown, wei.name);
   if (ops.wei_q.per_channel()) return refuse(Reason::per_channel_source, wei.name);
   const size_t rows = wei.dims.size() - 2, columns = wei.dims.size() - 1;
-  const int64_t depth = src.dims[src.dims.size() - (ops.src_transposed ? 2 : 1)];
+  const int64_t depth = src.dims[src.dims.size() - (ops.src_turn.empty() ? 1 : 2)];
   s.wei_var = true;
   s.k = std::max<int64_t>(depth >= 0 ? depth : wei.dims[ops.wei_transposed ? columns : rows], 0);
   s.n = std::max<int64_t>(wei.dims[ops.wei_transposed ? rows : columns], 0);
@@ -51,7 +51,7 @@ Verdict read_matrix(const HostGraph& graph, const HostNode& n, Operands& ops, No
   const HostValue& src = graph.values[ops.src];
   const HostValue& wei = graph.values[ops.wei];
   s.kind = OpKind::dense;
-  ops.src_transposed = is_gemm(n) && n.int_attribute("transA", 0) != 0;
+  if (is_gemm(n) && n.int_attribute("transA", 0) != 0) ops.src_turn = {1, 0};
   ops.wei_transposed = is_gemm(n) && n.int_attribute("transB", 0) != 0;
   if (!wei.constant) return read_variable_weights(src, wei, ops, s);
   const size_t rank = wei.dims.size();

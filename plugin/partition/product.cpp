@@ -230,13 +230,14 @@ Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, No
   UnitWriter writer(graph, node, unit);
   std::vector<int> inputs{ops.src};
   if (d.spec.wei_var) inputs.push_back(ops.wei);
-  for (const size_t i : {0U, 1U}) {
-    if (!(i == 0 ? ops.src_transposed : ops.wei_transposed && d.spec.wei_var)) continue;
-    const int turned = writer.inner(i == 0 ? d.spec.src : d.spec.wei);
-    writer.step(NodeKind::transpose, {inputs[i]}, turned).ints = {1, 0};
-    inputs[i] = turned;
-  }
-  const bool floats = ops.dst_q.type == DType::f32, moved = !ops.views.empty();
+  const auto turn = [&](int& value, DType type, const std::vector<int64_t>& how) {
+    const int turned = writer.inner(type);
+    writer.step(NodeKind::transpose, {value}, turned).ints = how;
+    value = turned;
+  };
+  if (!ops.src_turn.empty()) turn(inputs[0], d.spec.src, ops.src_turn);
+  if (ops.wei_transposed && d.spec.wei_var) turn(inputs[1], d.spec.wei, {1, 0});
+  const bool floats = ops.dst_q.type == DType::f32, moved = !ops.views.empty() || !ops.dst_turn.empty();
   const int made = floats || moved ? writer.inner(d.spec.dst) : ops.dst;
   Step main{std::move(d), d.spec.wei_var ? -1 : ops.wei, 0, ops.wei_transposed};
   const NodeDesc geometry = main.desc;
@@ -251,6 +252,7 @@ Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, No
   }
   if (floats) write_floats(ops, geometry, made, ops.dst, writer);
   int from = made;
+  if (!ops.dst_turn.empty()) writer.step(NodeKind::transpose, {made}, ops.dst).ints = ops.dst_turn;
   for (size_t i = 0; i < ops.views.size(); ++i) {
     const int to = i + 1 == ops.views.size() ? ops.dst : writer.inner(geometry.spec.dst);
     OCTILE_RETURN_IF_REFUSED(write_movement(graph, graph.nodes[ops.views[i]], from, to, geometry.spec.dst, writer));

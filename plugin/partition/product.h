@@ -17,10 +17,11 @@ struct Operands {
   std::vector<int32_t> bias;
   Post post = Post::none;
   float clip_lo = 0, clip_hi = 0;
-  std::vector<int> nodes;    // beside the anchor
-  std::vector<int> through;  // dequantizes that others read too
-  std::vector<int> views;    // of these, the movements between the op and its quantize, in order
-  bool src_transposed = false, wei_transposed = false;  // matrices stored the other way round
+  std::vector<int> nodes;                   // beside the anchor
+  std::vector<int> through;                 // dequantizes that others read too
+  std::vector<int> views;                   // of these, the movements between the op and its quantize, in order
+  std::vector<int64_t> src_turn, dst_turn;  // transposes in front of the op and behind it; none: empty
+  bool wei_transposed = false;              // a matrix stored the other way round
   int64_t batches = 1;  // of constant weights: one product each, of a slice of the source's first axis
 };
 

@@ -13,19 +13,6 @@ std::vector<int64_t> list_or(const HostNode& node, std::string_view name, size_t
   return a == nullptr || a->ints.empty() ? std::vector<int64_t>(length, otherwise) : a->ints;
 }
 
-// com.microsoft's pools may have their channels last: the region's graph always has them second.
-Verdict read_channels_last(const HostNode& node, int64_t rank, std::vector<int64_t>& there,
-                           std::vector<int64_t>& back) {
-  if (node.int_attribute("channels_last", 0) == 0) return {};
-  if (rank < 3) return refuse(Reason::rank_unknown, "channels_last");
-  there = back = {0};
-  there.push_back(rank - 1);
-  for (int64_t i = 1; i + 1 < rank; ++i) there.push_back(i);
-  for (int64_t i = 2; i < rank; ++i) back.push_back(i);
-  back.push_back(1);
-  return {};
-}
-
 // The main step on operands turned there and back.
 template <class Fill>
 void write_turned(const Site& site, NodeKind kind, const std::vector<int64_t>& there, const std::vector<int64_t>& back,
@@ -48,7 +35,7 @@ Verdict write_pool(const Site& site) {
   if (kernel == nullptr || kernel->ints.empty()) return refuse(Reason::malformed, "kernel_shape");
   const size_t rank = kernel->ints.size();
   if (rank > 2) return refuse(Reason::spatial_rank);
-  const bool maximum = n.op == "MaxPool";
+  const bool maximum = n.op == "MaxPool" || n.op == "NhwcMaxPool";
   const HostAttribute* how = n.attribute("auto_pad");
   const std::string auto_pad = how == nullptr || how->s.empty() ? "NOTSET" : how->s;
   const std::vector<int64_t> strides = list_or(n, "strides", rank, 1), pads = list_or(n, "pads", 2 * rank, 0),

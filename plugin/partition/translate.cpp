@@ -45,6 +45,7 @@ constexpr OpRow kOps[] = {
     {"Max", false, Role::function, kAllInputs, write_binary},
     {"BatchNormalization", false, Role::function, 1, write_batch_norm},
     {"MaxPool", false, Role::integer, 1, write_pool},
+    {"NhwcMaxPool", true, Role::integer, 1, write_pool},
     {"AveragePool", false, Role::floating, 1, write_pool},
     {"GlobalAveragePool", false, Role::floating, 1, write_global_pool},
     {"GlobalMaxPool", false, Role::integer, 1, write_global_pool},

@@ -112,7 +112,7 @@ bool is_anchor(const HostNode& node) {
   static constexpr std::string_view kOnnx[] = {"Conv",        "ConvTranspose", "MatMul",
                                                "Gemm",        "QLinearConv",   "QLinearMatMul",
                                                "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"};
-  if (node.domain == "com.microsoft") return node.op == "QGemm";
+  if (node.domain == "com.microsoft") return node.op == "QGemm" || node.op == "QLinearConv";
   if (!node.domain.empty()) return false;
   for (const std::string_view op : kOnnx) {
     if (node.op == op) return true;

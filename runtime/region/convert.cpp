@@ -172,7 +172,8 @@ void blocks_task(void* arg, size_t index) {
   const int64_t channel_piece = i % job.channel_pieces, piece = i / job.channel_pieces % job.pieces;
   const int64_t n = i / job.channel_pieces / job.pieces;
   const View& pixel_side = ToPixels ? job.dst : job.src;
-  const int64_t w = pixel_side.w, count = pixel_side.h * w, c = pixel_side.c;
+  const bool joined = pixel_side.stride_y == pixel_side.w * pixel_side.stride_x;  // rows follow each other
+  const int64_t count = pixel_side.h * pixel_side.w, w = joined ? count : pixel_side.w, c = pixel_side.c;
   const auto cut = [](int64_t total, int64_t part, int64_t parts, int64_t unit) {
     return part == parts ? total : total * part / parts / unit * unit;
   };

@@ -215,6 +215,13 @@ Status Lowering::lower_node(int index) {
   }
 }
 
+// How a tensor that leaves the region lies best: an image as pixels, for the conversion to turn them into planes,
+// unless its elements follow each other as the host wants them already.
+Order Lowering::leaving_order(const Window& window) const {
+  const bool image = store(window.store).order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5;
+  return image && !lies_like(window, Order::flat) ? Order::nhwc : Order::flat;
+}
+
 // Every output is written by a step of its own; fusion takes away those that only copy.
 void Lowering::write_outputs() {
   const RegionDesc& desc = recipe_.desc;
@@ -230,10 +237,7 @@ void Lowering::write_outputs() {
     Value value = values_[v];
     if (value.kind == Value::Kind::function && value.function->affine && !value.floats) {
       const Window window = made(value.codes);
-      const Order order = store(window.store).order;
-      const int src =
-          whole(window,
-                order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5 ? Order::nhwc : Order::flat);
+      const int src = whole(window, leaving_order(window));
       at_ = -1;
       Step& step = add_step(StepKind::convert, {src}, dst);
       step.convert.kind = OpKind::dequantize;
@@ -246,11 +250,9 @@ void Lowering::write_outputs() {
     int src = -1;
     if (size_of(type) == 1) {
       const Window window = made(value.codes);
-      const bool image = store(window.store).order == Order::nhwc && window.shape.size() > 2 && window.shape.size() < 5;
-      src = store(window.store).raw_signed ? window.store : whole(window, image ? Order::nhwc : Order::flat);
+      src = store(window.store).raw_signed ? window.store : whole(window, leaving_order(window));
     } else if (type == DType::s32) {
-      const bool image = store(value.plain.store).order == Order::nhwc;
-      src = whole(value.plain, image && value.plain.shape.size() > 2 ? Order::nhwc : Order::flat);
+      src = whole(value.plain, leaving_order(value.plain));
     } else {
       src = floats_store(v);
     }

@@ -100,6 +100,7 @@ class Lowering {
   void start_constant(size_t value);
   [[nodiscard]] Status lower_node(int index);
   [[nodiscard]] Status lower_spec(int index);
+  [[nodiscard]] Order leaving_order(const Window& window) const;
   void write_outputs();
 
   // lower_stores.cpp: stores, windows, what a reader needs.

@@ -5,6 +5,7 @@ Not here: quantized products (test_ops.py).
 """
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from nets import Net, Quantized
 
@@ -61,6 +62,42 @@ def test_pools(check_near, dtype, last):
     check(check_near, net, "QLinearAveragePool", lambda y: [*params(net, x), *y], x, x.scale, x.zp,
           channels=4 if last else 8, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1],
           channels_last=last)  # fmt: skip
+
+
+@pytest.mark.parametrize("group", [1, 8])
+def test_conv_between_channels_last(check_near, group):
+    net, x = start("uint8", (1, 6, 7, 8))
+    codes, scale, zps, _ = net.weights((8, 8 // group, 3, 3), "int8", True, 0, 0)
+    weights = [net.constant(codes), net.constant(scale), net.constant(zps)]
+    check(check_near, net, "QLinearConv", lambda y: [*params(net, x), *weights, *y], x, x.scale, x.zp, channels=6,
+          kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=group, channels_last=1)  # fmt: skip
+
+
+def test_a_model_the_host_saved_optimised(open_session, decisions, target, tmp_path):
+    """Where its convolutions have become com.microsoft's, with channels last, nothing is left to the host."""
+    net = Net(3)
+    x = net.quantize(net.float_input([1, 3, 12, 10]), "uint8")
+    a = net.conv(x, 3, 8)
+    b = net.conv(a, 8, 8, groups=8)
+    net.output(net.dequantize(net.pool(b)))
+    model, saved = net.model().SerializeToString(), tmp_path / "saved.onnx"
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(saved)
+    ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    optimised = saved.read_bytes()
+    report = decisions(optimised, full=True)
+    assert [n["node"] for n in report["nodes"] if not n["taken"]] == []
+    feeds = net.feeds()
+    wanted, got = (open_session(m, target, full=True).run(None, feeds)[0] for m in (model, optimised))
+    np.testing.assert_array_equal(got, wanted)
+
+
+def test_max_pool_between_channels_last(check_near):
+    net, x = start("uint8", (1, 6, 7, 8))
+    y = Quantized(None, x.dtype, x.scale, x.zp)
+    y.name = net.node("NhwcMaxPool", [x.name], domain=MICROSOFT, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    net.output(net.conv(y, 3, 4, kernel=(1, 1), pads=(0, 0, 0, 0), form="qlinear"))
+    check_near(net, [y])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])

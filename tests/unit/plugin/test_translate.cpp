@@ -275,6 +275,13 @@ TEST(Translate, QuantizedFormsAreWrittenOut) {
     kit.integer("channels_last", 1);
     kit.expect({1, 1, 1, 2}, Codes{2, 4});
   }
+  {
+    NodeKit kit;
+    kit.node("NhwcMaxPool", {kit.codes({1, 2, 2, 2}, {1, 8, 2, 7, 3, 6, 4, 5})}, ElemType::u8);
+    kit.last().domain = "com.microsoft";
+    kit.ints("kernel_shape", {2, 2});
+    kit.expect({1, 1, 1, 2}, Codes{4, 8});
+  }
 }
 
 TEST(Translate, ConversionsAndDequantizedConstants) {
