@@ -142,7 +142,12 @@ def main():
     tables.show(result)
     geomean = compare.geometric_mean([r["ratio"] for r in rows])
     print(f"geometric mean of ort/octile over {len(rows)} ops: {geomean:.3f}")
-    facts = {"activation": args.activation, "channels_last": args.channels_last, "threads": args.threads, "geomean": round(geomean, 3)}
+    facts = {
+        "activation": args.activation,
+        "channels_last": args.channels_last,
+        "threads": args.threads,
+        "geomean": round(geomean, 3),
+    }
     if path := record.write(args.record, rows, versions=pools.versions(), seed=args.seed, **facts):
         print(f"record: {path}")
 
