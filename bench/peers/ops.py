@@ -6,8 +6,9 @@ Not here: kernels without a host around them (bench/kernels), whole models (run.
     .venv/bin/python bench/peers/ops.py workload/shapes/resnet_50.txt --record resnet50-ops
 
 Each op becomes QLinearConv or QLinearMatMul between int8 inputs and outputs, NCHW as ONNX has it, so both sides pay for
-their own change of layout; with --channels-last it is com.microsoft's QLinearConv between NHWC tensors, what ONNX Runtime
-turns convolutions into within a network, and nobody does. Weights are N(0, sigma) quantized per channel to +-127.
+their own change of layout; with --channels-last it is com.microsoft's QLinearConv between NHWC tensors, which is what
+ONNX Runtime turns convolutions into within a network, and nobody does. Weights are N(0, sigma) quantized per channel to
++-127.
 """
 
 import argparse
