@@ -1,6 +1,7 @@
 """Single convolutions and matmuls of a shape file through Octile and ONNX Runtime, taking turns, one node per model.
 
-In:  shape files, --activation u8|s8, --channels-last, --threads, --pack.  Out: a table, the geometric mean, optionally a record.
+In:  shape files, --activation u8|s8, --channels-last, --threads, --pack.
+Out: a table, the geometric mean, optionally a record.
 Not here: kernels without a host around them (bench/kernels), whole models (run.py).
 
     .venv/bin/python bench/peers/ops.py workload/shapes/resnet_50.txt --record resnet50-ops
