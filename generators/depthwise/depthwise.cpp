@@ -73,7 +73,7 @@ Expr kept(DepthwiseStages& s, const DepthwiseConfig& c, const Expr& e) {
 }
 
 // Word `g` of row ky of the filter moved `up` elements up; undefined where only zeros are left.
-Expr moved_weights(const DepthwiseStages& s, const DepthwiseConfig& c, int g, int ky, int up) {
+Expr moved_weights(const DepthwiseStages& s, const DepthwiseConfig& c, int g, const Expr& ky, int up) {
   const int own = (c.kx + c.taps - 1) / c.taps, from = g - up / c.taps, bits = up % c.taps * 32 / c.taps;
   Expr word;
   if (from >= 0 && from < own) word = bits == 0 ? weights(s, c, from, ky) : weights(s, c, from, ky) << bits;
@@ -91,6 +91,19 @@ Expr phase_sum(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum, int phase
       const Expr w = moved_weights(s, c, g, ky, phase * c.stride);
       if (w.defined()) sum = dot(c.taps, sum, s.pack(s.c, s.x / c.phases, s.y * c.stride + ky, g), kept(s, c, w));
     }
+  }
+  return sum;
+}
+
+// The same for one row of the filter, whose words of weights are kept for all.
+Expr row_sum(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum, int phase) {
+  for (int g = 0; g < s.groups; ++g) {
+    const Expr w = moved_weights(s, c, g, s.row, phase * c.stride);
+    if (!w.defined()) continue;
+    Func stage("kept");
+    stage(s.c, s.row) = lanes(w);
+    s.kept_rows.push_back(stage);
+    sum = dot(c.taps, sum, s.pack(s.c, s.x / c.phases, s.y * c.stride + s.rows, g), stage(s.c, s.rows));
   }
   return sum;
 }
@@ -118,6 +131,16 @@ void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
   s.groups = s.has_column ? c.kx / 2 : (span + c.taps - 1) / c.taps;
   const Expr bias = kept(s, c, s.bias(s.c));
   define_words(s, c);
+  s.row_loop = c.row_loop;
+  if (c.row_loop) {
+    s.rows = RDom(0, c.ky, "r");
+    s.acc(s.c, s.x, s.y) = bias;
+    const Expr before = s.acc(s.c, s.x, s.y);
+    Expr sum = row_sum(s, c, before, c.phases - 1);
+    for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, row_sum(s, c, before, p), sum);
+    s.acc(s.c, s.x, s.y) = sum;
+    return;
+  }
   Expr sum = phase_sum(s, c, bias, c.phases - 1);
   for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, phase_sum(s, c, bias, p), sum);
   s.acc(s.c, s.x, s.y) = s.has_column ? odd_column(s, c, sum) : sum;

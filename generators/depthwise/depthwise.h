@@ -23,6 +23,7 @@ struct DepthwiseConfig {
   int stride = 0;           // of both axes, dilation 1; 0: anything, the source's x and y dimensions say
   bool lane_order = false;  // a fixed filter: words by unpacking bytes inside 128-bit lanes (markers.h)
   int phases = 1;           // lane order, bytes: outputs beside each other that read the same words
+  bool row_loop = false;    // lane order, bytes: a loop over the filter's rows instead of one expression
 };
 
 struct DepthwiseStages {
@@ -32,13 +33,16 @@ struct DepthwiseStages {
   Halide::Var c{"c"}, x{"x"}, y{"y"}, row{"row"}, group{"group"};
   Halide::Func pack{"pack"}, acc{"acc"}, out{"out"};
   Halide::Func column{"column"}, last{"last"};  // has_column: words of the last column, two rows in one; the last row
-  std::vector<Halide::Func> kept;  // lane order: bias, words of weights, multipliers of a block of channels
+  std::vector<Halide::Func> kept;       // lane order: bias, words of weights, multipliers of a block of channels
+  std::vector<Halide::Func> kept_rows;  // row_loop: words of weights, of all rows
   bool lane_order = false;
   int phases = 1;
   bool fixed = false;  // filter and stride known: pack is a stage, acc one expression
   bool has_column = false;
   int groups = 0;     // fixed only: words of a row in pack
   Halide::RDom taps;  // otherwise: [group, ky]
+  bool row_loop = false;
+  Halide::RDom rows;  // row_loop: of the filter
   std::vector<Halide::Argument> args;
 };
 

@@ -151,12 +151,14 @@ void append(std::vector<Span>& spans, const Option& o, int64_t first, int64_t pa
 namespace {
 
 // Words of taps are gathered once for each row of the tile's window; kernels that know filter and stride share the rows
-// between their outputs, those in lane order words of bytes between the outputs of a row too.
+// between their outputs, but for those that loop over the rows of large filters; those in lane order share words of
+// bytes between the outputs of a row too.
 double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
   const int taps = e.layout == "t4c" ? 4 : 2, kw = std::max(ask.kw, 1);
   const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
-  const double rows = e.kh == 0 ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
+  const bool row_loop = whole_blocks(e) && taps == 4 && e.kh > 3;
+  const double rows = e.kh == 0 || row_loop ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y;
   if (!whole_blocks(e)) {
     const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));

@@ -33,6 +33,8 @@ struct Choice {
   std::vector<Part> parts;
   std::vector<size_t> cuts;  // parts [cuts[i], cuts[i+1]) run together: their weights share the cache
   bool along_y = true;       // which extent is cut into blocks
+  bool by_rows = false;      // depthwise: a call for every row of output
+  int64_t joined = 1;        // depthwise: pixels that kernels see as one with as many times the channels
   int64_t blocks = 1, unit = 1;
   bool widen = false;  // some part reads int16
   // Scratch, byte offsets.

@@ -49,7 +49,7 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
   const Ask question = ask(pitched ? std::string_view() : key, c.x, c.y);
   bool found = true;
   if (depthwise_) {
-    found = add_depthwise(c, question);
+    found = add_rows(c, question) || add_depthwise(c, question);
   } else {
     for (int64_t g = 0; g < geometry_.groups && found; ++g) found = add_group(c, g, question);
   }
@@ -104,6 +104,36 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
   return !spans.empty();
 }
 
+// Kernels for one filter and stride want the strides of both axes to be equal; called for each row of output, they need
+// not look at the vertical one. Two pixels of 16 channels are then one of 32 where filters step a pixel at a time: to a
+// kernel of stride 2, which moves by a pair. Kernels for any filter take several times as long.
+bool Op::add_rows(Choice& c, const Ask& question) const {
+  const bool join = spec_.oc == kJoinedChannels && spec_.sw == 1 && c.x % 2 == 0 && !c.pitched;
+  if (question.sw == 0 || (spec_.sh == spec_.sw && !join)) return false;
+  Ask row = question;
+  row.y = 1;
+  row.sh = row.sw;
+  if (join) {
+    row.channels *= 2;
+    row.x /= 2;
+    row.sh = row.sw = 2;
+  }
+  const Isa best = best_isa_with(table_, row);
+  const auto exact = [&](const Kernel& k) { return k.isa == best && k.entry.op == question.op_key; };
+  if (std::any_of(table_.begin(), table_.end(), exact)) return false;
+  if (!add_depthwise(c, row)) return false;
+  c.by_rows = std::all_of(c.parts.begin(), c.parts.end(), [&](const Part& p) {
+    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
+    return k.isa == best && k.entry.kh != 0;
+  });
+  if (c.by_rows) {
+    c.joined = join ? 2 : 1;
+  } else {
+    c.parts.clear();
+  }
+  return c.by_rows;
+}
+
 // Splits parts into single tiles of channels, groups them by weight bytes, joins neighbours again.
 void Op::cut(Choice& c, int threads) const {
   CutFacts f;
@@ -138,6 +168,7 @@ void Op::cut(Choice& c, int threads) const {
       tiles.push_back(t);
     }
   }
+  unit_x *= c.joined;
   const OpSpec& s = c.shaped;
   const int64_t pixel = (s.kind == OpKind::dense ? s.k : s.ic) * (c.widen ? 2 : 1);
   // Rows, unless they are too few for the threads and there are more columns.

@@ -15,6 +15,9 @@
 
 namespace octile::runtime {
 
+// Depthwise: pixels of so many channels may be taken in pairs.
+inline constexpr int64_t kJoinedChannels = 16;
+
 class Op final : public PreparedOp {
  public:
   Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant);
@@ -51,6 +54,7 @@ class Op final : public PreparedOp {
 
   [[nodiscard]] bool add_group(Choice& choice, int64_t group, const Ask& question) const;
   [[nodiscard]] bool add_depthwise(Choice& choice, const Ask& question) const;
+  [[nodiscard]] bool add_rows(Choice& choice, const Ask& question) const;
   void cut(Choice& choice, int threads) const;
   void lay_scratch(Choice& choice) const;
 

@@ -292,7 +292,11 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
   tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
   std::vector<uint8_t> all;
   for (std::string_view name : dw_names_) {
-    const std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, name);
+    std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, name);
+    if (spec_.oc == kJoinedChannels) {  // once more, for pixels taken in pairs
+      const int64_t bytes = kJoinedChannels * (name == "t1c" ? 1 : 4), row = bytes / kJoinedChannels * table_length_;
+      for (auto at = one.begin(); at != one.end(); at += row) std::copy_n(at, bytes, at + bytes);
+    }
     dw_offsets_.push_back(static_cast<int64_t>(all.size()));
     all.insert(all.end(), one.begin(), one.end());  // a multiple of 64: channels are padded to 64
   }
@@ -304,6 +308,7 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
     uint32_t column = 0;
     for (int64_t t = 0; t < taps; ++t) column += static_cast<uint32_t>(wei.at(c * taps + t) - rule_.taken(c));
     set_tables(c, c, column);
+    if (spec_.oc == kJoinedChannels) set_tables(c + spec_.oc, c, column);
   }
   return {};
 }

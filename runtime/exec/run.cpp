@@ -209,7 +209,7 @@ void Op::run_task(Job& job, size_t index) const {
   crop.xs = c.x;
   crop.channel = c.parts[c.cuts[cut]].channel;
   const Part& last = c.parts[c.cuts[cut + 1] - 1];
-  crop.channels = last.channel + last.channels - crop.channel;
+  crop.channels = (last.channel + last.channels - crop.channel) / c.joined;
   // Tails want a crop that stays in the innermost cache.
   int64_t pieces = 1;
   if (!job.tails.empty()) {
@@ -234,9 +234,9 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
   Frame f(job.dst_bytes);
   f.batch = crop.n;
   f.x0 = crop.x;
-  f.y0 = crop.y;
-  f.dst.set(1, crop.xs, job.dst_x);
-  f.dst.set(2, crop.ys, job.dst_y);
+  const int64_t xs = crop.xs / c.joined, ys = c.by_rows ? 1 : crop.ys;  // of one call
+  f.dst.set(1, xs, job.dst_x * c.joined);
+  f.dst.set(2, ys, job.dst_y);
   f.rowsum.set(0, crop.xs, 1);
   f.rowsum.set(1, crop.ys, c.x);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
@@ -244,22 +244,24 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
     const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
     const int64_t row = wide ? job.wide_y : job.origin_y, image = wide ? job.wide_n : job.origin_n;
     const int64_t pixel = wide ? job.wide_x : job.src_x, step_x = s.kind == OpKind::dense ? pixel : s.sw * pixel;
-    const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
     f.src_x = pixel;
     f.src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
-    f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
     f.src.set(2, s.kind == OpKind::dense ? 1 : s.kh, s.dh * row);
-    f.src.set(3, crop.xs, step_x);
-    f.src.set(4, crop.ys, s.sh * row);
+    f.src.set(3, xs, step_x * c.joined);
+    f.src.set(4, ys, s.sh * row);
     f.bias.at(job.bias + part.table);
     f.mult.at(tables_.as<float>() + table_length_ + part.table);
     f.bias.set(0, part.channels, 1);
     f.mult.set(0, part.channels, 1);
     f.dst.set(0, part.channels, 1);
-    f.dst.at(job.dst + (f.batch * job.dst_n + f.y0 * job.dst_y + f.x0 * job.dst_x + part.channel) * job.dst_bytes);
     f.wei.at(job.wei + part.wei_offset);
-    const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
-    if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+    for (f.y0 = crop.y; f.y0 < crop.y + crop.ys; f.y0 += ys) {
+      const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
+      f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
+      f.dst.at(job.dst + (f.batch * job.dst_n + f.y0 * job.dst_y + f.x0 * job.dst_x + part.channel) * job.dst_bytes);
+      const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
+      if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+    }
   }
 }
 

@@ -32,10 +32,21 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
   const Var tile = outer.at(cand.order[0]);
   const int width = s.lane_order ? cand.tn : lanes;  // dots and shuffles see the whole block
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.y); };
-  s.acc.compute_at(s.out, s.lane_order ? xi : tile).bound_extent(s.c, cand.tn);
+  s.acc.compute_at(s.out, s.lane_order && !s.row_loop ? xi : tile).bound_extent(s.c, cand.tn);
   in_registers(s.acc);
   for (Func& f : s.kept) f.compute_at(s.out, co).bound_extent(s.c, cand.tn).vectorize(s.c, width);
-  if (s.fixed) {
+  if (s.row_loop) {
+    Stage update = s.acc.update(0);
+    update.reorder({Var(s.c.name()), s.x, s.y, s.rows});
+    in_registers(update);
+    for (Func& f : s.kept_rows) {
+      f.compute_at(s.out, co).bound_extent(s.c, cand.tn).bound(s.row, 0, cand.ky).vectorize(s.c, width).unroll(s.row);
+    }
+    s.pack.compute_at(s.acc, s.rows).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
+    s.pack.bound_extent(s.row, (cand.ty - 1) * cand.st + 1).bound_extent(s.x, 1);  // phases are as many as outputs
+    s.acc.bound_extent(s.x, cand.tx).bound_extent(s.y, cand.ty);
+    s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
+  } else if (s.fixed) {
     s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
     if (s.phases > 1) s.pack.bound_extent(s.x, 1);
     s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);

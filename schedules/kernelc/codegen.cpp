@@ -110,6 +110,9 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
       return Status(Code::invalid_argument, "unpack=lane wants a fixed filter, 32 or 64 channels, no tail");
     }
     if (c.lane_order && c.taps == 4) c.phases = r.cand.tx;
+    // All words of a larger filter at once are more than registers hold: the compiler would make them first, and keep
+    // them in memory.
+    c.row_loop = c.lane_order && c.taps == 4 && c.ky > 3;
     auto s = generators::make_depthwise(c);
     schedules::schedule_depthwise(s, r.cand, lanes);
     return std::pair{s.out, s.args};

@@ -62,5 +62,46 @@ TEST(RunOp, ProductsTooLargeToConvertTakePortableKernels) {
   EXPECT_NE(expect_exact(library, Isa::avx2, c, 2), entry.name);
 }
 
+packs::KernelEntry depthwise_entry(int stride, int tile_n) {
+  packs::KernelEntry e;
+  e.name = stride == 0 ? "any" : "stride " + std::to_string(stride);
+  e.family = "depthwise";
+  e.op = "*";
+  e.target = std::string(target(Isa::avx512vnni).name);
+  e.layout = "t4c";
+  e.src = e.dst = "u8";
+  e.tile_x = e.tile_y = 1;
+  e.tile_n = tile_n;
+  e.kh = e.kw = stride == 0 ? 0 : 3;
+  e.sh = e.sw = stride;
+  e.cand = stride == 0 ? "layout=t4c tile=x1y1n16" : "layout=t4c tile=x1y1n32 kxy=3x3 unpack=lane";
+  return e;
+}
+
+// Kernels for one stride of both axes serve others a row at a time, and two pixels of 16 channels as one of 32.
+TEST(RunOp, DepthwiseRowByRow) {
+  KernelLibrary library;
+  for (const auto& [stride, n] : {std::pair{0, 16}, {1, 32}, {2, 32}}) {
+    ASSERT_TRUE(library.add_kernel(depthwise_entry(stride, n), reinterpret_cast<void*>(portable_depthwise_t4c)).ok());
+  }
+  test::RandomOps ops(kSeed + 4);
+  const std::string pads = "kh3kw3pt1pl1pb1pr1", types = " src=u8:zp wei=s8:per_oc dst=u8:zp";
+  const auto kernel = [&](const std::string& shape, const std::string& geometry) {
+    const test::OpCase c = ops.fill(*parse_op("conv2d " + shape + geometry + types));
+    const auto op = PreparedOp::prepare(library, Isa::avx512vnni, c.spec, c.quant, c.wei.data());
+    EXPECT_TRUE(op.ok());
+    for (const int64_t pitch : {0, 3}) test::expect_exact(**op, c, pitch);
+    return expect_exact(library, Isa::avx512vnni, c, 0);
+  };
+  EXPECT_EQ(kernel("mb2g16ic16ih9iw8oc16", pads), "stride 2");
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16", "kh3kw3sh2pt1pl1pb1pr1"), "stride 2");
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw7oc16", pads), "any");  // an odd pixel is left
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16", "kh3kw3dw2pt1pl2pb1pr2"), "any");
+  EXPECT_EQ(kernel("mb2g64ic64ih9iw7oc64", "kh3kw3sh2pt1pl1pb1pr1"), "stride 1");
+  EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", "kh3kw3sw2pt1pl1pb1pr1"), "stride 2");
+  EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", "kh3kw3sh2dh2pt2pl1pb2pr1"), "any");
+  EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", pads), "stride 1");
+}
+
 }  // namespace
 }  // namespace octile::runtime
