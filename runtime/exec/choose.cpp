@@ -105,33 +105,31 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
 }
 
 // Kernels for one filter and stride want the strides of both axes to be equal; called for each row of output, they need
-// not look at the vertical one. Two pixels of 16 channels are then one of 32 where filters step a pixel at a time: to a
-// kernel of stride 2, which moves by a pair. Kernels for any filter take several times as long.
+// not look at the vertical one. Pixels of few channels are then taken together where filters step a pixel at a time:
+// two of 16 are one of 32 to a kernel of stride 2, which moves by a pair. Kernels for any filter take several times as
+// long.
 bool Op::add_rows(Choice& c, const Ask& question) const {
-  const bool join = spec_.oc == kJoinedChannels && spec_.sw == 1 && c.x % 2 == 0 && !c.pitched;
-  if (question.sw == 0 || (spec_.sh == spec_.sw && !join)) return false;
-  Ask row = question;
-  row.y = 1;
-  row.sh = row.sw;
-  if (join) {
-    row.channels *= 2;
-    row.x /= 2;
-    row.sh = row.sw = 2;
-  }
-  const Isa best = best_isa_with(table_, row);
-  const auto exact = [&](const Kernel& k) { return k.isa == best && k.entry.op == question.op_key; };
-  if (std::any_of(table_.begin(), table_.end(), exact)) return false;
-  if (!add_depthwise(c, row)) return false;
-  c.by_rows = std::all_of(c.parts.begin(), c.parts.end(), [&](const Part& p) {
-    const Kernel& k = table_[static_cast<size_t>(p.kernel)];
-    return k.isa == best && k.entry.kh != 0;
-  });
-  if (c.by_rows) {
-    c.joined = join ? 2 : 1;
-  } else {
+  if (question.sw == 0) return false;
+  for (const int64_t joined : {4, 2, 1}) {
+    const bool fits = joinable(spec_) && spec_.oc * joined >= kLeastJoined && c.x % joined == 0 && !c.pitched;
+    if (joined > 1 ? !fits : spec_.sh == spec_.sw) continue;
+    Ask row = question;
+    row.x /= joined;
+    row.y = 1;
+    row.channels *= joined;
+    row.sh = row.sw = joined > 1 ? static_cast<int>(joined) : question.sw;
+    const Isa best = best_isa_with(table_, row);
+    const auto exact = [&](const Kernel& k) { return k.isa == best && k.entry.op == question.op_key; };
+    if (std::any_of(table_.begin(), table_.end(), exact)) return false;
+    c.by_rows = add_depthwise(c, row) && std::all_of(c.parts.begin(), c.parts.end(), [&](const Part& p) {
+                  const Kernel& k = table_[static_cast<size_t>(p.kernel)];
+                  return k.isa == best && k.entry.kh != 0;
+                });
+    c.joined = c.by_rows ? joined : 1;
+    if (c.by_rows) return true;
     c.parts.clear();
   }
-  return c.by_rows;
+  return false;
 }
 
 // Splits parts into single tiles of channels, groups them by weight bytes, joins neighbours again.

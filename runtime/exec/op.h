@@ -15,8 +15,11 @@
 
 namespace octile::runtime {
 
-// Depthwise: pixels of so many channels may be taken in pairs.
-inline constexpr int64_t kJoinedChannels = 16;
+// Depthwise ops whose pixels may be taken together, two or four as one of at least kLeastJoined channels.
+[[nodiscard]] inline bool joinable(const OpSpec& spec) {
+  return spec.depthwise() && (spec.oc == 8 || spec.oc == 16) && spec.sw == 1;
+}
+inline constexpr int64_t kLeastJoined = 32;
 
 class Op final : public PreparedOp {
  public:

@@ -293,9 +293,11 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
   std::vector<uint8_t> all;
   for (std::string_view name : dw_names_) {
     std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, name);
-    if (spec_.oc == kJoinedChannels) {  // once more, for pixels taken in pairs
-      const int64_t bytes = kJoinedChannels * (name == "t1c" ? 1 : 4), row = bytes / kJoinedChannels * table_length_;
-      for (auto at = one.begin(); at != one.end(); at += row) std::copy_n(at, bytes, at + bytes);
+    if (joinable(spec_)) {  // every channel again, for pixels taken together
+      const int64_t bytes = spec_.oc * (name == "t1c" ? 1 : 4), row = table_length_ * (name == "t1c" ? 1 : 4);
+      for (auto at = one.begin(); at != one.end(); at += row) {
+        for (int64_t i = bytes; i < row; ++i) at[i] = at[i - bytes];
+      }
     }
     dw_offsets_.push_back(static_cast<int64_t>(all.size()));
     all.insert(all.end(), one.begin(), one.end());  // a multiple of 64: channels are padded to 64
@@ -308,7 +310,8 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
     uint32_t column = 0;
     for (int64_t t = 0; t < taps; ++t) column += static_cast<uint32_t>(wei.at(c * taps + t) - rule_.taken(c));
     set_tables(c, c, column);
-    if (spec_.oc == kJoinedChannels) set_tables(c + spec_.oc, c, column);
+    if (!joinable(spec_)) continue;
+    for (int64_t again = c + spec_.oc; again < table_length_; again += spec_.oc) set_tables(again, c, column);
   }
   return {};
 }

@@ -86,6 +86,7 @@ bool small(const OpSpec& spec) {
 bool plausible(const packs::KernelEntry& entry, const OpSpec& spec) {
   const bool weighted = spec.kind == OpKind::conv2d || spec.kind == OpKind::dense;
   if (entry.family == "depthwise") {
+    if (entry.sw == 4) return spec.depthwise() && 4 * spec.oc == entry.tile_n;  // see joined_for()
     const auto fixed = [](int have, int64_t want) { return have == 0 || have == want; };
     return spec.depthwise() && fixed(entry.kh, spec.kh) && fixed(entry.kw, spec.kw) && fixed(entry.sh, spec.sh) &&
            fixed(entry.sw, spec.sw) && spec.ow() >= entry.tile_x && spec.oh() >= entry.tile_y &&
@@ -115,9 +116,19 @@ OpSpec filter_for(const packs::KernelEntry& entry, uint64_t seed) {
   return spec;
 }
 
+// Pixels of few channels, of which a kernel of stride 4 takes four together.
+OpSpec joined_for(const packs::KernelEntry& entry, uint64_t seed) {
+  OpSpec spec = *parse_op("conv2d mb1g1ic1ih5iw8oc1kh3kw3pt1pl1pb1pr1 src=u8:zp wei=s8:per_oc dst=u8:zp");
+  spec.g = spec.ic = spec.oc = entry.tile_n / 4;
+  spec.iw = 4 * static_cast<int64_t>(1 + seed % 4);
+  spec.sh = static_cast<int64_t>(1 + seed / 4 % 2);
+  return spec;
+}
+
 // The op of one seed; for one kernel alone every second op is made as wide as the kernel's tile, or a little wider.
 OpSpec draw_for(const packs::KernelEntry* entry, uint64_t seed) {
   if (entry != nullptr && entry->layout == "k2n16w") return filter_for(*entry, seed);
+  if (entry != nullptr && entry->sw == 4) return joined_for(*entry, seed);
   OpSpec spec = draw_spec(seed, kMacs);
   if (entry == nullptr || seed % 2 == 0) return spec;
   return widened(spec, entry->tile_n + static_cast<int64_t>(seed / 2 % 3) * (1 + entry->tile_n / 8), kMacs);

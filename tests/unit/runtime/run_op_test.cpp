@@ -64,7 +64,7 @@ TEST(RunOp, ProductsTooLargeToConvertTakePortableKernels) {
 
 packs::KernelEntry depthwise_entry(int stride, int tile_n) {
   packs::KernelEntry e;
-  e.name = stride == 0 ? "any" : "stride " + std::to_string(stride);
+  e.name = stride == 0 ? "any " + std::to_string(tile_n) : "stride " + std::to_string(stride);
   e.family = "depthwise";
   e.op = "*";
   e.target = std::string(target(Isa::avx512vnni).name);
@@ -74,14 +74,15 @@ packs::KernelEntry depthwise_entry(int stride, int tile_n) {
   e.tile_n = tile_n;
   e.kh = e.kw = stride == 0 ? 0 : 3;
   e.sh = e.sw = stride;
-  e.cand = stride == 0 ? "layout=t4c tile=x1y1n16" : "layout=t4c tile=x1y1n32 kxy=3x3 unpack=lane";
+  e.cand =
+      stride == 0 ? "layout=t4c tile=x1y1n" + std::to_string(tile_n) : "layout=t4c tile=x1y1n32 kxy=3x3 unpack=lane";
   return e;
 }
 
-// Kernels for one stride of both axes serve others a row at a time, and two pixels of 16 channels as one of 32.
+// Kernels for one stride of both axes serve others a row at a time, and pixels of few channels together.
 TEST(RunOp, DepthwiseRowByRow) {
   KernelLibrary library;
-  for (const auto& [stride, n] : {std::pair{0, 16}, {1, 32}, {2, 32}}) {
+  for (const auto& [stride, n] : {std::pair{0, 8}, {0, 16}, {1, 32}, {2, 32}, {4, 32}}) {
     ASSERT_TRUE(library.add_kernel(depthwise_entry(stride, n), reinterpret_cast<void*>(portable_depthwise_t4c)).ok());
   }
   test::RandomOps ops(kSeed + 4);
@@ -93,13 +94,16 @@ TEST(RunOp, DepthwiseRowByRow) {
     for (const int64_t pitch : {0, 3}) test::expect_exact(**op, c, pitch);
     return expect_exact(library, Isa::avx512vnni, c, 0);
   };
-  EXPECT_EQ(kernel("mb2g16ic16ih9iw8oc16", pads), "stride 2");
-  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16", "kh3kw3sh2pt1pl1pb1pr1"), "stride 2");
-  EXPECT_EQ(kernel("mb1g16ic16ih9iw7oc16", pads), "any");  // an odd pixel is left
-  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16", "kh3kw3dw2pt1pl2pb1pr2"), "any");
+  EXPECT_EQ(kernel("mb2g16ic16ih9iw8oc16", pads), "stride 4");
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw10oc16", "kh3kw3sh2pt1pl1pb1pr1"), "stride 2");
+  EXPECT_EQ(kernel("mb2g8ic8ih5iw8oc8", pads), "stride 4");
+  EXPECT_EQ(kernel("mb1g8ic8ih9iw12oc8", "kh3kw3sh2pt1pl1pb1pr1"), "stride 4");
+  EXPECT_EQ(kernel("mb1g8ic8ih9iw10oc8", pads), "any 8");
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw7oc16", pads), "any 16");  // an odd pixel is left
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16", "kh3kw3dw2pt1pl2pb1pr2"), "any 16");
   EXPECT_EQ(kernel("mb2g64ic64ih9iw7oc64", "kh3kw3sh2pt1pl1pb1pr1"), "stride 1");
   EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", "kh3kw3sw2pt1pl1pb1pr1"), "stride 2");
-  EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", "kh3kw3sh2dh2pt2pl1pb2pr1"), "any");
+  EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", "kh3kw3sh2dh2pt2pl1pb2pr1"), "any 16");
   EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", pads), "stride 1");
 }
 
