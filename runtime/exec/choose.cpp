@@ -121,10 +121,11 @@ bool Op::add_rows(Choice& c, const Ask& question) const {
     const Isa best = best_isa_with(table_, row);
     const auto exact = [&](const Kernel& k) { return k.isa == best && k.entry.op == question.op_key; };
     if (std::any_of(table_.begin(), table_.end(), exact)) return false;
-    c.by_rows = add_depthwise(c, row) && std::all_of(c.parts.begin(), c.parts.end(), [&](const Part& p) {
-                  const Kernel& k = table_[static_cast<size_t>(p.kernel)];
-                  return k.isa == best && k.entry.kh != 0;
-                });
+    const auto kernel_of = [&](const Part& p) -> const Kernel& { return table_[static_cast<size_t>(p.kernel)]; };
+    const auto fixed = [&](const Part& p) { return kernel_of(p).isa == best && kernel_of(p).entry.kh != 0; };
+    // Tasks and tails know channels as they are: joined ones stay together.
+    const auto whole = [&] { return c.parts.size() == 1 && kernel_of(c.parts[0]).entry.tile_n == row.channels; };
+    c.by_rows = add_depthwise(c, row) && std::all_of(c.parts.begin(), c.parts.end(), fixed) && (joined == 1 || whole());
     c.joined = c.by_rows ? joined : 1;
     if (c.by_rows) return true;
     c.parts.clear();
