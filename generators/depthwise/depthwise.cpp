@@ -108,6 +108,14 @@ Expr row_sum(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum, int phase) 
   return sum;
 }
 
+// Each output with the sum of its own phase.
+template <class F>
+Expr by_phase(const DepthwiseStages& s, const DepthwiseConfig& c, const F& sum_of) {
+  Expr sum = sum_of(c.phases - 1);
+  for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, sum_of(p), sum);
+  return sum;
+}
+
 // The last column of a filter with an odd number of columns, two rows in a word: a word of its own for each row would
 // be half empty.
 Expr odd_column(DepthwiseStages& s, const DepthwiseConfig& c, Expr sum) {
@@ -136,13 +144,10 @@ void define_fixed(DepthwiseStages& s, const DepthwiseConfig& c) {
     s.rows = RDom(0, c.ky, "r");
     s.acc(s.c, s.x, s.y) = bias;
     const Expr before = s.acc(s.c, s.x, s.y);
-    Expr sum = row_sum(s, c, before, c.phases - 1);
-    for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, row_sum(s, c, before, p), sum);
-    s.acc(s.c, s.x, s.y) = sum;
+    s.acc(s.c, s.x, s.y) = by_phase(s, c, [&](int phase) { return row_sum(s, c, before, phase); });
     return;
   }
-  Expr sum = phase_sum(s, c, bias, c.phases - 1);
-  for (int p = c.phases - 2; p >= 0; --p) sum = select(s.x % c.phases == p, phase_sum(s, c, bias, p), sum);
+  const Expr sum = by_phase(s, c, [&](int phase) { return phase_sum(s, c, bias, phase); });
   s.acc(s.c, s.x, s.y) = s.has_column ? odd_column(s, c, sum) : sum;
 }
 

@@ -35,6 +35,10 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
   s.acc.compute_at(s.out, s.lane_order && !s.row_loop ? xi : tile).bound_extent(s.c, cand.tn);
   in_registers(s.acc);
   for (Func& f : s.kept) f.compute_at(s.out, co).bound_extent(s.c, cand.tn).vectorize(s.c, width);
+  if (s.fixed) {
+    s.pack.bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
+    s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
+  }
   if (s.row_loop) {
     Stage update = s.acc.update(0);
     update.reorder({Var(s.c.name()), s.x, s.y, s.rows});
@@ -42,14 +46,13 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
     for (Func& f : s.kept_rows) {
       f.compute_at(s.out, co).bound_extent(s.c, cand.tn).bound(s.row, 0, cand.ky).vectorize(s.c, width).unroll(s.row);
     }
-    s.pack.compute_at(s.acc, s.rows).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
-    s.pack.bound_extent(s.row, (cand.ty - 1) * cand.st + 1).bound_extent(s.x, 1);  // phases are as many as outputs
+    s.pack.compute_at(s.acc, s.rows)
+        .bound_extent(s.row, (cand.ty - 1) * cand.st + 1)
+        .bound_extent(s.x, 1);  // phases are as many as outputs
     s.acc.bound_extent(s.x, cand.tx).bound_extent(s.y, cand.ty);
-    s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
   } else if (s.fixed) {
-    s.pack.compute_at(s.out, tile).bound_extent(s.c, cand.tn).bound(s.group, 0, s.groups);
+    s.pack.compute_at(s.out, tile);
     if (s.phases > 1) s.pack.bound_extent(s.x, 1);
-    s.pack.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.row).unroll(s.group);
     if (s.has_column) {
       for (Func column : {s.column, s.last}) {
         column.compute_at(s.out, tile).bound_extent(s.c, cand.tn).vectorize(s.c, width).unroll(s.x).unroll(s.row);

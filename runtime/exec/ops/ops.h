@@ -174,7 +174,7 @@ struct Ops {
   void (*winograd_read)(int m, const WinogradWindow& window, int64_t c, int16_t* to, int64_t step);
   // Filters of `words` pairs of input channels, each nine rows (ky, kx) of `elements` bytes, 16 or 32: a pair for each
   // output channel, less zero[i]. Element p of a word's transform goes to to + p * step + word * elements, within
-  // int16: the row of the filters' matrix are scaled until they are whole.
+  // int16: the rows of the filters' matrix are scaled until they are whole.
   void (*winograd_filter)(int m, const int8_t* taps, const int16_t* zero, int64_t words, int elements, int16_t* to,
                           int64_t step);
   // A tile from sums laid out like that; up to 15 sums after the last channel are read.

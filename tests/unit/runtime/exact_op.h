@@ -8,8 +8,10 @@
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/padded.h"
 #include "runtime/exec/prepared_op.h"
+#include "runtime/exec/tails.h"
 #include "tests/unit/runtime/random_op.h"
 #include "tests/unit/runtime/striped_host.h"
+#include "workload/numerics/float_mode.h"
 #include "workload/reference/reference.h"
 
 namespace octile::test {
@@ -22,7 +24,7 @@ inline packs::KernelEntry dot_entry(const char* layout, const char* dst, const c
   e.family = "dot";
   e.op = op;
   e.layout = layout;
-  const bool wide = e.layout.starts_with("k2n16");
+  const bool wide = e.layout == "k4n16" || e.layout == "k2n16w";
   e.target = std::string(target(wide ? Isa::avx512vnni : Isa::avx2).name);
   e.dst = dst;
   e.src = e.layout.starts_with("k2") ? "s16" : "u8";
@@ -72,6 +74,30 @@ inline void expect_exact(const PreparedOp& op, const OpCase& c, int64_t pitch) {
   }
   for (const int threads : {1, 4}) {
     EXPECT_EQ(run(op, c, pitch, threads).bytes, held.bytes) << to_key(s) << " on " << threads << " pitch " << pitch;
+  }
+}
+
+// Tails, a sum with drawn codes of that pitch and a drawn table, write what they make of the op's own codes.
+inline void expect_tails(const PreparedOp& op, const OpCase& c, RandomOps& ops, int64_t pitch) {
+  std::vector<uint8_t> table(256);
+  for (uint8_t& v : table) v = static_cast<uint8_t>(ops.pick(0, 255));
+  Held other(c.spec, pitch);
+  for (uint8_t& v : other.bytes) v = static_cast<uint8_t>(ops.pick(0, 255));
+  std::vector<Tail> tails(2);
+  tails[0].kind = Tail::Kind::binary;
+  tails[0].form.kind = BinaryKind::sum;
+  tails[0].form.ka = tails[0].form.kb = 0.5F;
+  tails[0].other = other.t;
+  tails[1].table = table.data();
+  const Held want = run(op, c, 0, 1);
+  {
+    const FloatMode mode;
+    for (int64_t n = 0; n < want.t.n; ++n) {
+      apply_tails(ops_for(Isa::avx2), tails, want.t, {n, 0, 0, want.t.h, want.t.w, 0, c.spec.channels(), false});
+    }
+  }
+  for (const int threads : {1, 4}) {
+    EXPECT_EQ(run(op, c, 0, threads, tails).bytes, want.bytes) << to_key(c.spec) << " on " << threads;
   }
 }
 

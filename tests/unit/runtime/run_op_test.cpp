@@ -3,9 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/exec/portable.h"
-#include "runtime/exec/tails.h"
 #include "tests/unit/runtime/exact_op.h"
-#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
@@ -94,25 +92,7 @@ TEST(RunOp, DepthwiseRowByRow) {
     const auto op = PreparedOp::prepare(library, Isa::avx512vnni, c.spec, c.quant, c.wei.data());
     EXPECT_TRUE(op.ok());
     for (const int64_t pitch : {0, 3}) test::expect_exact(**op, c, pitch);
-    // Tails see the codes of their crop.
-    std::vector<uint8_t> table(256);
-    for (uint8_t& v : table) v = static_cast<uint8_t>(ops.pick(0, 255));
-    test::Held other(c.spec, 2);
-    for (uint8_t& v : other.bytes) v = static_cast<uint8_t>(ops.pick(0, 255));
-    std::vector<Tail> tails(2);
-    tails[0].kind = Tail::Kind::binary;
-    tails[0].form.kind = BinaryKind::sum;
-    tails[0].form.ka = tails[0].form.kb = 0.5F;
-    tails[0].other = other.t;
-    tails[1].table = table.data();
-    const test::Held want = test::run(**op, c, 0, 1);
-    {
-      const FloatMode mode;
-      for (int64_t n = 0; n < want.t.n; ++n) {
-        apply_tails(ops_for(Isa::avx2), tails, want.t, {n, 0, 0, want.t.h, want.t.w, 0, c.spec.oc, false});
-      }
-    }
-    for (const int threads : {1, 4}) EXPECT_EQ(test::run(**op, c, 0, threads, tails).bytes, want.bytes) << shape;
+    test::expect_tails(**op, c, ops, 2);
     return expect_exact(library, Isa::avx512vnni, c, 0);
   };
   EXPECT_EQ(kernel("mb2g16ic16ih9iw8oc16", pads), "stride 4");

@@ -6,9 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "runtime/exec/portable.h"
-#include "runtime/exec/tails.h"
 #include "tests/unit/runtime/exact_op.h"
-#include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
 namespace {
@@ -28,8 +26,7 @@ struct Fake {
     }
     if (exact != nullptr) add(test::dot_entry(direct, "u8", exact, 1, wide ? 16 : 8));
   }
-  void add(packs::KernelEntry e) {
-    e.target = std::string(target(isa).name);
+  void add(const packs::KernelEntry& e) {
     const auto fn = e.layout == "k4n16"    ? portable_dot_k4n16
                     : e.layout == "k2n16w" ? portable_dot_k2n16w
                                            : portable_dot_k2n8w;
@@ -120,29 +117,11 @@ TEST(Winograd, TakesSmallerTilesOrNoneWhereSumsAreTooLarge) {
 TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
   const Fake fake;
   test::RandomOps ops(kSeed + 3);
-  std::vector<uint8_t> table(256);
-  for (uint8_t& v : table) v = static_cast<uint8_t>(ops.pick(0, 255));
-  BinaryForm sum;
-  sum.kind = BinaryKind::sum;
-  sum.ka = sum.kb = 0.5F;
   for (int i = 0; i < 40; ++i) {
     OpSpec s = conv(ops);
     if (s.dst == DType::s32) s.dst = DType::u8;
     const test::OpCase c = ops.fill(s);
-    test::Held other(s, ops.pick(0, 5));
-    for (uint8_t& v : other.bytes) v = static_cast<uint8_t>(ops.pick(0, 255));
-    std::vector<Tail> tails(2);
-    tails[0].kind = Tail::Kind::binary;
-    tails[0].form = sum;
-    tails[0].other = other.t;
-    tails[1].table = table.data();
-    const auto op = make(fake, c, i % 2 == 0 ? 2 : 4);
-    const test::Held want = test::run(*op, c, 0, 1);
-    {
-      const FloatMode mode;
-      apply_tails(ops_for(Isa::avx2), tails, want.t, {0, 0, 0, 1, want.t.n * want.t.h * want.t.w, 0, s.oc, true});
-    }
-    for (const int threads : {1, 4}) EXPECT_EQ(test::run(*op, c, 0, threads, tails).bytes, want.bytes) << to_key(s);
+    test::expect_tails(*make(fake, c, i % 2 == 0 ? 2 : 4), c, ops, ops.pick(0, 5));
   }
 }
 
