@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <set>
-#include <unordered_map>
 #include <utility>
 
 namespace octile::plugin {
@@ -14,19 +12,18 @@ namespace {
 class Condensed {
  public:
   Condensed(const HostGraph& graph, const std::vector<Unit>& units, const std::vector<int>& chosen)
-      : parent_(graph.nodes.size()) {
+      : parent_(graph.nodes.size()), next_(graph.nodes.size()), seen_(graph.nodes.size(), 0) {
     std::iota(parent_.begin(), parent_.end(), 0);
+    first_ = last_ = parent_;
     for (const int u : chosen) {
-      for (const int n : units[u].nodes) parent_[n] = units[u].anchor;
+      for (const int n : units[u].nodes) absorb(units[u].anchor, n);
     }
-    next_.resize(graph.nodes.size());
     for (const HostValue& v : graph.values) {
       if (v.producer < 0) continue;
       for (const int reader : v.consumers) {
-        if (parent_[v.producer] != parent_[reader]) next_[parent_[v.producer]].insert(parent_[reader]);
+        if (parent_[v.producer] != parent_[reader]) next_[parent_[v.producer]].push_back(parent_[reader]);
       }
     }
-    seen_.resize(graph.nodes.size(), 0);
   }
 
   int find(int node) {
@@ -40,13 +37,25 @@ class Condensed {
     b = find(b);
     if (a == b) return true;
     if (passes_through_others(a, b) || passes_through_others(b, a)) return false;
-    parent_[b] = a;
-    next_[a].insert(next_[b].begin(), next_[b].end());
-    next_[b].clear();
+    absorb(a, b);
+    std::vector<int> after = std::move(next_[a]);
+    after.insert(after.end(), next_[b].begin(), next_[b].end());
+    next_[b] = {};
+    for (int& n : after) n = find(n);
+    std::sort(after.begin(), after.end());
+    after.erase(std::unique(after.begin(), after.end()), after.end());
+    std::erase(after, a);
+    next_[a] = std::move(after);
     return true;
   }
 
  private:
+  void absorb(int into, int vertex) {
+    parent_[vertex] = into;
+    first_[into] = std::min(first_[into], first_[vertex]);
+    last_[into] = std::max(last_[into], last_[vertex]);
+  }
+
   bool passes_through_others(int from, int to) {
     ++stamp_;
     seen_[from] = stamp_;
@@ -58,7 +67,8 @@ class Condensed {
       const int at = stack_.back();
       stack_.pop_back();
       if (at == to) return true;
-      if (seen_[at] == stamp_) continue;
+      // Nodes are in topological order: nothing leads back from behind the last node of `to`.
+      if (seen_[at] == stamp_ || first_[at] > last_[to]) continue;
       seen_[at] = stamp_;
       for (const int n : next_[at]) stack_.push_back(find(n));
     }
@@ -66,7 +76,8 @@ class Condensed {
   }
 
   std::vector<int> parent_;
-  std::vector<std::set<int>> next_;  // may name vertices joined since: look through find()
+  std::vector<int> first_, last_;       // nodes of the vertex in the host's order
+  std::vector<std::vector<int>> next_;  // may name vertices joined since: look through find()
   std::vector<int> seen_, stack_;
   int stamp_ = 0;
 };
@@ -103,26 +114,12 @@ std::vector<std::vector<int>> make_groups(const HostGraph& graph, const std::vec
                                           const std::vector<int>& chosen) {
   Condensed condensed(graph, units, chosen);
   Pairs pairs = neighbours(graph, units, chosen);
-  std::unordered_map<int, std::vector<int>> members;  // by the vertex that stands for them
-  for (const int u : chosen) members[units[u].anchor] = {u};
-  const auto join = [&](int a, int b) {
-    a = condensed.find(a);
-    b = condensed.find(b);
-    if (a == b) return true;
-    std::vector<int> both = members[a];
-    both.insert(both.end(), members[b].begin(), members[b].end());
-    if (!condensed.join(a, b)) return false;
-    members.erase(a);
-    members.erase(b);
-    members[condensed.find(a)] = std::move(both);
-    return true;
-  };
   // Joining two groups can open the way for others, so until nothing changes.
   for (bool changed = true; changed;) {
     changed = false;
     Pairs refused;
     for (const auto& [a, b] : pairs) {
-      if (join(a, b)) {
+      if (condensed.join(a, b)) {
         changed = true;
       } else {
         refused.emplace_back(a, b);
