@@ -10,23 +10,95 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
+#include <variant>
+#include <vector>
 
 namespace octile::packs {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+struct Other {};  // null, or what is nested
+struct List {};
+using Value = std::variant<Other, List, std::string, uint64_t, double, bool>;
+
+struct Object {
+  bool is_object = true;
+  std::vector<std::pair<std::string, Value>> fields;
+};
+
+// A manifest's text as flat objects, in one pass: the root, and the items of its two lists. What is nested otherwise
+// is read over. Making a document of it first would take longer than all the rest of opening a pack.
+class Parser : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  Object root{false, {}};
+  std::vector<Object> members, kernels;
+  std::string error;
+
+  bool null() override { return add(Other()); }
+  bool boolean(bool v) override { return add(v); }
+  bool number_integer(int64_t v) override { return add(static_cast<double>(v)); }
+  bool number_unsigned(uint64_t v) override { return add(v); }
+  bool number_float(double v, const std::string&) override { return add(v); }
+  bool string(std::string& v) override { return add(std::move(v)); }
+  bool binary(binary_t&) override { return add(Other()); }
+  bool key(std::string& v) override {
+    if (depth_ == 1 || (depth_ == kItem && object_ != nullptr)) key_ = std::move(v);
+    return true;
+  }
+  bool start_object(size_t) override {
+    if (depth_ > 0) add(Other());
+    ++depth_;
+    if (depth_ == 1) object_ = &root;
+    if (depth_ == kItem && list_ != nullptr) object_ = &list_->back();
+    if (object_ != nullptr && (depth_ == 1 || depth_ == kItem)) object_->is_object = true;
+    return true;
+  }
+  bool end_object() override { return leave(); }
+  bool start_array(size_t) override {
+    if (depth_ == 1) list_ = key_ == "members" ? &members : key_ == "kernels" ? &kernels : nullptr;
+    add(List());
+    ++depth_;
+    return true;
+  }
+  bool end_array() override { return leave(); }
+  bool parse_error(size_t at, const std::string&, const nlohmann::json::exception& e) override {
+    const bool number = dynamic_cast<const nlohmann::json::out_of_range*>(&e) != nullptr;
+    error = number ? "a JSON number is out of range" : "not JSON at byte " + std::to_string(at);
+    return false;
+  }
+
+ private:
+  static constexpr int kItem = 3;  // depth inside an item of a list of the root
+
+  bool add(Value v) {
+    if (depth_ == 1) root.fields.emplace_back(key_, std::move(v));
+    if (depth_ == kItem - 1 && list_ != nullptr) list_->push_back({false, {}});
+    if (depth_ == kItem && object_ != nullptr) object_->fields.emplace_back(std::move(key_), std::move(v));
+    return true;
+  }
+  bool leave() {
+    --depth_;
+    if (depth_ < kItem) object_ = depth_ == 1 ? &root : nullptr;
+    if (depth_ < kItem - 1) list_ = nullptr;
+    return true;
+  }
+
+  int depth_ = 0;
+  Object* object_ = nullptr;
+  std::vector<Object>* list_ = nullptr;
+  std::string key_;
+};
+
 // Reads typed fields of one object and keeps the first complaint.
 class Fields {
  public:
-  Fields(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.is_object()) fail("is not an object");
+  Fields(const Object& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object_.is_object) fail("is not an object");
   }
 
   void text(const char* key, std::string& value) {
-    if (const Json* v = find(key)) {
-      v->is_string() ? void(value = v->get<std::string>()) : fail(std::string("field '") + key + "' is not a string");
-    }
+    if (const auto* v = find<std::string>(key, "a string")) value = *v;
   }
   void integer(const char* key, int& value, int low, int high) {
     uint64_t wide = 0;
@@ -34,31 +106,23 @@ class Fields {
     if (ok()) value = static_cast<int>(wide);
   }
   void integer(const char* key, uint64_t& value, uint64_t low, uint64_t high) {
-    const Json* v = find(key);
+    const auto* v = find<uint64_t>(key, "a whole number");
     if (v == nullptr) return;
-    if (!v->is_number_unsigned()) return fail(std::string("field '") + key + "' is not a whole number");
-    const uint64_t wide = v->get<uint64_t>();
-    if (wide < low || wide > high) return fail(std::string("field '") + key + "' is out of range");
-    value = wide;
+    if (*v < low || *v > high) return fail(std::string("field '") + key + "' is out of range");
+    value = *v;
   }
   void number(const char* key, double& value) {
-    if (const Json* v = find(key)) {
-      v->is_number() ? void(value = v->get<double>()) : fail(std::string("field '") + key + "' is not a number");
-    }
+    const Value* v = find(key);
+    if (v == nullptr) return;
+    const auto* real = std::get_if<double>(v);
+    const auto* whole = std::get_if<uint64_t>(v);
+    if (real == nullptr && whole == nullptr) return fail(std::string("field '") + key + "' is not a number");
+    value = real != nullptr ? *real : static_cast<double>(*whole);
   }
   void boolean(const char* key, bool& value) {
-    if (const Json* v = find(key)) {
-      v->is_boolean() ? void(value = v->get<bool>()) : fail(std::string("field '") + key + "' is not true or false");
-    }
+    if (const auto* v = find<bool>(key, "true or false")) value = *v;
   }
-  [[nodiscard]] const Json* list(const char* key) {
-    const Json* v = find(key);
-    if (v != nullptr && !v->is_array()) {
-      fail(std::string("field '") + key + "' is not a list");
-      return nullptr;
-    }
-    return v;
-  }
+  void list(const char* key) { find<List>(key, "a list"); }
   void fail(const std::string& what) {
     if (error_.empty()) error_ = where_ + " " + what;
   }
@@ -66,17 +130,31 @@ class Fields {
   [[nodiscard]] const std::string& error() const { return error_; }
 
  private:
-  const Json* find(const char* key) {
+  template <class T>
+  const T* find(const char* key, const char* kind) {
+    const Value* v = find(key);
+    const T* found = v == nullptr ? nullptr : std::get_if<T>(v);
+    if (v != nullptr && found == nullptr) fail(std::string("field '") + key + "' is not " + kind);
+    return found;
+  }
+  // Fields are mostly asked for in the order they stand in.
+  const Value* find(const char* key) {
     if (!ok()) return nullptr;
-    const auto it = object_.find(key);
-    if (it != object_.end()) return &*it;
+    const size_t count = object_.fields.size();
+    for (size_t i = 0; i < count; ++i) {
+      const auto& [name, value] = object_.fields[(next_ + i) % count];
+      if (name != key) continue;
+      next_ = (next_ + i + 1) % count;
+      return &value;
+    }
     fail(std::string("lacks the field '") + key + "'");
     return nullptr;
   }
 
-  const Json& object_;
+  const Object& object_;
   std::string where_;
   std::string error_;
+  size_t next_ = 0;
 };
 
 Json json_of(const KernelEntry& k) {
@@ -116,7 +194,7 @@ bool is_sha256(const std::string& text) {
 
 enum class Home { pack, kernelc };  // kernelc knows neither a kernel's time nor its member
 
-std::string read_kernel(const Json& json, const std::string& where, Home home, KernelEntry& k) {
+std::string read_kernel(const Object& json, const std::string& where, Home home, KernelEntry& k) {
   constexpr int kMaxTile = 1 << 20;
   Fields f(json, where);
   f.text("name", k.name);
@@ -145,7 +223,7 @@ std::string read_kernel(const Json& json, const std::string& where, Home home, K
   return f.error();
 }
 
-std::string read_member(const Json& json, const std::string& where, Member& m) {
+std::string read_member(const Object& json, const std::string& where, Member& m) {
   Fields f(json, where);
   f.text("id", m.id);
   f.text("target", m.target);
@@ -177,34 +255,30 @@ std::string check_references(const Manifest& manifest) {
   return "";
 }
 
-std::string read_manifest(const Json& json, Manifest& manifest) {
-  Fields f(json, "the manifest");
+std::string read_manifest(const Parser& parsed, Manifest& manifest) {
+  Fields f(parsed.root, "the manifest");
   f.text("octile_version", manifest.octile_version);
   f.text("rounding", manifest.rounding);
   f.text("generator", manifest.generator);
   f.text("created", manifest.created);
-  const Json* members = f.list("members");
-  const Json* kernels = f.list("kernels");
+  f.list("members");
+  f.list("kernels");
   if (!f.ok()) return f.error();
-  for (const Json& item : *members) {
+  for (const Object& item : parsed.members) {
     const std::string where = "member " + std::to_string(manifest.members.size());
     if (std::string e = read_member(item, where, manifest.members.emplace_back()); !e.empty()) return e;
   }
-  for (const Json& item : *kernels) {
+  manifest.kernels.reserve(parsed.kernels.size());
+  for (const Object& item : parsed.kernels) {
     const std::string where = "kernel " + std::to_string(manifest.kernels.size());
     if (std::string e = read_kernel(item, where, Home::pack, manifest.kernels.emplace_back()); !e.empty()) return e;
   }
   return check_references(manifest);
 }
 
-Result<Json> parse_json(std::string_view text, const std::string& file, const std::string& cure) {
-  try {
-    return Json::parse(text);
-  } catch (const nlohmann::json::parse_error& e) {
-    return Status(Code::corrupt, file + ": not JSON at byte " + std::to_string(e.byte) + cure);
-  } catch (const nlohmann::json::exception&) {
-    return Status(Code::corrupt, file + ": a JSON number is out of range" + cure);
-  }
+Status parse(std::string_view text, const std::string& file, const std::string& cure, Parser& parser) {
+  if (nlohmann::json::sax_parse(text, &parser)) return {};
+  return {Code::corrupt, file + ": " + parser.error + cure};
 }
 
 }  // namespace
@@ -225,9 +299,10 @@ std::string to_json(const KernelEntry& kernel) {
 
 Result<Manifest> parse_manifest(std::string_view json, const std::string& file) {
   static const std::string kCure = "; build or copy the pack again";
-  OCTILE_ASSIGN_OR_RETURN(const Json root, parse_json(json, file, kCure));
+  Parser parser;
+  OCTILE_RETURN_IF_ERROR(parse(json, file, kCure, parser));
   Manifest manifest;
-  Fields version(root, "the manifest");
+  Fields version(parser.root, "the manifest");
   version.integer("version", manifest.version, 0, std::numeric_limits<int>::max());
   if (!version.ok()) return Status(Code::corrupt, file + ": " + version.error() + kCure);
   if (manifest.version != kManifestVersion) {
@@ -235,15 +310,16 @@ Result<Manifest> parse_manifest(std::string_view json, const std::string& file) 
                                          ", this build reads version " + std::to_string(kManifestVersion) +
                                          "; use a pack and a plugin of the same Octile release");
   }
-  const std::string error = read_manifest(root, manifest);
+  const std::string error = read_manifest(parser, manifest);
   if (!error.empty()) return Status(Code::corrupt, file + ": " + error + kCure);
   return manifest;
 }
 
 Result<KernelEntry> parse_kernel(std::string_view json, const std::string& file) {
-  OCTILE_ASSIGN_OR_RETURN(const Json root, parse_json(json, file, "; run kernelc again"));
+  Parser parser;
+  OCTILE_RETURN_IF_ERROR(parse(json, file, "; run kernelc again", parser));
   KernelEntry kernel;
-  const std::string error = read_kernel(root, "the kernel", Home::kernelc, kernel);
+  const std::string error = read_kernel(parser.root, "the kernel", Home::kernelc, kernel);
   if (!error.empty()) return Status(Code::corrupt, file + ": " + error + "; run kernelc again");
   return kernel;
 }
