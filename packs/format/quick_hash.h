@@ -1,5 +1,5 @@
-// Two independent 64-bit hashes in one pass, some 10 bytes a cycle: for content that nobody means to forge.
-// In:  bytes.  Out: hashes.  Not here: what must not be forged (sha256.h).
+// A hash of 128 bits in one pass, as fast as memory gives the bytes: for content that nobody means to forge.
+// In:  bytes.  Out: two halves.  Not here: what must not be forged (sha256.h).
 #pragma once
 
 #include <array>

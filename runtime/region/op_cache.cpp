@@ -1,6 +1,6 @@
 // The table behind shared_op: keys are content, values do not keep ops alive.
 // In/out: see op_cache.h.  Not here: packing.
-// Weights enter the key as two independent 64-bit hashes and their length; everything else enters as it is.
+// Weights enter the key as a hash of 128 bits and their length; everything else enters as it is.
 #include "runtime/region/op_cache.h"
 
 #include <array>
