@@ -13,66 +13,6 @@ constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4,
 constexpr int64_t kDepthwisePad = 64;
 constexpr int kMaxLanes = 16;
 
-// Sums of a word stay within int16 for this many words: 4 elements of at most 255 each.
-constexpr int64_t kWordsPerSum = 32;
-
-template <class T, int Lanes>
-struct Vector {
-  typedef T Type __attribute__((vector_size(sizeof(T) * Lanes)));
-};
-
-// Words of `Lanes` channels from rows of [k, n]: the vectors of GCC and Clang, which any CPU has instructions for.
-// Short panels and the last word of a run go through rows padded on the stack. Adds to `columns`.
-template <class T, int Lanes, int Quantum>
-void pack_words(int64_t run, const T* rows, int64_t stride, int64_t count, const int32_t* taken, uint8_t* out,
-                uint32_t* columns) {
-  using Raw = typename Vector<T, Lanes>::Type;
-  using Wide = typename Vector<int16_t, Lanes>::Type;
-  using Bits = typename Vector<uint16_t, Lanes>::Type;
-  using Words = typename Vector<uint32_t, Lanes>::Type;
-  Wide less;
-  for (int j = 0; j < Lanes; ++j) less[j] = static_cast<int16_t>(taken[j]);
-  for (int64_t begin = 0; begin < run; begin += kWordsPerSum * Quantum) {
-    Wide sums{};
-    for (int64_t k = begin; k < std::min(run, begin + kWordsPerSum * Quantum); k += Quantum) {
-      std::array<Bits, 4> v;
-      const bool whole = count == Lanes && run - k >= Quantum;
-      for (int i = 0; i < Quantum; ++i) {
-        const T* row = rows + (k + i) * stride;
-        std::array<T, Lanes> padded;
-        if (!whole) {
-          for (int j = 0; j < Lanes; ++j) padded[j] = j < count && k + i < run ? row[j] : static_cast<T>(less[j]);
-          row = padded.data();
-        }
-        Raw raw;
-        std::memcpy(&raw, row, sizeof raw);
-        const Wide value = __builtin_convertvector(raw, Wide) - less;
-        sums += value;
-        v[i] = reinterpret_cast<const Bits&>(value);
-      }
-      const Bits low = Quantum == 2 ? v[0] : (v[0] & 0xFF) | v[1] << 8;
-      const Bits high = Quantum == 2 ? v[1] : (v[2] & 0xFF) | v[3] << 8;
-      const Words words = __builtin_convertvector(low, Words) | __builtin_convertvector(high, Words) << 16;
-      std::memcpy(out, &words, sizeof words);  // little endian
-      out += sizeof words;
-    }
-    for (int j = 0; j < Lanes; ++j) columns[j] += static_cast<uint32_t>(int32_t{sums[j]});
-  }
-}
-
-template <class T>
-void pack_rows(const LayoutFacts& f, int64_t run, const uint8_t* rows, int64_t stride, int64_t count,
-               const int32_t* taken, uint8_t* out, uint32_t* columns) {
-  const T* const from = reinterpret_cast<const T*>(rows);
-  if (f.quantum == 2) {
-    pack_words<T, 8, 2>(run, from, stride, count, taken, out, columns);
-  } else if (f.lanes == 8) {
-    pack_words<T, 8, 4>(run, from, stride, count, taken, out, columns);
-  } else {
-    pack_words<T, 16, 4>(run, from, stride, count, taken, out, columns);
-  }
-}
-
 }  // namespace
 
 const LayoutFacts& facts(Layout layout) { return kFacts[static_cast<size_t>(layout)]; }
@@ -84,45 +24,86 @@ int64_t panel_bytes(Layout layout, const DotGeometry& d) {
 
 namespace {
 
-constexpr int64_t kChunk = 64;
+using Sixteen = uint8_t __attribute__((vector_size(16)));  // as wide as every CPU has vectors
+constexpr int64_t kSixteen = 16;
 
-// Eight rows of bytes as words of eight: word c holds byte c of every row. Loops that compilers vectorize.
-void interleave(const uint8_t* rows, int64_t pitch, int64_t count, uint8_t* out, int64_t step) {
-  std::array<std::array<uint16_t, kChunk>, 4> pairs;
-  std::array<std::array<uint32_t, kChunk>, 2> fours;
-  std::array<uint64_t, kChunk> eights;
-  for (int64_t first = 0; first < count; first += kChunk) {
-    const auto n = static_cast<size_t>(std::min(kChunk, count - first));
-    for (size_t p = 0; p < 4; ++p) {
-      const uint8_t *const a = rows + static_cast<int64_t>(2 * p) * pitch + first, *const b = a + pitch;
-      for (size_t c = 0; c < n; ++c) pairs[p][c] = static_cast<uint16_t>(a[c] | b[c] << 8);  // little endian
+// Columns [0, count) of N rows of bytes, 8 or 16: column c, N bytes, goes to place(c). Halves of the rows take turns
+// until rows are columns.
+template <int N, class Place>
+void turn(const uint8_t* rows, int64_t pitch, int64_t count, Place place) {
+  int64_t c = 0;
+  for (; c + kSixteen <= count; c += kSixteen) {
+    std::array<Sixteen, N> v, w;
+    for (int i = 0; i < N; ++i) std::memcpy(&v[i], rows + i * pitch + c, sizeof v[i]);
+    for (int round = 1; round < N; round *= 2) {
+      for (int i = 0; i < N / 2; ++i) {
+        const Sixteen &a = v[i], &b = v[i + N / 2];
+        w[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+        w[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+      }
+      v = w;
     }
-    for (size_t h = 0; h < 2; ++h) {
-      for (size_t c = 0; c < n; ++c) fours[h][c] = pairs[2 * h][c] | uint32_t{pairs[2 * h + 1][c]} << 16;
-    }
-    for (size_t c = 0; c < n; ++c) eights[c] = fours[0][c] | uint64_t{fours[1][c]} << 32;
-    uint8_t* const to = out + first * step;
-    if (step == 8) {
-      std::memcpy(to, eights.data(), n * 8);
-      continue;
-    }
-    for (size_t c = 0; c < n; ++c) std::memcpy(to + static_cast<int64_t>(c) * step, &eights[c], 8);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(v.data());
+    for (int64_t i = 0; i < kSixteen; ++i) std::memcpy(place(c + i), bytes + i * N, N);
+  }
+  for (; c < count; ++c) {
+    uint8_t* const to = place(c);
+    for (int64_t i = 0; i < N; ++i) to[i] = rows[i * pitch + c];
+  }
+}
+
+// The same of any number of rows; places(j) is the place() of those from row j on.
+template <class Places>
+void turn_rows(const uint8_t* rows, int64_t pitch, int64_t count, int64_t columns, Places places) {
+  int64_t j = 0;
+  for (; j + 16 <= count; j += 16) turn<16>(rows + j * pitch, pitch, columns, places(j));
+  for (; j + 8 <= count; j += 8) turn<8>(rows + j * pitch, pitch, columns, places(j));
+  for (; j < count; ++j) {
+    auto place = places(j);
+    for (int64_t c = 0; c < columns; ++c) *place(c) = rows[j * pitch + c];
   }
 }
 
 // One tap of `count` channels: out[c][j] is input channel c of output channel j.
 void gather_tap(const uint8_t* raw, int64_t pitch, int64_t filter, int64_t count, int64_t n, int lanes, uint8_t* out) {
-  int64_t j = 0;
   if (filter == 1) {
-    for (; j + 8 <= count; j += 8) interleave(raw + j * pitch, pitch, n, out + j, lanes);
+    return turn_rows(raw, pitch, count, n,
+                     [=](int64_t j) { return [=, to = out + j](int64_t c) { return to + c * lanes; }; });
   }
-  for (; j < count; ++j) {
+  for (int64_t j = 0; j < count; ++j) {
     const uint8_t* const from = raw + j * pitch;
     for (int64_t c = 0; c < n; ++c) out[c * lanes + j] = from[c * filter];
   }
 }
 
+// Which of a filter's bytes comes next, and its row: taps are outer to input channels in rows, inner in filters.
+class FilterRow {
+ public:
+  FilterRow(int64_t taps, int64_t channels) : taps_(taps), channels_(channels) {}
+  int64_t next() {
+    const int64_t row = tap_ * channels_ + channel_;
+    if (++tap_ == taps_) {
+      tap_ = 0;
+      ++channel_;
+    }
+    return row;
+  }
+
+ private:
+  int64_t taps_, channels_, tap_ = 0, channel_ = 0;
+};
+
 }  // namespace
+
+void gather_filter(const DotGeometry& d, const WeightView& wei, int64_t channel, int64_t count, int lanes,
+                   uint8_t* out) {
+  const int64_t filter = d.kh * d.kw, pitch = d.depth * filter;
+  const uint8_t* const raw = static_cast<const uint8_t*>(wei.data) + channel * pitch;
+  if (filter == 1) return gather_tap(raw, pitch, 1, count, d.depth, lanes, out);
+  turn_rows(raw, pitch, count, pitch, [&](int64_t j) {
+    return [row = FilterRow(filter, d.depth), to = out + j, lanes](int64_t) mutable { return to + row.next() * lanes; };
+  });
+}
 
 void gather_rows(const DotGeometry& d, const WeightView& wei, const WeightRows& rows, uint8_t* out) {
   const auto* const raw = static_cast<const uint8_t*>(wei.data);
@@ -142,32 +123,40 @@ void gather_rows(const DotGeometry& d, const WeightView& wei, const WeightRows& 
   }
 }
 
-void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
-                      int64_t first_channel, uint8_t* out, uint32_t* columns) {
-  const auto pack = wei.type == DType::u8 ? pack_rows<uint8_t> : pack_rows<int8_t>;
+namespace {
+
+PackForm form_of(const LayoutFacts& f, int64_t run, int64_t stride, int64_t count, const WeightView& wei,
+                 const WeightRule& rule, int64_t channel, std::array<int32_t, kMaxLanes>& taken) {
+  for (int64_t j = 0; j < count; ++j) taken[static_cast<size_t>(j)] = rule.taken(channel + j);
+  return {wei.type == DType::s8, f.lanes, f.quantum, run, stride, count, taken.data()};
+}
+
+}  // namespace
+
+void pack_dense_panel(const Ops& ops, Layout layout, const DotGeometry& d, const WeightView& wei,
+                      const WeightRule& rule, int64_t first_channel, uint8_t* out, uint32_t* columns) {
   const LayoutFacts& f = facts(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
   std::array<int32_t, kMaxLanes> taken{};
-  for (int64_t j = 0; j < count; ++j) taken[static_cast<size_t>(j)] = rule.taken(first_channel + j);
+  const PackForm form = form_of(f, d.run, wei.row, count, wei, rule, first_channel, taken);
   std::fill(columns, columns + f.lanes, 0U);
-  pack(f, d.run, static_cast<const uint8_t*>(wei.data) + first_channel, wei.row, count, taken.data(), out, columns);
+  ops.pack_words(form, static_cast<const uint8_t*>(wei.data) + first_channel, out, columns);
 }
 
-void pack_filter_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
-                       int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
-                       uint32_t* columns) {
-  const auto pack = wei.type == DType::u8 ? pack_rows<uint8_t> : pack_rows<int8_t>;
+void pack_filter_panel(const Ops& ops, Layout layout, const DotGeometry& d, const WeightView& wei,
+                       const WeightRule& rule, int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch,
+                       uint8_t* out, uint32_t* columns) {
   const LayoutFacts& f = facts(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
   const int64_t channel = group * d.channels + first_channel;
   std::array<int32_t, kMaxLanes> taken{};
-  for (int64_t j = 0; j < count; ++j) taken[static_cast<size_t>(j)] = rule.taken(channel + j);
+  const PackForm form = form_of(f, d.run, f.lanes, count, wei, rule, channel, taken);
   std::fill(columns, columns + f.lanes, 0U);
-  scratch.resize(static_cast<size_t>(d.run * f.lanes));
+  scratch.resize(static_cast<size_t>(d.reduction() * f.lanes));
+  gather_filter(d, wei, channel, count, f.lanes, scratch.data());
   const int64_t step = d.words(f.quantum) * f.quantum * f.lanes * f.bytes;
   for (int64_t s = 0; s < d.sx * d.sy; ++s) {
-    gather_rows(d, wei, {channel, count, f.lanes, s, 0, d.run}, scratch.data());
-    pack(f, d.run, scratch.data(), f.lanes, count, taken.data(), out + s * step, columns);
+    ops.pack_words(form, scratch.data() + s * d.run * f.lanes, out + s * step, columns);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/exec/geometry.h"
+#include "runtime/exec/ops/ops.h"
 #include "workload/numerics/requantize.h"
 
 namespace octile::runtime {
@@ -64,13 +65,16 @@ struct WeightRows {
   int64_t segment = 0, from = 0, to = 0;
 };
 void gather_rows(const DotGeometry& geometry, const WeightView& wei, const WeightRows& rows, uint8_t* out);
+// All rows of `count` filters from `channel` on, segment after segment.
+void gather_filter(const DotGeometry& geometry, const WeightView& wei, int64_t channel, int64_t count, int lanes,
+                   uint8_t* out);
 // A panel of dense weights straight from [k, n] rows, also those that vary; columns receives `lanes` sums.
-void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
-                      int64_t first_channel, uint8_t* out, uint32_t* columns);
+void pack_dense_panel(const Ops& ops, Layout layout, const DotGeometry& geometry, const WeightView& wei,
+                      const WeightRule& rule, int64_t first_channel, uint8_t* out, uint32_t* columns);
 // A panel of a filter's weights; `scratch` is room that panels share.
-void pack_filter_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
-                       int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
-                       uint32_t* columns);
+void pack_filter_panel(const Ops& ops, Layout layout, const DotGeometry& geometry, const WeightView& wei,
+                       const WeightRule& rule, int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch,
+                       uint8_t* out, uint32_t* columns);
 
 // Bit g is set where acc16 kernels of group g are exact for one segment: int16 [words * 4][8 channels].
 [[nodiscard]] unsigned safe_groups(std::span<const int16_t> elements);

@@ -275,9 +275,9 @@ Status Op::pack_dot(const WeightView& wei) {
     const int64_t first = p % per_group * lanes_, group = p / per_group;
     uint8_t* const to = packed_.data() + offsets_[static_cast<size_t>(p)];
     if (wei.dense) {
-      pack_dense_panel(layout, geometry_, wei, rule_, first, to, columns.data());
+      pack_dense_panel(*ops_, layout, geometry_, wei, rule_, first, to, columns.data());
     } else {
-      pack_filter_panel(layout, geometry_, wei, rule_, group, first, scratch, to, columns.data());
+      pack_filter_panel(*ops_, layout, geometry_, wei, rule_, group, first, scratch, to, columns.data());
     }
     const int64_t count = std::min<int64_t>(lanes_, geometry_.channels - first);
     for (int64_t j = 0; j < count; ++j) {

@@ -137,10 +137,7 @@ int64_t Winograd::pack(const OpQuant& quant, const void* wei) {
   for (int64_t o = 0; o < spec_.oc; o += lanes_) {
     const int64_t count = std::min(lanes_, spec_.oc - o);
     if (count < lanes_) std::fill(raw.begin(), raw.end(), static_cast<uint8_t>(shift));
-    for (int64_t i = 0; i < d.sx * d.sy; ++i) {
-      gather_rows(d, view, {o, count, static_cast<int>(lanes_), i, 0, d.run},
-                  &raw[static_cast<size_t>(i * d.run * lanes_)]);
-    }
+    gather_filter(d, view, o, count, static_cast<int>(lanes_), raw.data());
     std::array<Lane, kMostParts> zero;
     std::memcpy(zero.data(), &zeros_[static_cast<size_t>(2 * o)], static_cast<size_t>(2 * lanes_) * sizeof(int16_t));
     std::array<uint8_t, kMostLanes> none{};  // an input channel that only fills a word

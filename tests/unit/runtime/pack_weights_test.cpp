@@ -9,6 +9,7 @@
 #include <random>
 
 #include "runtime/exec/choice.h"
+#include "tests/unit/runtime/ops_variants.h"
 
 namespace octile::runtime {
 namespace {
@@ -31,7 +32,7 @@ TEST(PackWeights, PanelHoldsWordsOfAChannelTogetherAndPadsWithZeros) {
   const DotGeometry d = dot_geometry(s);
   std::vector<uint8_t> panel(static_cast<size_t>(panel_bytes(Layout::k4n16, d)), 0xFF);
   std::vector<uint32_t> columns(16);
-  pack_dense_panel(Layout::k4n16, d, view, rule, 0, panel.data(), columns.data());
+  pack_dense_panel(ops_for(Isa::portable), Layout::k4n16, d, view, rule, 0, panel.data(), columns.data());
   ASSERT_EQ(panel.size(), 2U * 16 * 4);
   for (int64_t k = 0; k < 8; ++k) {
     for (int64_t n = 0; n < 16; ++n) {
@@ -98,11 +99,13 @@ TEST(PackWeights, FilterPanelsFollowTheDefinitionInEveryLayout) {
     for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
       for (int64_t first = 0; first < s.oc; first += facts(layout).lanes) {
         const Slow want = pack_slowly(layout, d, first, raw);
-        std::vector<uint8_t> panel(want.panel.size(), 0xAA);
-        std::vector<uint32_t> columns(want.columns.size(), 1);
-        pack_filter_panel(layout, d, view, rule, 0, first, scratch, panel.data(), columns.data());
-        EXPECT_EQ(panel, want.panel) << kh << "x" << kw << "x" << ic << " from " << first;
-        EXPECT_EQ(columns, want.columns);
+        for (const test::Variant& v : test::variants()) {
+          std::vector<uint8_t> panel(want.panel.size(), 0xAA);
+          std::vector<uint32_t> columns(want.columns.size(), 1);
+          pack_filter_panel(*v.ops, layout, d, view, rule, 0, first, scratch, panel.data(), columns.data());
+          EXPECT_EQ(panel, want.panel) << v.name << ": " << kh << "x" << kw << "x" << ic << " from " << first;
+          EXPECT_EQ(columns, want.columns) << v.name;
+        }
       }
     }
   }
@@ -124,11 +127,13 @@ TEST(PackWeights, DensePanelsFollowTheDefinitionInEveryLayout) {
       for (const int64_t first : {0, 16}) {
         const Slow want = pack_slowly(
             layout, d, first, [&](int64_t, int64_t k, int64_t n) { return view.at(k * 21 + n) - rule.taken(n); });
-        std::vector<uint8_t> panel(want.panel.size(), 0xAA);
-        std::vector<uint32_t> columns(want.columns.size(), 1);
-        pack_dense_panel(layout, d, view, rule, first, panel.data(), columns.data());
-        EXPECT_EQ(panel, want.panel) << facts(layout).name;
-        EXPECT_EQ(columns, want.columns) << facts(layout).name;
+        for (const test::Variant& v : test::variants()) {
+          std::vector<uint8_t> panel(want.panel.size(), 0xAA);
+          std::vector<uint32_t> columns(want.columns.size(), 1);
+          pack_dense_panel(*v.ops, layout, d, view, rule, first, panel.data(), columns.data());
+          EXPECT_EQ(panel, want.panel) << v.name << ": " << facts(layout).name;
+          EXPECT_EQ(columns, want.columns) << v.name << ": " << facts(layout).name;
+        }
       }
     }
   }
