@@ -290,7 +290,7 @@ std::string to_json(const Manifest& manifest) {
             {"kernels", Json::array()}};
   for (const Member& m : manifest.members) json["members"].push_back(json_of(m));
   for (const KernelEntry& k : manifest.kernels) json["kernels"].push_back(json_of(k));
-  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string to_json(const KernelEntry& kernel) {

@@ -58,6 +58,34 @@ Status append(std::vector<Kernel>& out, const Mapping& mapping, const packs::Ker
   return {};
 }
 
+// What a kernel is for, on whatever instruction set: wide ones take weights beyond s8.
+std::string purpose(const packs::KernelEntry& e) {
+  const bool wide = e.family == "dotz" || one_of(e.layout, {"k2n16w", "k2n8w", "t2cw"});
+  const std::string family = e.family == "dotz" ? "dot" : e.family;
+  return family + " " + e.dst + (e.layout.empty() ? " of " + e.src : wide ? " wide" : "");
+}
+
+// Do kernels of any shape, for better instruction sets, serve all that these are for? Dispatch would take none of them.
+bool served(const std::vector<const packs::KernelEntry*>& entries, Isa isa,
+            std::initializer_list<std::span<const Kernel>> tables) {
+  std::set<std::string> purposes;
+  for (const std::span<const Kernel> table : tables) {
+    for (const Kernel& k : table) {
+      if (k.isa > isa && k.entry.op == "*" && k.entry.kh == 0) purposes.insert(purpose(k.entry));
+    }
+  }
+  return std::all_of(entries.begin(), entries.end(),
+                     [&](const packs::KernelEntry* e) { return purposes.contains(purpose(*e)); });
+}
+
+std::vector<const packs::KernelEntry*> entries_of(const packs::Manifest& manifest, const std::string& member) {
+  std::vector<const packs::KernelEntry*> out;
+  for (const packs::KernelEntry& e : manifest.kernels) {
+    if (e.member == member) out.push_back(&e);
+  }
+  return out;
+}
+
 // Adds a pack's kernels. Those it tuned for a workload replace what earlier packs tuned for it.
 void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
   std::set<std::pair<std::string, Isa>> tuned;
@@ -91,19 +119,23 @@ std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(
 
 Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   OCTILE_ASSIGN_OR_RETURN(packs::PackFile pack, packs::open_pack(path));
-  std::vector<std::unique_ptr<Mapping>> mapped;
-  std::vector<Kernel> kernels;
+  std::vector<std::pair<Isa, const packs::Member*>> members;  // the best first
   for (const packs::Member& m : pack.manifest().members) {
     const Result<const TargetDesc*> found = find_target(m.target);
     if (!found.ok()) continue;  // of a later version: what we do not know we cannot run
     const Isa isa = (*found)->isa;
-    if (isa > best || !can_run(isa)) continue;
-    OCTILE_ASSIGN_OR_RETURN(const std::span<const uint8_t> bytes, pack.member(m.id));
-    const std::string what = path + ", member " + m.id;
+    if (isa <= best && can_run(isa)) members.emplace_back(isa, &m);
+  }
+  std::stable_sort(members.begin(), members.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::unique_ptr<Mapping>> mapped;
+  std::vector<Kernel> kernels;
+  for (const auto& [isa, m] : members) {
+    const std::vector<const packs::KernelEntry*> entries = entries_of(pack.manifest(), m->id);
+    if (served(entries, isa, {kernels_, kernels})) continue;
+    OCTILE_ASSIGN_OR_RETURN(const std::span<const uint8_t> bytes, pack.member(m->id));
+    const std::string what = path + ", member " + m->id;
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(bytes, what));
-    for (const packs::KernelEntry& e : pack.manifest().kernels) {
-      if (e.member == m.id) OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, e, isa, what));
-    }
+    for (const packs::KernelEntry* e : entries) OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, *e, isa, what));
     mapped.push_back(std::move(mapping));
   }
   // All or nothing: a pack with one bad member adds no kernel.

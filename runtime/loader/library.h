@@ -32,8 +32,9 @@ class KernelLibrary {
   KernelLibrary(const KernelLibrary&) = delete;
   KernelLibrary& operator=(const KernelLibrary&) = delete;
 
-  // Opens a pack; maps only members of targets in `allowed` that this CPU can run. Kernels of later packs win over
-  // earlier ones for the same workload.
+  // Opens a pack; reads and maps only members that this CPU can run, up to `best`, and of lower ones only those that
+  // have kernels for something better ones do not serve. Kernels of later packs win over earlier ones for the same
+  // workload.
   [[nodiscard]] Status add_pack(const std::string& path, Isa best);
   // Adds one linked member (what the tuner's runner gets) under the given entries.
   [[nodiscard]] Status add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>& entries);

@@ -136,6 +136,37 @@ TEST(Loader, TunedKernelsOfLaterPacksReplaceEarlierOnes) {
   EXPECT_EQ(library.kernels().back().entry.op, tuned.op);
 }
 
+TEST(Loader, MembersThatBetterOnesMakeNeedlessAreNotRead) {
+  if (!can_run(Isa::avx2)) GTEST_SKIP() << "one instruction set here";
+  packs::KernelEntry better = entry(), lower = entry(), other = entry(), tuned = entry();
+  better.target = better.member = "x86-64/avx2";
+  lower.target = lower.member = other.target = other.member = tuned.target = tuned.member = "x86-64/v2";
+  better.layout = "k4n8";
+  lower.layout = tuned.layout = better.layout;
+  other.layout = "k2n8w";  // of weights beyond s8
+  tuned.op = "dense mb1m1k8n8 src=u8 wei=s8 dst=u8";
+  struct Case {
+    std::vector<packs::KernelEntry> entries;
+    size_t added;
+  };
+  for (const Case& c : {Case{{better, lower}, 1}, {{better, tuned}, 1}, {{lower}, 1}, {{better, other}, 2}}) {
+    packs::Manifest manifest;
+    manifest.octile_version = "0.0.0";
+    std::vector<std::vector<uint8_t>> members;
+    for (const packs::KernelEntry& e : c.entries) {
+      manifest.members.push_back({e.member, e.target, "", 0, 0});
+      manifest.kernels.push_back(e);
+      members.push_back(member());
+    }
+    const std::string path = testing::TempDir() + "served.octpack";
+    ASSERT_TRUE(packs::write_pack(path, manifest, members).ok());
+    KernelLibrary library;
+    const size_t before = library.kernels().size();
+    ASSERT_TRUE(library.add_pack(path, Isa::avx2).ok());
+    EXPECT_EQ(library.kernels().size() - before, c.added);
+  }
+}
+
 TEST(Loader, WrongEntriesAreRefusedAndAddNothing) {
   KernelLibrary library;
   const size_t before = library.kernels().size();
