@@ -1,7 +1,9 @@
 // The walk over the host's graph.  In/out: see graph_reader.h.  Not here: decisions.
 #include "plugin/onnxruntime/graph_reader.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <unordered_map>
 
 namespace octile::ort {
 namespace {
@@ -97,11 +99,16 @@ class GraphReader {
   Status read_value(const OrtValueInfo* info, int& index) {
     index = -1;
     if (info == nullptr) return {};
+    if (const auto met = met_.find(info); met != met_.end()) {
+      index = met->second;
+      return {};
+    }
     const char* name = nullptr;
     OCTILE_RETURN_IF_ERROR(host_(GetValueInfoName, info, &name));
     if (name == nullptr || *name == '\0') return {};
     const size_t known = out_.graph.values.size();
     index = out_.graph.value(name);
+    met_.emplace(info, index);
     if (out_.graph.values.size() == known) return {};
     HostValue& v = out_.graph.values[index];
     OCTILE_RETURN_IF_ERROR(read_type(info, v));
@@ -133,7 +140,9 @@ class GraphReader {
       OCTILE_RETURN_IF_ERROR(host_(GetDimensions, tensor, v.dims.data(), rank));
       OCTILE_RETURN_IF_ERROR(host_(GetSymbolicDimensions, tensor, symbols.data(), rank));
     }
-    for (const char* s : symbols) v.symbols.emplace_back(s == nullptr ? "" : s);
+    if (std::any_of(symbols.begin(), symbols.end(), [](const char* s) { return s != nullptr && *s != '\0'; })) {
+      for (const char* s : symbols) v.symbols.emplace_back(s == nullptr ? "" : s);
+    }
     return {};
   }
 
@@ -190,6 +199,7 @@ class GraphReader {
 
   const Host& host_;
   ReadGraph& out_;
+  std::unordered_map<const OrtValueInfo*, int> met_;
 };
 
 template <class Owner, class CountSlot, class ListSlot>

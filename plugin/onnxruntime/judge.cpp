@@ -130,9 +130,8 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
                 const plugin::Kernels& kernels, const std::vector<runtime::Kernel>& elsewhere, Measured& measured) {
   Judgement out;
   out.nodes = group.nodes.size();
-  const Result<plugin::Outline> outline = plugin::outline(graph, group);
-  if (!outline.ok()) return out;
-  const std::optional<std::vector<Shape>> inputs = shapes_for(graph, *outline, options);
+  const plugin::Outline& outline = group.outline;
+  const std::optional<std::vector<Shape>> inputs = shapes_for(graph, outline, options);
   if (!inputs) {
     out.reason = "shapes are not known before the first run";
     return out;
@@ -141,7 +140,7 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
   const bool other = other_cpu(options);
   const plugin::Machine machine{other ? std::span(elsewhere) : std::span(kernels.library->kernels()),
                                 other ? cpu : options.best, cpu, !other && cpu_info().amx_int8};
-  const Result<plugin::Cost> cost = plugin::predict(graph, group, *outline, *inputs, machine);
+  const Result<plugin::Cost> cost = plugin::predict(graph, group, outline, *inputs, machine);
   if (!cost.ok()) {
     out.reason = cost.status().message();
     return out;
@@ -149,7 +148,7 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
   out.known = true;
   out.cost = *cost;
   if (options.measure_ms > 0 && !other) {
-    const Result<double> cycles = measured_cost(graph, group, *outline, *inputs, options, kernels, measured);
+    const Result<double> cycles = measured_cost(graph, group, outline, *inputs, options, kernels, measured);
     out.measured = cycles.ok();
     if (cycles.ok()) out.cost.ours = *cycles;
   }

@@ -12,11 +12,6 @@ namespace octile::plugin {
 // One unit by itself and without its weights: what the checks need.
 [[nodiscard]] Result<runtime::RegionDesc> build_unit(const HostGraph& graph, const Unit& unit);
 
-// The group's graph without its weights, and the host values that cross its border.
-struct Outline {
-  runtime::RegionDesc desc;
-  std::vector<int> inputs, outputs;
-};
 // An error if the graph would not hold together.
 [[nodiscard]] Result<Outline> outline(const HostGraph& graph, const Group& group);
 

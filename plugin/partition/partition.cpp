@@ -39,8 +39,12 @@ class Partitioner {
     p.groups.reserve(groups.size());
     for (const std::vector<int>& members : groups) {
       add_group(p, members);
-      const Status st = outline(graph_, p.groups.back()).status();
-      if (!st.ok()) drop_last_group(p, st.message());  // a claim that does not compile would cost the host its session
+      Result<Outline> made = outline(graph_, p.groups.back());
+      if (made.ok()) {
+        p.groups.back().outline = std::move(*made);
+      } else {  // a claim that does not compile would cost the host its session
+        drop_last_group(p, made.status().message());
+      }
     }
     p.nodes = std::move(verdicts_);
     return p;

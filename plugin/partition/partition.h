@@ -16,9 +16,16 @@ struct NodeVerdict {
   std::string detail;
 };
 
+// A group's graph without its weights, and the host values that cross its border.
+struct Outline {
+  runtime::RegionDesc desc;
+  std::vector<int> inputs, outputs;
+};
+
 struct Group {
   std::vector<int> nodes;   // host nodes, ascending
   std::vector<Unit> units;  // topological order
+  Outline outline;          // of groups that partition() chose
 };
 
 // Tensors that cross a group's border, those of floats among them; constants do not count.
