@@ -72,9 +72,13 @@ class Parser : public nlohmann::json_sax<nlohmann::json> {
   static constexpr int kItem = 3;  // depth inside an item of a list of the root
 
   bool add(Value v) {
-    if (depth_ == 1) root.fields.emplace_back(key_, std::move(v));
-    if (depth_ == kItem - 1 && list_ != nullptr) list_->push_back({false, {}});
-    if (depth_ == kItem && object_ != nullptr) object_->fields.emplace_back(std::move(key_), std::move(v));
+    if (depth_ == 1) {
+      root.fields.emplace_back(key_, std::move(v));
+    } else if (depth_ == kItem && object_ != nullptr) {
+      object_->fields.emplace_back(std::move(key_), std::move(v));
+    } else if (depth_ == kItem - 1 && list_ != nullptr) {
+      list_->push_back({false, {}});
+    }
     return true;
   }
   bool leave() {
