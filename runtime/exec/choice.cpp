@@ -30,12 +30,16 @@ Cut cut_work(const CutFacts& f) {
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);
+      // Not some of one unit and some of two.
+      if (2 * cut.blocks > most_blocks && most_blocks <= f.threads * kTasksPerThread) cut.blocks = most_blocks;
     }
     // Threads that write other channels of one pixel share its cache lines: as few groups as keep all threads busy.
     const int64_t most =
         std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.blocks), cut.channel_groups, f.channel_tiles);
     const auto busy = [&] { return tasks() >= least && tasks() % least == 0; };
     while (cut.channel_groups < most && !busy()) ++cut.channel_groups;
+    // Threads find in their own caches what they wrote of the layer before: rows, unless those were too few to share.
+    cut.blocks_first = f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
   }
   return cut;
 }

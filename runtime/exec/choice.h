@@ -36,7 +36,8 @@ struct Choice {
   bool by_rows = false;      // depthwise: a call for every row of output
   int64_t joined = 1;        // depthwise: pixels that kernels see as one with as many times the channels
   int64_t blocks = 1, unit = 1;
-  bool widen = false;  // some part reads int16
+  bool blocks_first = false;  // neighbouring tasks are the cuts of a block, not the blocks of a cut
+  bool widen = false;         // some part reads int16
   // Scratch, byte offsets.
   size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;
 
@@ -52,10 +53,12 @@ struct CutFacts {
   int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
   int64_t batch = 1, channel_tiles = 1;
   int threads = 1;
+  bool rows = false;  // steps are rows, and each reads its own channels only
 };
 struct Cut {
   int64_t blocks = 1;  // along the axis
   int64_t channel_groups = 1;
+  bool blocks_first = false;  // see Choice
 };
 // What the end of an output costs (requantized, stored), and a multiply-add of a depthwise filter, in those of products
 // (Zen 3, bench/records).

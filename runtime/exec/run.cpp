@@ -198,13 +198,14 @@ struct Op::Frame {
 
 void Op::run_task(Job& job, size_t index) const {
   const Choice& c = *job.c;
-  const auto i = static_cast<int64_t>(index), per_group = job.batches * c.blocks;
-  const auto cut = static_cast<size_t>(i / per_group);
-  const int64_t extent = c.along_y ? c.y : c.x, first = block_start(extent, c.unit, c.blocks, i % c.blocks);
-  const int64_t size = block_start(extent, c.unit, c.blocks, i % c.blocks + 1) - first;
+  const auto i = static_cast<int64_t>(index), per_cut = job.batches * c.blocks, cuts = std::ssize(c.cuts) - 1;
+  const auto cut = static_cast<size_t>(c.blocks_first ? i % cuts : i / per_cut);
+  const int64_t at = c.blocks_first ? i / cuts : i % per_cut, block = at % c.blocks;
+  const int64_t extent = c.along_y ? c.y : c.x, first = block_start(extent, c.unit, c.blocks, block);
+  const int64_t size = block_start(extent, c.unit, c.blocks, block + 1) - first;
   Crop crop;
   crop.row = c.fused;
-  crop.n = job.first_batch + i % per_group / c.blocks;
+  crop.n = job.first_batch + at / c.blocks;
   crop.ys = c.y;
   crop.xs = c.x;
   crop.channel = c.parts[c.cuts[cut]].channel;

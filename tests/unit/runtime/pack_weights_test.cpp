@@ -285,6 +285,23 @@ TEST(CutWork, ThreadsHaveAsManyTasksAndChannelsAreCutLast) {
   EXPECT_EQ(cut_work(f).blocks, 4);
   f.cost = 10'000;
   EXPECT_EQ(cut_work(f).blocks, 2);
+  f.extent = 7;
+  f.cost = 3 * 1024 * 1024 / 7;  // six tasks would do, of one row and of two
+  EXPECT_EQ(cut_work(f).blocks, 7);
+}
+
+TEST(CutWork, RowsOfADepthwiseLayerStayWithTheThreadThatWroteTheirSources) {
+  CutFacts f;
+  f.l2_bytes = 1 << 20;
+  f.src_bytes = 100;
+  f.cost = 10'000'000;
+  f.channel_tiles = 8;
+  f.threads = 2;
+  f.rows = true;
+  for (const int64_t extent : {2, 3, 6, 7, 8, 9, 28}) {
+    f.extent = extent;
+    EXPECT_EQ(cut_work(f).blocks_first, extent >= 8 || extent % 2 == 0) << extent;
+  }
 }
 
 }  // namespace
