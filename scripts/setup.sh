@@ -10,7 +10,7 @@ say() { printf 'setup: %s\n' "$*"; }
 
 debian_packages=(
   g++ git binutils ca-certificates python3 python3-venv ninja-build ccache   # build
-  libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libsodium-dev libxxhash-dev  # libraries
+  libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev libsodium-dev libxxhash-dev rapidjson-dev  # libraries
   lld-19 llvm-19                                                             # linking packs, the instruction gate
   bochs bochsbios vgabios                                                    # AVX-512 VNNI on an emulated Ice Lake
   clang-format clang-tidy                                                    # lint

@@ -145,14 +145,22 @@ Status PackFile::check_zeros(uint64_t begin, uint64_t end) const {
   return {};
 }
 
-Result<std::span<const uint8_t>> PackFile::member(const std::string& id) {
-  if (const auto it = verified_.find(id); it != verified_.end()) return std::span<const uint8_t>(it->second);
+Result<Pages> PackFile::read_member(const std::string& id) const {
   const auto m = std::find_if(manifest_.members.begin(), manifest_.members.end(), [&](auto& x) { return x.id == id; });
   if (m == manifest_.members.end()) return Status(Code::not_found, path_ + ": has no member '" + id + "'");
-  std::vector<uint8_t> bytes(m->size);
-  OCTILE_RETURN_IF_ERROR(read_at(m->offset, bytes));
-  if (sha256_hex(bytes) != m->sha256) return corrupt("the SHA-256 of member '" + id + "' is wrong");
-  return std::span<const uint8_t>(verified_.emplace(id, std::move(bytes)).first->second);
+  OCTILE_ASSIGN_OR_RETURN(Pages pages, Pages::make(m->size, path_));
+  OCTILE_RETURN_IF_ERROR(read_at(m->offset, pages.bytes()));
+  if (sha256_hex(pages.bytes()) != m->sha256) return corrupt("the SHA-256 of member '" + id + "' is wrong");
+  return pages;
+}
+
+Result<std::span<const uint8_t>> PackFile::member(const std::string& id) {
+  auto known = verified_.find(id);
+  if (known == verified_.end()) {
+    OCTILE_ASSIGN_OR_RETURN(Pages pages, read_member(id));
+    known = verified_.emplace(id, std::move(pages)).first;
+  }
+  return std::span<const uint8_t>(known->second.bytes());
 }
 
 Result<PackFile> open_pack(const std::string& path) {

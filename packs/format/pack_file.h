@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "packs/format/manifest.h"
+#include "packs/format/pages.h"
 #include "workload/base/status.h"
 
 namespace octile::packs {
@@ -29,7 +30,9 @@ class PackFile {
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   // SHA-256 of the manifest, in hex; the manifest holds those of the members.
   [[nodiscard]] const std::string& digest() const { return digest_; }
-  // The member's bytes once their SHA-256 is that of the manifest; valid as long as this object. Not for two threads.
+  // The member's bytes once their SHA-256 is that of the manifest.
+  [[nodiscard]] Result<Pages> read_member(const std::string& id) const;
+  // The same, kept as long as this object. Not for two threads.
   [[nodiscard]] Result<std::span<const uint8_t>> member(const std::string& id);
 
  private:
@@ -45,7 +48,7 @@ class PackFile {
   int fd_ = -1;
   Manifest manifest_;
   std::string digest_;
-  std::map<std::string, std::vector<uint8_t>> verified_;
+  std::map<std::string, Pages> verified_;
 };
 
 // Checks everything but the members' contents: magic, sizes, the manifest's hash and grammar, every offset, every gap.

@@ -142,11 +142,11 @@ Status Ep::compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeIn
     const ContextNode node{name, names_of(read.graph, inputs.values), names_of(read.graph, outputs.values)};
     OCTILE_ASSIGN_OR_RETURN(context, make_context(host_, options_.context, model_path_, saved_++, node, bytes));
   }
-  KeptWeights weights;
+  packs::Pages weights;
   if (files_ == nullptr) {
-    OCTILE_ASSIGN_OR_RETURN(weights, KeptWeights::keep(plan.graph));
+    OCTILE_ASSIGN_OR_RETURN(weights, keep_weights(plan.graph));
   }
-  return finish(std::move(plan), std::make_shared<const KeptWeights>(std::move(weights)),
+  return finish(std::move(plan), std::make_shared<const packs::Pages>(std::move(weights)),
                 {inputs.positions, outputs.positions}, out);
 }
 

@@ -2,27 +2,15 @@
 // In:  a graph whose weights are lent.  Out: the same graph, lent ours.
 // Not here: packing.
 // Weights are packed once the host has dropped its own, so that packed ones fill what it gave back to the allocator.
-// The copy meanwhile is a mapping of its own, which leaves nothing behind.
+// The copy meanwhile is in pages of its own, which leave nothing behind.
 #pragma once
 
-#include <cstddef>
-
+#include "packs/format/pages.h"
 #include "workload/graph/graph.h"
 
 namespace octile::ort {
 
-class KeptWeights {
- public:
-  KeptWeights() = default;
-  KeptWeights(KeptWeights&& other) noexcept;
-  KeptWeights& operator=(KeptWeights&& other) noexcept;
-  ~KeptWeights();
-  // Copies what is lent to the nodes; it lives as long as the result.
-  [[nodiscard]] static Result<KeptWeights> keep(GraphDesc& graph);
-
- private:
-  void* data_ = nullptr;
-  size_t size_ = 0;
-};
+// Copies what is lent to the nodes; they hold it as long as the result lives.
+[[nodiscard]] Result<packs::Pages> keep_weights(GraphDesc& graph);
 
 }  // namespace octile::ort

@@ -118,7 +118,7 @@ std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(
 }
 
 Status KernelLibrary::add_pack(const std::string& path, Isa best) {
-  OCTILE_ASSIGN_OR_RETURN(packs::PackFile pack, packs::open_pack(path));
+  OCTILE_ASSIGN_OR_RETURN(const packs::PackFile pack, packs::open_pack(path));
   std::vector<std::pair<Isa, const packs::Member*>> members;  // the best first
   for (const packs::Member& m : pack.manifest().members) {
     const Result<const TargetDesc*> found = find_target(m.target);
@@ -132,9 +132,9 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   for (const auto& [isa, m] : members) {
     const std::vector<const packs::KernelEntry*> entries = entries_of(pack.manifest(), m->id);
     if (served(entries, isa, {kernels_, kernels})) continue;
-    OCTILE_ASSIGN_OR_RETURN(const std::span<const uint8_t> bytes, pack.member(m->id));
+    OCTILE_ASSIGN_OR_RETURN(packs::Pages pages, pack.read_member(m->id));
     const std::string what = path + ", member " + m->id;
-    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(bytes, what));
+    OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(std::move(pages), what));
     for (const packs::KernelEntry* e : entries) OCTILE_RETURN_IF_ERROR(append(kernels, *mapping, *e, isa, what));
     mapped.push_back(std::move(mapping));
   }

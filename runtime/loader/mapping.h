@@ -1,4 +1,4 @@
-// Mapping: one verified member, copied into memory of our own and made executable.
+// Mapping: one verified member, in memory of our own and executable.
 // In:  the member's bytes, which parse_elf() accepts.  Out: addresses of its functions.
 // Not here: files, hashes (packs/format), relocation: members need none.
 #pragma once
@@ -9,28 +9,27 @@
 #include <string>
 
 #include "packs/format/elf_image.h"
+#include "packs/format/pages.h"
 #include "workload/base/status.h"
 
 namespace octile::runtime {
 
 class Mapping {
  public:
-  ~Mapping();
-  Mapping(const Mapping&) = delete;
-  Mapping& operator=(const Mapping&) = delete;
-
-  // Code becomes read-execute, everything else read-only; nothing is ever writable and executable at once.
+  // Code becomes read-execute, everything else read-only; nothing is ever writable and executable at once. Pages that
+  // hold the member as it lies in memory, as our linker makes them, are taken as they are.
+  [[nodiscard]] static Result<std::unique_ptr<Mapping>> create(packs::Pages member, const std::string& what);
+  // Of a copy.
   [[nodiscard]] static Result<std::unique_ptr<Mapping>> create(std::span<const uint8_t> member,
                                                                const std::string& what);
   // Null when the member has no such function.
   [[nodiscard]] void* find(std::string_view function) const;
 
  private:
-  Mapping(packs::ElfImage image, uint8_t* base, size_t size) : image_(std::move(image)), base_(base), size_(size) {}
+  Mapping(packs::ElfImage image, packs::Pages pages) : image_(std::move(image)), pages_(std::move(pages)) {}
 
   packs::ElfImage image_;
-  uint8_t* base_;
-  size_t size_;
+  packs::Pages pages_;
 };
 
 }  // namespace octile::runtime
