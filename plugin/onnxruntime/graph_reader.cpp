@@ -35,6 +35,10 @@ class GraphReader {
     out_.nodes.resize(count);
     if (count > 0) OCTILE_RETURN_IF_ERROR(host_(Graph_GetNodes, graph, out_.nodes.data(), count));
     out_.graph.nodes.resize(count);
+    const size_t values = 3 * count;  // about: a result, a scale and a zero point
+    out_.graph.values.reserve(values);
+    out_.graph.index.reserve(values);
+    met_.reserve(values);
     for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(read_node(out_.nodes[i], out_.graph.nodes[i]));
     OCTILE_RETURN_IF_ERROR(host_(Graph_GetNumOutputs, graph, &count));
     std::vector<const OrtValueInfo*> outputs(count);

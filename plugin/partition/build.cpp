@@ -41,6 +41,19 @@ class Builder {
     desc_.name = graph.name;
   }
 
+  // A graph may be as large as a model: vectors that grow would copy it several times.
+  Status add(const std::vector<Unit>& units) {
+    size_t steps = 0, inner = 0;
+    for (const Unit& unit : units) {
+      steps += unit.steps.size();
+      inner += unit.inner.size();
+    }
+    desc_.nodes.reserve(steps);
+    desc_.values.reserve(inner + std::min(graph_.values.size(), 4 * steps));
+    for (const Unit& unit : units) OCTILE_RETURN_IF_ERROR(add(unit));
+    return {};
+  }
+
   Status add(const Unit& unit) {
     inner_.assign(unit.inner.size(), -1);
     for (const Step& step : unit.steps) OCTILE_RETURN_IF_ERROR(add(unit, step));
@@ -140,15 +153,13 @@ class Builder {
 
   // Dequantizes whose readers all look through them, and the like.
   void drop_unread() {
-    std::set<int> read(desc_.outputs.begin(), desc_.outputs.end());
-    std::vector<NodeDesc> kept;
+    std::vector<bool> read(desc_.values.size());
+    for (const int v : desc_.outputs) read[v] = true;
     for (auto it = desc_.nodes.rbegin(); it != desc_.nodes.rend(); ++it) {
-      if (!read.contains(it->output)) continue;
-      read.insert(it->inputs.begin(), it->inputs.end());
-      kept.push_back(std::move(*it));
+      if (!read[it->output]) continue;
+      for (const int v : it->inputs) read[v] = true;
     }
-    std::reverse(kept.begin(), kept.end());
-    desc_.nodes = std::move(kept);
+    std::erase_if(desc_.nodes, [&](const NodeDesc& node) { return !read[node.output]; });
   }
 
   const HostGraph& graph_;
@@ -189,7 +200,7 @@ Result<Outline> outline(const HostGraph& graph, const Group& group) {
     }
   }
   Builder builder(graph, false);
-  for (const Unit& unit : group.units) OCTILE_RETURN_IF_ERROR(builder.add(unit));
+  OCTILE_RETURN_IF_ERROR(builder.add(group.units));
   OCTILE_ASSIGN_OR_RETURN(out.desc, builder.finish(out.inputs, out.outputs));
   OCTILE_RETURN_IF_ERROR(validate(out.desc));
   return out;
@@ -198,7 +209,7 @@ Result<Outline> outline(const HostGraph& graph, const Group& group) {
 Result<runtime::RegionDesc> build_region(const HostGraph& graph, const Group& group, const std::vector<int>& inputs,
                                          const std::vector<int>& outputs) {
   Builder builder(graph, true);
-  for (const Unit& unit : group.units) OCTILE_RETURN_IF_ERROR(builder.add(unit));
+  OCTILE_RETURN_IF_ERROR(builder.add(group.units));
   return builder.finish(inputs, outputs);
 }
 

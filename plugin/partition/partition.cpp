@@ -19,6 +19,7 @@ class Partitioner {
 
   // Products first, since they own the dequantizes, clamps and quantizes around them; then every node by itself.
   void recognise_units() {
+    units_.reserve(graph_.nodes.size());
     for (int n = 0; n < count(); ++n) {
       if (unit_of_[n] < 0 && is_anchor(graph_.nodes[n])) consider(n, recognise);
     }
@@ -29,6 +30,7 @@ class Partitioner {
     std::iota(order.begin(), order.end(), 0);
     std::sort(order.begin(), order.end(), [&](int a, int b) { return units_[a].anchor < units_[b].anchor; });
     std::vector<Unit> sorted;
+    sorted.reserve(units_.size());
     for (const int u : order) sorted.push_back(std::move(units_[u]));
     units_ = std::move(sorted);
   }
@@ -111,6 +113,7 @@ class Partitioner {
   void add_group(Partition& p, const std::vector<int>& members) {
     const int id = static_cast<int>(p.groups.size());
     Group& g = p.groups.emplace_back();
+    g.units.reserve(members.size());
     for (const int m : members) {
       for (const int n : units_[m].nodes) {
         verdicts_[n] = {id, Reason::taken, {}};

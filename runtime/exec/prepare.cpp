@@ -146,12 +146,12 @@ Status Op::pack(const void* wei) {
   fits_ = zero || (wei != nullptr && fits_s8(spec_, view, rule_.zp));
   if (depthwise_) {
     rule_.subtract = true;
-    // Those of s8 weights, and of kernels there are.
-    for (const std::string_view name : {"t1c", "t4c", "t2cw"}) {
-      const bool used =
-          std::any_of(table_.begin(), table_.end(), [&](const Kernel& k) { return k.entry.layout == name; });
-      if (used && (fits_ || name == "t2cw")) dw_names_.push_back(name);
-    }
+    // Of s8 weights what the portable kernels take fastest, and what others do; of wider ones words.
+    const bool dots = std::any_of(table_.begin(), table_.end(), [this](const Kernel& k) {
+      return k.entry.layout == "t4c" && k.isa > Isa::portable && k.isa <= best_;
+    });
+    if (fits_) dw_names_.emplace_back("t1c");
+    dw_names_.emplace_back(fits_ && dots ? "t4c" : "t2cw");
     return pack_depthwise_op(view);
   }
   choose_layouts();
