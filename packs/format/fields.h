@@ -100,8 +100,10 @@ class FieldReader {
     static_assert(std::is_trivially_copyable_v<T>);
     const uint32_t size = count(sizeof(T));
     const uint8_t* from = take(size * sizeof(T));
-    values.resize(from == nullptr ? 0 : size);
-    if (!values.empty()) std::memcpy(values.data(), from, size * sizeof(T));
+    values.clear();
+    if (from == nullptr || size == 0) return;
+    values.resize(size);
+    std::memcpy(values.data(), from, size * sizeof(T));
   }
   // Empty where the blob is not there.
   [[nodiscard]] std::span<const uint8_t> blob();

@@ -24,7 +24,11 @@ using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 class Fields {
  public:
   Fields(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
-    if (!object_.IsObject()) fail("is not an object");
+    if (object_.IsObject()) {
+      next_ = object_.MemberBegin();
+    } else {
+      fail("is not an object");
+    }
   }
 
   void text(const char* key, std::string& value) {
@@ -73,13 +77,19 @@ class Fields {
  private:
   const Json* find(const char* key) {
     if (!ok()) return nullptr;
-    const auto it = object_.FindMember(key);
-    if (it != object_.MemberEnd()) return &it->value;
+    // Fields are mostly asked for in the order they stand in.
+    const bool next = next_ != object_.MemberEnd() && next_->name == key;
+    const auto it = next ? next_ : object_.FindMember(key);
+    if (it != object_.MemberEnd()) {
+      next_ = it + 1;
+      return &it->value;
+    }
     fail(std::string("lacks the field '") + key + "'");
     return nullptr;
   }
 
   const Json& object_;
+  Json::ConstMemberIterator next_;
   std::string where_;
   std::string error_;
 };

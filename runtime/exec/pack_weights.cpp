@@ -13,6 +13,116 @@ constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4,
 constexpr int64_t kDepthwisePad = 64;
 constexpr int kMaxLanes = 16;
 
+using Sixteen = uint8_t __attribute__((vector_size(16)));  // as wide as every CPU has vectors
+using Words = uint16_t __attribute__((vector_size(16)));
+constexpr int64_t kSixteen = 16;
+
+// The first halves of two vectors, or the second ones, an element of each in turn.
+Sixteen zip_low(const Sixteen& a, const Sixteen& b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+Sixteen zip_high(const Sixteen& a, const Sixteen& b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+Words zip_low(const Words& a, const Words& b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+Words zip_high(const Words& a, const Words& b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+
+// Rows of a byte for each of `count` channels, `stride` bytes apart: a run of a panel.
+struct PanelRows {
+  const uint8_t* data = nullptr;
+  int64_t stride = 0, run = 0, count = 0;
+  const int32_t* taken = nullptr;  // of each channel
+};
+
+// The row as Lanes bytes; the channel's taken value, which becomes 0, where there is none.
+template <int Lanes>
+std::array<uint8_t, Lanes> padded_row(const PanelRows& rows, int64_t k) {
+  std::array<uint8_t, Lanes> out;
+  for (int j = 0; j < Lanes; ++j) {
+    const bool there = j < rows.count && k < rows.run;
+    out[j] = there ? rows.data[k * rows.stride + j] : static_cast<uint8_t>(rows.taken[j]);
+  }
+  return out;
+}
+
+// Words of four bytes for each of Lanes channels; differences are within s8, so bytes may wrap on the way.
+template <int Lanes>
+void pack_fours(const PanelRows& rows, uint8_t* out, uint32_t* columns) {
+  constexpr int kQuarter = Lanes / 4;   // vectors of words, of four channels each
+  constexpr int64_t kWordsPerSum = 64;  // two bytes of 128 at most: sums stay within int16
+  using Sums = int16_t __attribute__((vector_size(16)));
+  Sixteen taken{};
+  for (int j = 0; j < Lanes; ++j) taken[j] = static_cast<uint8_t>(rows.taken[j]);
+  for (int64_t begin = 0; begin < rows.run; begin += 4 * kWordsPerSum) {
+    std::array<Sums, kQuarter> sums{};
+    for (int64_t k = begin; k < std::min(rows.run, begin + 4 * kWordsPerSum); k += 4, out += 4 * Lanes) {
+      std::array<Sixteen, 4> v{};
+      if (rows.count == Lanes && rows.run - k >= 4) {
+        for (int i = 0; i < 4; ++i) std::memcpy(&v[i], rows.data + (k + i) * rows.stride, Lanes);
+      } else {
+        for (int i = 0; i < 4; ++i) std::memcpy(&v[i], padded_row<Lanes>(rows, k + i).data(), Lanes);
+      }
+      for (Sixteen& row : v) row -= taken;
+      std::array<Words, kQuarter> words;
+      for (int half = 0; half < Lanes / 8; ++half) {
+        const auto ab = reinterpret_cast<Words>(half == 0 ? zip_low(v[0], v[1]) : zip_high(v[0], v[1]));
+        const auto cd = reinterpret_cast<Words>(half == 0 ? zip_low(v[2], v[3]) : zip_high(v[2], v[3]));
+        words[2 * half] = zip_low(ab, cd);
+        words[2 * half + 1] = zip_high(ab, cd);
+      }
+      for (int q = 0; q < kQuarter; ++q) {
+        const auto pairs = reinterpret_cast<Sums>(words[q]);  // little endian
+        sums[q] += (pairs << 8 >> 8) + (pairs >> 8);
+      }
+      std::memcpy(out, words.data(), sizeof words);
+    }
+    for (int j = 0; j < Lanes; ++j) {
+      const Sums& of = sums[j / 4];
+      columns[j] += static_cast<uint32_t>(of[2 * (j % 4)] + of[2 * (j % 4) + 1]);
+    }
+  }
+}
+
+// Words of two int16 for each of eight channels, bytes read as T.
+template <class T>
+void pack_twos(const PanelRows& rows, uint8_t* out, uint32_t* columns) {
+  constexpr int kEight = 8;
+  constexpr int64_t kWordsPerSum = 32;  // two elements of 383 at most
+  typedef T Raw __attribute__((vector_size(kEight)));
+  using Wide = int16_t __attribute__((vector_size(16)));
+  Wide taken;
+  for (int j = 0; j < kEight; ++j) taken[j] = static_cast<int16_t>(rows.taken[j]);
+  for (int64_t begin = 0; begin < rows.run; begin += 2 * kWordsPerSum) {
+    Wide sums{};
+    for (int64_t k = begin; k < std::min(rows.run, begin + 2 * kWordsPerSum); k += 2, out += 4 * kEight) {
+      std::array<Wide, 2> v;
+      for (int i = 0; i < 2; ++i) {
+        Raw raw;
+        if (rows.count == kEight && k + i < rows.run) {
+          std::memcpy(&raw, rows.data + (k + i) * rows.stride, sizeof raw);
+        } else {
+          std::memcpy(&raw, padded_row<kEight>(rows, k + i).data(), sizeof raw);
+        }
+        v[i] = __builtin_convertvector(raw, Wide) - taken;
+        sums += v[i];
+      }
+      const auto a = reinterpret_cast<Words>(v[0]), b = reinterpret_cast<Words>(v[1]);
+      const std::array<Words, 2> words{zip_low(a, b), zip_high(a, b)};
+      std::memcpy(out, words.data(), sizeof words);
+    }
+    for (int j = 0; j < kEight; ++j) columns[j] += static_cast<uint32_t>(int32_t{sums[j]});
+  }
+}
+
+// Adds to `columns`.
+void pack_words(const LayoutFacts& f, DType type, const PanelRows& rows, uint8_t* out, uint32_t* columns) {
+  if (f.quantum == 2) {
+    (type == DType::s8 ? pack_twos<int8_t> : pack_twos<uint8_t>)(rows, out, columns);
+  } else {
+    (f.lanes == 8 ? pack_fours<8> : pack_fours<16>)(rows, out, columns);
+  }
+}
+
 }  // namespace
 
 const LayoutFacts& facts(Layout layout) { return kFacts[static_cast<size_t>(layout)]; }
@@ -24,9 +134,6 @@ int64_t panel_bytes(Layout layout, const DotGeometry& d) {
 
 namespace {
 
-using Sixteen = uint8_t __attribute__((vector_size(16)));  // as wide as every CPU has vectors
-constexpr int64_t kSixteen = 16;
-
 // Columns [0, count) of N rows of bytes, 8 or 16: column c, N bytes, goes to place(c). Halves of the rows take turns
 // until rows are columns.
 template <int N, class Place>
@@ -37,9 +144,8 @@ void turn(const uint8_t* rows, int64_t pitch, int64_t count, Place place) {
     for (int i = 0; i < N; ++i) std::memcpy(&v[i], rows + i * pitch + c, sizeof v[i]);
     for (int round = 1; round < N; round *= 2) {
       for (int i = 0; i < N / 2; ++i) {
-        const Sixteen &a = v[i], &b = v[i + N / 2];
-        w[2 * i] = __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-        w[2 * i + 1] = __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+        w[2 * i] = zip_low(v[i], v[i + N / 2]);
+        w[2 * i + 1] = zip_high(v[i], v[i + N / 2]);
       }
       v = w;
     }
@@ -125,38 +231,48 @@ void gather_rows(const DotGeometry& d, const WeightView& wei, const WeightRows& 
 
 namespace {
 
-PackForm form_of(const LayoutFacts& f, int64_t run, int64_t stride, int64_t count, const WeightView& wei,
-                 const WeightRule& rule, int64_t channel, std::array<int32_t, kMaxLanes>& taken) {
-  for (int64_t j = 0; j < count; ++j) taken[static_cast<size_t>(j)] = rule.taken(channel + j);
-  return {wei.type == DType::s8, f.lanes, f.quantum, run, stride, count, taken.data()};
+using TakenValues = std::array<int32_t, kMaxLanes>;
+
+TakenValues taken_values(const WeightRule& rule, int64_t channel, int64_t count) {
+  TakenValues out{};
+  for (int64_t j = 0; j < count; ++j) out[static_cast<size_t>(j)] = rule.taken(channel + j);
+  return out;
 }
 
 }  // namespace
 
-void pack_dense_panel(const Ops& ops, Layout layout, const DotGeometry& d, const WeightView& wei,
-                      const WeightRule& rule, int64_t first_channel, uint8_t* out, uint32_t* columns) {
+void pack_dense_rows(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
+                     int64_t first_channel, int64_t row, uint8_t* panel, uint32_t* columns) {
   const LayoutFacts& f = facts(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
-  std::array<int32_t, kMaxLanes> taken{};
-  const PackForm form = form_of(f, d.run, wei.row, count, wei, rule, first_channel, taken);
-  std::fill(columns, columns + f.lanes, 0U);
-  ops.pack_words(form, static_cast<const uint8_t*>(wei.data) + first_channel, out, columns);
+  const TakenValues taken = taken_values(rule, first_channel, count);
+  const uint8_t* const from = static_cast<const uint8_t*>(wei.data) + row * wei.row + first_channel;
+  const PanelRows rows{from, wei.row, std::min(kDenseRows, d.run - row), count, taken.data()};
+  pack_words(f, wei.type, rows, panel + row * f.lanes * f.bytes, columns);
 }
 
-void pack_filter_panel(const Ops& ops, Layout layout, const DotGeometry& d, const WeightView& wei,
-                       const WeightRule& rule, int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch,
-                       uint8_t* out, uint32_t* columns) {
+void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
+                      int64_t first_channel, uint8_t* out, uint32_t* columns) {
+  std::fill(columns, columns + facts(layout).lanes, 0U);
+  for (int64_t row = 0; row < d.run; row += kDenseRows) {
+    pack_dense_rows(layout, d, wei, rule, first_channel, row, out, columns);
+  }
+}
+
+void pack_filter_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
+                       int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
+                       uint32_t* columns) {
   const LayoutFacts& f = facts(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
   const int64_t channel = group * d.channels + first_channel;
-  std::array<int32_t, kMaxLanes> taken{};
-  const PackForm form = form_of(f, d.run, f.lanes, count, wei, rule, channel, taken);
+  const TakenValues taken = taken_values(rule, channel, count);
   std::fill(columns, columns + f.lanes, 0U);
   scratch.resize(static_cast<size_t>(d.reduction() * f.lanes));
   gather_filter(d, wei, channel, count, f.lanes, scratch.data());
   const int64_t step = d.words(f.quantum) * f.quantum * f.lanes * f.bytes;
   for (int64_t s = 0; s < d.sx * d.sy; ++s) {
-    ops.pack_words(form, scratch.data() + s * d.run * f.lanes, out + s * step, columns);
+    const PanelRows rows{scratch.data() + s * d.run * f.lanes, f.lanes, d.run, count, taken.data()};
+    pack_words(f, wei.type, rows, out + s * step, columns);
   }
 }
 
@@ -279,13 +395,19 @@ std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, cons
   const int64_t padded = (s.oc + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad;
   const int64_t groups = (s.kw + taps - 1) / taps;
   std::vector<uint8_t> out(static_cast<size_t>(taps * padded * groups * s.kh * bytes));
-  const int64_t filter = s.kh * s.kw;
-  for (int64_t tap = 0; tap < filter; ++tap) {
-    const int64_t ky = tap / s.kw, kx = tap % s.kw;
-    uint8_t* to = &out[static_cast<size_t>(((ky * groups + kx / taps) * padded * taps + kx % taps) * bytes)];
-    for (int64_t c = 0; c < s.oc; ++c, to += taps * bytes) {
-      const auto v = static_cast<int16_t>(wei.at(c * filter + tap) - rule.taken(c));
-      std::memcpy(to, &v, static_cast<size_t>(bytes));  // little endian
+  std::vector<int64_t> places;  // of the taps of the first channel
+  for (int64_t ky = 0; ky < s.kh; ++ky) {
+    for (int64_t kx = 0; kx < s.kw; ++kx) {
+      places.push_back(((ky * groups + kx / taps) * padded * taps + kx % taps) * bytes);
+    }
+  }
+  int64_t at = 0;
+  for (int64_t c = 0; c < s.oc; ++c) {
+    const int32_t taken = rule.taken(c);
+    uint8_t* const to = out.data() + c * taps * bytes;
+    for (const int64_t place : places) {
+      const auto v = static_cast<int16_t>(wei.at(at++) - taken);
+      std::memcpy(to + place, &v, bytes == 1 ? 1 : 2);  // little endian
     }
   }
   return out;

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "runtime/exec/geometry.h"
-#include "runtime/exec/ops/ops.h"
 #include "workload/numerics/requantize.h"
 
 namespace octile::runtime {
@@ -68,13 +67,18 @@ void gather_rows(const DotGeometry& geometry, const WeightView& wei, const Weigh
 // All rows of `count` filters from `channel` on, segment after segment.
 void gather_filter(const DotGeometry& geometry, const WeightView& wei, int64_t channel, int64_t count, int lanes,
                    uint8_t* out);
-// A panel of dense weights straight from [k, n] rows, also those that vary; columns receives `lanes` sums.
-void pack_dense_panel(const Ops& ops, Layout layout, const DotGeometry& geometry, const WeightView& wei,
-                      const WeightRule& rule, int64_t first_channel, uint8_t* out, uint32_t* columns);
+// kDenseRows rows of a panel of dense weights, from a multiple of as many on, straight from [k, n]; columns grows by
+// `lanes` sums. Many panels of few rows read memory in order.
+inline constexpr int64_t kDenseRows = 128;
+void pack_dense_rows(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
+                     int64_t first_channel, int64_t row, uint8_t* panel, uint32_t* columns);
+// A whole panel, also of weights that vary; columns receives the sums.
+void pack_dense_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
+                      int64_t first_channel, uint8_t* out, uint32_t* columns);
 // A panel of a filter's weights; `scratch` is room that panels share.
-void pack_filter_panel(const Ops& ops, Layout layout, const DotGeometry& geometry, const WeightView& wei,
-                       const WeightRule& rule, int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch,
-                       uint8_t* out, uint32_t* columns);
+void pack_filter_panel(Layout layout, const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule,
+                       int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
+                       uint32_t* columns);
 
 // Bit g is set where acc16 kernels of group g are exact for one segment: int16 [words * 4][8 channels].
 [[nodiscard]] unsigned safe_groups(std::span<const int16_t> elements);

@@ -271,7 +271,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
     const WeightView from{ordered.weights.data(), DType::s8, true, kPairChannels};
     packed_.expect_writes(static_cast<size_t>(packed_bytes_), static_cast<size_t>(group_bytes(group)));
     for (int64_t j = 0; j < group.channels; j += kLanes) {
-      pack_dense_panel(*ops_, Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());
+      pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());
       packed_bytes_ += panel_bytes(Layout::k4n8, d);
       for (int64_t i = 0; i < std::min(kLanes, group.channels - j); ++i) {
         set_tables(quant, group.first + j + i, columns[static_cast<size_t>(i)], geometry_.reduction());

@@ -269,19 +269,29 @@ Status Op::pack_dot(const WeightView& wei) {
   if (!packed_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   packed_.expect_writes(0, static_cast<size_t>(panels_bytes_));
   std::vector<uint8_t> scratch;
-  std::vector<uint32_t> columns(static_cast<size_t>(lanes_));
-  for (int64_t p = 0; p < panels; ++p) {
-    const Layout layout = layouts_[static_cast<size_t>(p)];
-    const int64_t first = p % per_group * lanes_, group = p / per_group;
-    uint8_t* const to = packed_.data() + offsets_[static_cast<size_t>(p)];
-    if (wei.dense) {
-      pack_dense_panel(*ops_, layout, geometry_, wei, rule_, first, to, columns.data());
-    } else {
-      pack_filter_panel(*ops_, layout, geometry_, wei, rule_, group, first, scratch, to, columns.data());
+  std::vector<uint32_t> columns(static_cast<size_t>(table_length_));
+  const auto each_panel = [&](const auto& pack) {
+    for (int64_t p = 0; p < panels; ++p) {
+      pack(layouts_[static_cast<size_t>(p)], p / per_group, p % per_group * lanes_,
+           packed_.data() + offsets_[static_cast<size_t>(p)], columns.data() + p * lanes_);
     }
+  };
+  if (wei.dense) {
+    for (int64_t row = 0; row < geometry_.run; row += kDenseRows) {
+      each_panel([&](Layout layout, int64_t, int64_t first, uint8_t* to, uint32_t* sums) {
+        pack_dense_rows(layout, geometry_, wei, rule_, first, row, to, sums);
+      });
+    }
+  } else {
+    each_panel([&](Layout layout, int64_t group, int64_t first, uint8_t* to, uint32_t* sums) {
+      pack_filter_panel(layout, geometry_, wei, rule_, group, first, scratch, to, sums);
+    });
+  }
+  for (int64_t p = 0; p < panels; ++p) {
+    const int64_t first = p % per_group * lanes_, channel = p / per_group * geometry_.channels + first;
     const int64_t count = std::min<int64_t>(lanes_, geometry_.channels - first);
     for (int64_t j = 0; j < count; ++j) {
-      set_tables(p * lanes_ + j, group * geometry_.channels + first + j, columns[static_cast<size_t>(j)]);
+      set_tables(p * lanes_ + j, channel + j, columns[static_cast<size_t>(p * lanes_ + j)]);
     }
   }
   return {};

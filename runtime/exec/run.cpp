@@ -174,7 +174,7 @@ void Op::pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const
     const auto at = static_cast<size_t>(p);
     uint32_t columns[16];
     const int64_t first = p * lanes_, count = std::min<int64_t>(lanes_, geometry_.channels - first);
-    pack_dense_panel(*ops_, layouts_[at], geometry_, view, rule_, first, wei + offsets_[at], columns);
+    pack_dense_panel(layouts_[at], geometry_, view, rule_, first, wei + offsets_[at], columns);
     for (int64_t j = 0; j < lanes_; ++j) {
       const int64_t n = first + j;
       const int32_t own = quant_.bias.empty() || j >= count ? 0 : quant_.bias[static_cast<size_t>(n)];

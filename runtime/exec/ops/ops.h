@@ -129,16 +129,6 @@ struct WinogradPost {
   int32_t zp = 0;
 };
 
-// A run of a panel of weights (runtime/exec/pack_weights.h): words of `quantum` elements for each of `lanes` output
-// channels, 16 and 4, 8 and 4, or, of two bytes each, 8 and 2. `run` rows, `stride` bytes apart, of a byte for each of
-// the first `count` channels, of which taken[channel] is subtracted; zeros for the other channels and after the run.
-struct PackForm {
-  bool is_signed = true;
-  int lanes = 16, quantum = 4;
-  int64_t run = 0, stride = 0, count = 0;
-  const int32_t* taken = nullptr;  // `lanes` of them
-};
-
 struct Ops {
   // dst = t[src], `count` bytes; in place allowed.
   void (*table)(const uint8_t* t, const uint8_t* src, uint8_t* dst, int64_t count);
@@ -203,9 +193,6 @@ struct Ops {
   // or -1. Those from `channels` on are zeros. Rows choose in turn, the largest by fourth powers first, the largest
   // that is free and fits; then pairs are parted while that makes two.
   void (*match_rows)(const int8_t* rows, int count, int channels, int8_t* mates);
-
-  // columns[channel] grows by the channel's sum.
-  void (*pack_words)(const PackForm& form, const uint8_t* rows, uint8_t* out, uint32_t* columns);
 };
 
 // The best variant this machine runs that asks for no more than `best`.

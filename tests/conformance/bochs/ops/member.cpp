@@ -242,22 +242,6 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
                           reinterpret_cast<int16_t*>(out), words * elements + few);
       return true;
     }
-    case 26: {
-      const int shape = static_cast<int>(below(3));
-      int32_t taken[16];
-      for (int32_t& t : taken) t = static_cast<int32_t>(below(20)) - 10;
-      const PackForm form{below(2) == 0,
-                          shape == 0 ? 16 : 8,
-                          shape == 2 ? 2 : 4,
-                          static_cast<int64_t>(below(40)) + 1,
-                          16,
-                          static_cast<int64_t>(below(8)) + 1,
-                          taken};
-      auto* const columns = reinterpret_cast<uint32_t*>(out_reals);
-      for (int i = 0; i < form.lanes; ++i) columns[i] = 0;
-      ops.pack_words(form, first, out, columns);
-      return true;
-    }
     default: return false;
   }
 }
