@@ -77,11 +77,17 @@ def pack_modes(decisions):
     return modes
 
 
+def octile_options(args):
+    """Held to other instructions than the host's best, Octile keeps what the model of costs would leave to the host."""
+    held = {"target": args.isa, "when_slower": "keep"} if args.isa else {}
+    return {"pack": args.pack, **held}
+
+
 def measure(path, args, threads):
     """One row: every peer on one file at the same number of threads."""
     pool, files = pools.Pool(feed_of(path, args)), files_of(path)
     for peer in args.peers:
-        pool.add(peer, peer, files, threads, {"pack": args.pack, "target": args.isa})
+        pool.add(peer, peer, files, threads, octile_options(args))
     peers = {label: compare.summary(values) for label, values in pool.times(args.repeats, args.seconds).items()}
     name, form = split_name(path)
     best = compare.best_peer(peers)
@@ -108,7 +114,7 @@ def measure_scaling(path, args):
     pool, files = pools.Pool(feed_of(path, args)), files_of(path)
     for threads in args.scaling:
         for peer in ("octile", "ort_int8"):
-            settings = {"pack": args.pack, "target": args.isa, "threads": threads}
+            settings = {**octile_options(args), "threads": threads}
             pool.add(f"{peer}@{threads}", peer, files, threads, settings)
     before = peak_scaling(args.scaling)
     peers = {label: compare.summary(values) for label, values in pool.times(args.repeats, args.seconds).items()}
