@@ -1,7 +1,6 @@
 // The walk over the host's graph.  In/out: see graph_reader.h.  Not here: decisions.
 #include "plugin/onnxruntime/graph_reader.h"
 
-#include <algorithm>
 #include <filesystem>
 #include <unordered_map>
 
@@ -92,10 +91,11 @@ class GraphReader {
   Status read_list(const OrtNode* node, CountSlot count_slot, ListSlot list_slot, std::vector<int>& values) {
     size_t count = 0;
     OCTILE_RETURN_IF_ERROR(host_(count_slot, node, &count));
-    std::vector<const OrtValueInfo*> infos(count, nullptr);
-    if (count > 0) OCTILE_RETURN_IF_ERROR(host_(list_slot, node, infos.data(), count));
+    if (count == 0) return {};
+    infos_.assign(count, nullptr);
+    OCTILE_RETURN_IF_ERROR(host_(list_slot, node, infos_.data(), count));
     values.resize(count, -1);
-    for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(read_value(infos[i], values[i]));
+    for (size_t i = 0; i < count; ++i) OCTILE_RETURN_IF_ERROR(read_value(infos_[i], values[i]));
     return {};
   }
 
@@ -138,16 +138,9 @@ class GraphReader {
     OCTILE_RETURN_IF_ERROR(host_(GetDimensionsCount, tensor, &rank));
     v.type = element_type(element);
     v.ranked = rank > 0;  // a value without a shape also reports rank 0, and nothing we take needs to know scalars
+    if (rank == 0) return {};
     v.dims.resize(rank);
-    std::vector<const char*> symbols(rank, nullptr);
-    if (rank > 0) {
-      OCTILE_RETURN_IF_ERROR(host_(GetDimensions, tensor, v.dims.data(), rank));
-      OCTILE_RETURN_IF_ERROR(host_(GetSymbolicDimensions, tensor, symbols.data(), rank));
-    }
-    if (std::any_of(symbols.begin(), symbols.end(), [](const char* s) { return s != nullptr && *s != '\0'; })) {
-      for (const char* s : symbols) v.symbols.emplace_back(s == nullptr ? "" : s);
-    }
-    return {};
+    return host_(GetDimensions, tensor, v.dims.data(), rank);
   }
 
   Status read_constant(const OrtValueInfo* info, HostValue& v) {
@@ -165,8 +158,9 @@ class GraphReader {
   Status read_attributes(const OrtNode* from, HostNode& to) {
     size_t count = 0;
     OCTILE_RETURN_IF_ERROR(host_(Node_GetNumAttributes, from, &count));
+    if (count == 0) return {};
     std::vector<const OrtOpAttr*> attributes(count, nullptr);
-    if (count > 0) OCTILE_RETURN_IF_ERROR(host_(Node_GetAttributes, from, attributes.data(), count));
+    OCTILE_RETURN_IF_ERROR(host_(Node_GetAttributes, from, attributes.data(), count));
     for (const OrtOpAttr* attribute : attributes) {
       if (attribute == nullptr) continue;
       const char* name = nullptr;
@@ -204,6 +198,7 @@ class GraphReader {
   const Host& host_;
   ReadGraph& out_;
   std::unordered_map<const OrtValueInfo*, int> met_;
+  std::vector<const OrtValueInfo*> infos_;  // of the list being read
 };
 
 template <class Owner, class CountSlot, class ListSlot>

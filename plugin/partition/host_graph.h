@@ -25,9 +25,8 @@ struct HostAttribute {
 struct HostValue {
   std::string name;
   ElemType type = ElemType::other;
-  bool ranked = false;               // dims are known to be the shape (single extents may still be unknown)
-  std::vector<int64_t> dims;         // -1: unknown
-  std::vector<std::string> symbols;  // names of unknown extents, "" where there is none; empty or as long as dims
+  bool ranked = false;        // dims are known to be the shape (single extents may still be unknown)
+  std::vector<int64_t> dims;  // -1: unknown
   bool constant = false;
   const void* data = nullptr;  // constant bytes, at any alignment; alive only while the host's graph is
   size_t bytes = 0;

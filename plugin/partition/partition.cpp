@@ -18,13 +18,14 @@ class Partitioner {
       : graph_(graph), unit_of_(graph.nodes.size(), -1), verdicts_(graph.nodes.size()) {}
 
   // Products first, since they own the dequantizes, clamps and quantizes around them; then every node by itself.
-  void recognise_units() {
+  // `checked`: they were found whole when they were claimed.
+  void recognise_units(bool checked) {
     units_.reserve(graph_.nodes.size());
     for (int n = 0; n < count(); ++n) {
-      if (unit_of_[n] < 0 && is_anchor(graph_.nodes[n])) consider(n, recognise);
+      if (unit_of_[n] < 0 && is_anchor(graph_.nodes[n])) consider(n, recognise, checked);
     }
     for (int n = 0; n < count(); ++n) {
-      if (unit_of_[n] < 0 && translates(graph_.nodes[n])) consider(n, translate);
+      if (unit_of_[n] < 0 && translates(graph_.nodes[n])) consider(n, translate, checked);
     }
     std::vector<int> order(units_.size());
     std::iota(order.begin(), order.end(), 0);
@@ -69,11 +70,11 @@ class Partitioner {
  private:
   [[nodiscard]] int count() const { return static_cast<int>(graph_.nodes.size()); }
 
-  void consider(int n, Verdict (*recogniser)(const HostGraph&, int, Unit&)) {
+  void consider(int n, Verdict (*recogniser)(const HostGraph&, int, Unit&), bool checked) {
     Unit unit;
     Verdict refusal =
         graph_.nodes[n].taken_elsewhere ? refuse(Reason::assigned_elsewhere) : recogniser(graph_, n, unit);
-    if (!refusal) refusal = check_unit(graph_, unit);
+    if (!refusal && !checked) refusal = check_unit(graph_, unit);
     if (refusal) {
       verdicts_[n] = {-1, refusal->reason, std::move(refusal->detail)};
       return;
@@ -160,13 +161,13 @@ bool could_be_taken(const HostNode& node) { return is_anchor(node) || translates
 
 Partition partition(const HostGraph& graph) {
   Partitioner p(graph);
-  p.recognise_units();
+  p.recognise_units(false);
   return p.finish();
 }
 
 Result<Group> recognise_all(const HostGraph& graph) {
   Partitioner p(graph);
-  p.recognise_units();
+  p.recognise_units(true);
   return p.finish_as_one();
 }
 
