@@ -244,7 +244,8 @@ std::string read_manifest(const Json& json, Manifest& manifest) {
 }
 
 Status parse(std::string_view text, const std::string& file, const std::string& cure, rapidjson::Document& root) {
-  root.Parse<rapidjson::kParseIterativeFlag>(text.data(), text.size());  // no recursion, however deep it is nested
+  constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag;
+  root.Parse<kFlags>(text.data(), text.size());  // no recursion, however deep it is nested
   if (!root.HasParseError()) return {};
   const bool number = root.GetParseError() == rapidjson::kParseErrorNumberTooBig;
   return {Code::corrupt, file + ": " +

@@ -127,8 +127,8 @@ TEST(Manifest, RefusesDuplicatesAndMismatchedTargets) {
 }
 
 TEST(Manifest, SurvivesGarbage) {
-  for (const char* text :
-       {"", "{", "null", "[]", "{}", "3", "\"\"", "\xff\xfe", "{\"version\":2}", "{\"version\":{}}"}) {
+  for (const char* text : {"", "{", "null", "[]", "{}", "3", "\"\"", "\xff\xfe", "{\"version\":2}", "{\"version\":{}}",
+                           "{\"x\":\"\xff\"}"}) {
     const Status status = parse_manifest(text, "some.octpack").status();
     EXPECT_EQ(status.code(), Code::corrupt) << text;
     EXPECT_NE(status.message().find("some.octpack"), std::string::npos);

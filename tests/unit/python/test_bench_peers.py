@@ -7,6 +7,7 @@ import json
 import bench_path
 import chart
 import compare
+import kinds
 import numpy as np
 import pools
 import progress
@@ -183,6 +184,26 @@ def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
     assert row["octile"]["create_ratio"] == 0.5 and row["octile"]["memory_ratio"] == 0.5
     assert row["compiled"]["create_ratio"] == 0.1 and row["compiled"]["memory_ratio"] == 0.25
     assert json.dumps(row)
+
+
+def test_kinds_of_products_are_read_off_op_lines():
+    assert kinds.kind_of("conv2d mb1g32ic32ih112iw112oc32kh3kw3pt1pl1pb1pr1 src=u8") == "depthwise 3x3"
+    assert kinds.kind_of("conv2d mb1g144ic144ih56iw56oc144kh5kw5sh2sw2pt2 src=u8") == "depthwise 5x5 stride 2"
+    assert kinds.kind_of("conv2d mb1g1ic1ih28iw28oc16kh3kw3 src=u8") == "conv 3x3"
+    assert kinds.kind_of("conv2d mb1g2ic64ih56iw56oc64kh1kw1 src=u8") == "conv 1x1"
+    assert kinds.kind_of("dense mb1m128k768n768 src=u8") == "dense"
+    assert kinds.kind_of("softmax_codes") is None
+
+
+def test_kinds_leave_out_what_ort_cannot_time():
+    def row(kind, us, ort_us, share):
+        return {"kind": kind, "us": us, "ort_us": ort_us, "ratio": ort_us / us, "peak_share": share}
+
+    rows = [row("depthwise 3x3", 10, 20, 0.4), row("depthwise 5x5", 10, 80, 0.2), row("conv 1x1", 1, 3, 0.1)]
+    found = kinds.summarize(rows, least=5)
+    assert set(found) == {"depthwise", "depthwise 3x3", "depthwise 5x5"}
+    assert found["depthwise"]["layers"] == 2 and round(found["depthwise"]["ratio"], 6) == 4
+    assert found["depthwise"]["peak_share"] == 0.3
 
 
 def test_tuned_kernels_count_where_the_clock_does_not():
