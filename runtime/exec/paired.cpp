@@ -136,6 +136,7 @@ int Paired::run_task(const Job& job, int64_t index, uint8_t* slot) const {
       gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
       rc |= multiply(job, crop, g, slot);
     }
+    fill_halo(job.dst, crop);
     if (job.tails.empty()) continue;
     const FloatMode mode;
     apply_tails(*ops_, job.tails, job.dst, crop);

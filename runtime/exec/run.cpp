@@ -222,6 +222,7 @@ void Op::run_task(Job& job, size_t index) const {
     (c.along_y ? crop.y : crop.x) = first + from;
     (c.along_y ? crop.ys : crop.xs) = to - from;
     run_crop(job, cut, crop);
+    fill_halo(job.out, crop);
     if (!job.tails.empty()) {
       const FloatMode mode;
       apply_tails(*ops_, job.tails, job.out, crop);

@@ -6,6 +6,7 @@
 #include "runtime/exec/tails.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace octile::runtime {
 namespace {
@@ -143,6 +144,30 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
     }
   }
   return {};
+}
+
+void fill_halo(const Tensor& t, const Crop& crop) {
+  if (t.border < 0) return;
+  const int64_t end = crop.x + crop.xs;
+  const int64_t left = crop.x == 0 ? -t.pad_l : crop.x, right = end == t.w ? t.w + t.pad_r : end;
+  const auto fill = [&](int64_t y, int64_t from, int64_t to) {
+    uint8_t* at = t.data + crop.n * t.stride_n + y * t.stride_y + from * t.stride_x + crop.channel;
+    const bool whole = crop.channels == t.stride_x;
+    const int64_t bytes = whole ? (to - from) * t.stride_x : crop.channels;
+    for (int64_t x = from; x < to; x += whole ? to - from : 1, at += t.stride_x) {
+      std::memset(at, t.border, static_cast<size_t>(bytes));
+    }
+  };
+  if (crop.y == 0) {
+    for (int64_t y = -t.pad_t; y < 0; ++y) fill(y, left, right);
+  }
+  for (int64_t y = crop.y; y < crop.y + crop.ys; ++y) {
+    fill(y, left, crop.x);
+    fill(y, end, right);
+  }
+  if (crop.y + crop.ys == t.h) {
+    for (int64_t y = t.h; y < t.h + t.pad_b; ++y) fill(y, left, right);
+  }
 }
 
 void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst, const Crop& crop) {

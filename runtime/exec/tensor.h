@@ -13,6 +13,7 @@ struct Tensor {
   int64_t stride_n = 0, stride_y = 0, stride_x = 0;  // in bytes; channels are contiguous
   int pad_t = 0, pad_l = 0, pad_b = 0, pad_r = 0;    // halo available around the interior
   int slack = 0;                                     // readable bytes past the last element
+  int border = -1;  // of a destination: the code that who writes it puts into its halo; -1: none, the halo stays
 };
 
 }  // namespace octile::runtime

@@ -215,6 +215,7 @@ void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
       tile.xs = static_cast<int>(std::min<int64_t>(tile_, p.x - x));
       ops_->winograd_write(tile_, post, block.sums + (i - block.first) * p.chunk, p.sum_step, crop.channels, tile);
     }
+    fill_halo(t, crop);
     if (!job.tails.empty()) apply_tails(*ops_, job.tails, t, crop);
   }
 }

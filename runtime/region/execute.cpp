@@ -293,7 +293,9 @@ class Execution {
     const DotPlan& d = s.dot;
     Tail tails[kMaxTails];
     const size_t count = s.tails.size();
-    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    const Tensor src = tensor(s.src[0]);
+    Tensor dst = tensor(s.dst);
+    if (s.fills_halo) dst.border = store(s.dst).border_code;
     for (size_t i = 0; i < count; ++i) {
       tails[i] = s.tails[i].tail;
       if (s.tails[i].other < 0) continue;

@@ -181,7 +181,7 @@ class Placement {
     return work;
   }
 
-  // A halo is filled once its store is complete.
+  // A halo is filled once its store is complete: by the product that writes the whole of it, or afterwards.
   void mark_borders() {
     std::vector<bool> seen(p_.stores.size(), false);
     for (size_t i = p_.steps.size(); i-- > 0;) {
@@ -190,7 +190,13 @@ class Placement {
         const auto to = static_cast<size_t>(root_of(p_, store));
         if (seen[to] || !p_.stores[to].bordered()) return;
         seen[to] = true;
-        step.borders.push_back(static_cast<int>(to));
+        const bool whole = step.kind == StepKind::dot && store == step.dst && static_cast<int>(to) == store &&
+                           step.src.size() == 1 && p_.stores[to].type == DType::u8;
+        if (whole) {
+          step.fills_halo = true;
+        } else {
+          step.borders.push_back(static_cast<int>(to));
+        }
       };
       written(step.dst);
       for (const StepTail& t : step.tails) {

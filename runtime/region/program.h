@@ -163,6 +163,7 @@ struct Step {
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
   bool gate_first = false;
   std::vector<int> borders;  // stores whose halo is filled afterwards
+  bool fills_halo = false;   // dot: that of dst is filled with its pixels
   PoolForm pool;
   Meaning meaning;
   QuantizeForm to;
