@@ -28,6 +28,8 @@ Cut cut_work(const CutFacts& f) {
     const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
     const int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
+    // Few columns are left whole where channels can be cut instead.
+    if (f.apart && !f.rows) cut.channel_groups = std::clamp(wanted, cut.channel_groups, f.channel_tiles);
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);
       // Not some of one unit and some of two.
@@ -39,7 +41,7 @@ Cut cut_work(const CutFacts& f) {
     const auto busy = [&] { return tasks() >= least && tasks() % least == 0; };
     while (cut.channel_groups < most && !busy()) ++cut.channel_groups;
     // Threads find in their own caches what they wrote of the layer before: rows, unless those were too few to share.
-    cut.blocks_first = f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
+    cut.blocks_first = f.apart && f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
   }
   return cut;
 }

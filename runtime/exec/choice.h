@@ -53,7 +53,8 @@ struct CutFacts {
   int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
   int64_t batch = 1, channel_tiles = 1;
   int threads = 1;
-  bool rows = false;  // steps are rows, and each reads its own channels only
+  bool apart = false;  // channels read their own alone, as in depthwise layers
+  bool rows = false;   // steps are rows
 };
 struct Cut {
   int64_t blocks = 1;  // along the axis

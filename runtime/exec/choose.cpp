@@ -183,7 +183,8 @@ void Op::cut(Choice& c, int threads) const {
   f.batch = c.batch;
   f.channel_tiles = static_cast<int64_t>(tiles.size());
   f.threads = threads;
-  f.rows = depthwise_ && c.along_y;
+  f.apart = depthwise_;
+  f.rows = c.along_y;
   const Cut result = cut_work(f);
   c.blocks = result.blocks;
   c.blocks_first = result.blocks_first;

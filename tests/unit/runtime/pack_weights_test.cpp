@@ -293,11 +293,15 @@ TEST(CutWork, RowsOfADepthwiseLayerStayWithTheThreadThatWroteTheirSources) {
   f.cost = 10'000'000;
   f.channel_tiles = 8;
   f.threads = 2;
-  f.rows = true;
+  f.apart = f.rows = true;
   for (const int64_t extent : {2, 3, 6, 7, 8, 9, 28}) {
     f.extent = extent;
     EXPECT_EQ(cut_work(f).blocks_first, extent >= 8 || extent % 2 == 0) << extent;
   }
+  f.rows = false;  // too few of them: channels are cut instead
+  f.extent = 3;
+  EXPECT_EQ(cut_work(f).blocks, 1);
+  EXPECT_EQ(cut_work(f).channel_groups, 8);
 }
 
 }  // namespace
