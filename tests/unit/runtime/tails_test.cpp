@@ -1,6 +1,8 @@
 // Tails on crops against the same steps as passes over the finished tensor, and pitched tensors against dense ones.
 // In:  seeded ops, tails, strides.  Out: equal bytes, nothing written between or around pixels.
 // Not here: what the forms compute (ops), kernels of packs.
+#include "runtime/exec/tails.h"
+
 #include <gtest/gtest.h>
 
 #include <array>
@@ -247,6 +249,49 @@ TEST_F(Tails, WhatDoesNotFitIsRefused) {
   t.kind = Tail::Kind::gate;
   t.other = dst;
   EXPECT_EQ(code(t), Code::invalid_argument);
+}
+
+// Crops of all rows, columns and channels, in pieces of any size: together they fill the halo and nothing else.
+TEST(Halo, IsFilledBesideEveryCrop) {
+  test::RandomOps ops(kSeed + 9);
+  for (int i = 0; i < 200; ++i) {
+    Tensor shape;
+    shape.n = ops.pick(1, 2);
+    shape.h = ops.pick(1, 6);
+    shape.w = ops.pick(1, 6);
+    shape.c = ops.pick(1, 9);
+    constexpr int64_t kHalo = 3;
+    const Held held(shape, kHalo, 0, 7);
+    Tensor t = held.t;
+    for (int* pad : {&t.pad_t, &t.pad_l, &t.pad_b, &t.pad_r}) *pad = static_cast<int>(ops.pick(0, kHalo));
+    t.border = 200;
+    const auto pieces = [&](int64_t extent) {
+      std::vector<int64_t> at{0};
+      while (at.back() < extent) at.push_back(std::min(extent, at.back() + ops.pick(1, extent)));
+      return at;
+    };
+    for (int64_t n = 0; n < t.n; ++n) {
+      const std::vector<int64_t> ys = pieces(t.h), xs = pieces(t.w), cs = pieces(t.c);
+      for (size_t y = 1; y < ys.size(); ++y) {
+        for (size_t x = 1; x < xs.size(); ++x) {
+          for (size_t c = 1; c < cs.size(); ++c) {
+            fill_halo(t, {n, ys[y - 1], xs[x - 1], ys[y] - ys[y - 1], xs[x] - xs[x - 1], cs[c - 1], cs[c] - cs[c - 1]});
+          }
+        }
+      }
+    }
+    for (int64_t n = 0; n < t.n; ++n) {
+      for (int64_t y = -kHalo; y < t.h + kHalo; ++y) {
+        for (int64_t x = -kHalo; x < t.w + kHalo; ++x) {
+          const bool inside = y >= 0 && y < t.h && x >= 0 && x < t.w;
+          const bool reached = y >= -t.pad_t && y < t.h + t.pad_b && x >= -t.pad_l && x < t.w + t.pad_r;
+          for (int64_t c = 0; c < t.c; ++c) {
+            ASSERT_EQ(held.at(n, y, x, c), reached && !inside ? 200 : 7) << n << " " << y << " " << x << " " << c;
+          }
+        }
+      }
+    }
+  }
 }
 
 }  // namespace
