@@ -51,7 +51,7 @@ Kernels KernelCache::open(const KernelRequest& request) {
     out.opened = packs;
   } else {
     for (const std::string& pack : packs) {
-      if (const Status st = library->add_pack(pack, request.best); st.ok()) {
+      if (const Status st = library->add_pack(pack, request.best, runtime::KernelLibrary::Members::needed); st.ok()) {
         out.opened.push_back(pack);
       } else {
         const bool ours = pack == fallback;

@@ -117,7 +117,7 @@ std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(
   return made;
 }
 
-Status KernelLibrary::add_pack(const std::string& path, Isa best) {
+Status KernelLibrary::add_pack(const std::string& path, Isa best, Members which) {
   OCTILE_ASSIGN_OR_RETURN(const packs::PackFile pack, packs::open_pack(path));
   std::vector<std::pair<Isa, const packs::Member*>> members;  // the best first
   for (const packs::Member& m : pack.manifest().members) {
@@ -131,7 +131,7 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best) {
   std::vector<Kernel> kernels;
   for (const auto& [isa, m] : members) {
     const std::vector<const packs::KernelEntry*> entries = entries_of(pack.manifest(), m->id);
-    if (served(entries, isa, {kernels_, kernels})) continue;
+    if (which == Members::needed && served(entries, isa, {kernels_, kernels})) continue;
     OCTILE_ASSIGN_OR_RETURN(packs::Pages pages, pack.read_member(m->id));
     const std::string what = path + ", member " + m->id;
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<Mapping> mapping, Mapping::create(std::move(pages), what));

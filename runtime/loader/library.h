@@ -32,10 +32,12 @@ class KernelLibrary {
   KernelLibrary(const KernelLibrary&) = delete;
   KernelLibrary& operator=(const KernelLibrary&) = delete;
 
-  // Opens a pack; reads and maps only members that this CPU can run, up to `best`, and of lower ones only those that
-  // have kernels for something better ones do not serve. Kernels of later packs win over earlier ones for the same
+  // Which members of a pack are read, of those this CPU can run: all; or, for who always asks for the best kernels, of
+  // lower instruction sets only those with kernels for something that better ones do not serve.
+  enum class Members : uint8_t { all, needed };
+  // Opens a pack; reads and maps members up to `best`. Kernels of later packs win over earlier ones for the same
   // workload.
-  [[nodiscard]] Status add_pack(const std::string& path, Isa best);
+  [[nodiscard]] Status add_pack(const std::string& path, Isa best, Members members = Members::all);
   // Adds one linked member (what the tuner's runner gets) under the given entries.
   [[nodiscard]] Status add_member(const std::string& elf_path, const std::vector<packs::KernelEntry>& entries);
   // Adds one kernel whose function lies in this process already; not checked against this CPU (tests hand in functions

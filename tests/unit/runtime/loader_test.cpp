@@ -160,10 +160,12 @@ TEST(Loader, MembersThatBetterOnesMakeNeedlessAreNotRead) {
     }
     const std::string path = testing::TempDir() + "served.octpack";
     ASSERT_TRUE(packs::write_pack(path, manifest, members).ok());
-    KernelLibrary library;
+    KernelLibrary library, whole;
     const size_t before = library.kernels().size();
-    ASSERT_TRUE(library.add_pack(path, Isa::avx2).ok());
+    ASSERT_TRUE(library.add_pack(path, Isa::avx2, KernelLibrary::Members::needed).ok());
     EXPECT_EQ(library.kernels().size() - before, c.added);
+    ASSERT_TRUE(whole.add_pack(path, Isa::avx2).ok());
+    EXPECT_EQ(whole.kernels().size() - before, c.entries.size());
   }
 }
 
