@@ -32,6 +32,7 @@ EXPECTED = [
     ({"target": "x86-64/v2", "layout": "k2n8w"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
     ({"target": "x86-64/avx512vnni", "layout": "t4c", "tile_n": 32}, [(DOT, "ymm")], []),
     ({"target": "x86-64/avx512vnni", "layout": "t4c"}, [(DOT, "zmm")], []),
+    ({"target": "x86-64/avx512vnni", "layout": "t2cw"}, [(DOT_PAIRS, "zmm")], [DOT]),
     ({"target": "x86-64/avx2", "layout": "t2cw"}, [("vpmaddwd", "ymm")], ["zmm"]),
     ({"target": "x86-64/v2", "layout": "t2cw"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
 ]
