@@ -15,9 +15,9 @@ import argparse
 import collections
 import json
 import pathlib
-import re
 
 import compare
+import ops
 import pools
 import progress
 import record
@@ -27,14 +27,14 @@ from octile import layers, tables
 
 def kind_of(op):
     """Of an op line (docs/names.md); None for what is no product."""
-    if op.startswith("dense "):
+    words = op.split()
+    if words[0] == "dense":
         return "dense"
-    size = re.match(r"conv2d mb\d+g(\d+)ic(\d+)ih\d+iw\d+oc(\d+)kh(\d+)kw(\d+)(?:sh(\d+))?", op)
-    if size is None:
+    if words[0] != "conv2d":
         return None
-    groups, channels, _, kh, kw, stride = (int(v or 1) for v in size.groups())
-    what = "depthwise" if groups == channels > 1 else "conv"
-    return f"{what} {kh}x{kw}" + ("" if stride == 1 else f" stride {stride}")
+    e = ops.extents_of(words[1])
+    what = "depthwise" if e["g"] == e["ic"] > 1 else "conv"
+    return f"{what} {e['kh']}x{e['kw']}" + ("" if e["sh"] == 1 else f" stride {e['sh']}")
 
 
 def measure(path, args, machine, shown):

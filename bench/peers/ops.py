@@ -30,14 +30,18 @@ DEFAULTS = {"mb": 1, "g": 1, "sh": 1, "sw": 1, "dh": 1, "dw": 1, "pt": 0, "pl": 
 TYPES = {"u8": (np.uint8, TensorProto.UINT8, 0, 255), "s8": (np.int8, TensorProto.INT8, -128, 127)}
 
 
+def extents_of(sizes):
+    """{"ic": 64, ...} of the second word of an op line, with what it leaves out."""
+    return {**DEFAULTS, **{k: int(v) for k, v in re.findall(r"([a-z]+)(\d+)", sizes)}}
+
+
 def read(path):
     """(kind, extents, name) of every conv2d and dense line; the full grammar belongs to the C++ parser."""
     for line in pathlib.Path(path).read_text().splitlines():
         words = line.split()
         if words and words[0] in ("conv2d", "dense"):
-            extents = {**DEFAULTS, **{k: int(v) for k, v in re.findall(r"([a-z]+)(\d+)", words[1])}}
             name = re.search(r'n"([^"*]+)', line)
-            yield words[0], extents, name[1] if name else words[1]
+            yield words[0], extents_of(words[1]), name[1] if name else words[1]
 
 
 def weights(rng, shape, axis):
