@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/exec/tails.h"
 #include "runtime/region/convert_kernels.h"
 #include "targets/probe/probe.h"
 
@@ -348,32 +349,16 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
   }
 }
 
-// A line lasts from the first pixel of a row to that of the next, so one piece holds the ends of both.
-void fill_border(const Tensor& t, uint8_t code, const Parallel& parallel) {
-  struct Lines {
-    const Tensor& t;
-    uint8_t code;
-    void fill(uint8_t* image, int64_t y) const {
-      const bool halo = y < 0 || y >= t.h;
-      const int64_t begin = halo ? 0 : t.w * t.stride_x, left = t.pad_l * t.stride_x;
-      const int64_t before = y == -t.pad_t ? left : 0, after = y == t.h - 1 + t.pad_b ? left : 0;
-      uint8_t* line = image + y * t.stride_y;
-      if (!halo && before > 0) std::memset(line - before, code, static_cast<size_t>(before));
-      const int64_t from = halo ? -before : begin, bytes = t.stride_y - after - from;
-      if (bytes > 0) std::memset(line + from, code, static_cast<size_t>(bytes));
-    }
-  } lines{t, code};
-  // Lines of the halo one by one, all others together.
-  const int64_t pieces = t.pad_t + 1 + t.pad_b;
+void fill_border(const Tensor& tensor, uint8_t code, const Parallel& parallel) {
+  Tensor t = tensor;
+  t.border = code;
   const int64_t filled = (t.pad_t + t.pad_b) * t.stride_y + t.h * (t.pad_l + t.pad_r) * t.stride_x;
-  const auto piece = [](void* arg, size_t index) {
-    const Lines& l = *static_cast<const Lines*>(arg);
-    const int64_t count = l.t.pad_t + 1 + l.t.pad_b, at = static_cast<int64_t>(index) % count - l.t.pad_t;
-    uint8_t* image = l.t.data + static_cast<int64_t>(index) / count * l.t.stride_n;
-    if (at != 0) return l.fill(image, at < 0 ? at : at + l.t.h - 1);
-    for (int64_t y = 0; y < l.t.h; ++y) l.fill(image, y);
-  };
-  (t.n * filled < kTaskElements ? Parallel{} : parallel)(static_cast<size_t>(t.n * pieces), piece, &lines);
+  const bool small = t.n * filled < kTaskElements;
+  const int64_t bands = small ? 1 : std::clamp<int64_t>(parallel.threads, 1, std::max<int64_t>(t.h, 1));
+  spread(small ? Parallel{} : parallel, t.n * bands, [&](int64_t index) {
+    const int64_t first = t.h * (index % bands) / bands, last = t.h * (index % bands + 1) / bands;
+    fill_halo(t, {index / bands, first, 0, last - first, t.w, 0, t.stride_x});
+  });
 }
 
 }  // namespace octile::runtime
