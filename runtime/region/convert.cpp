@@ -1,5 +1,5 @@
-// How a conversion is cut: into rows where both sides are interleaved, into blocks of 64 pixels by 16 channels (512 by
-// few) where one side is planar.
+// How a conversion is cut: into rows where both sides are interleaved, into blocks of 64 pixels (256 that are
+// copied, 512 of few channels) by 64 channels where one side is planar.
 // In:  ConvertOp, views.  Out: the destination, the same bytes for every number of threads and instruction set.
 // Not here: the inner loops (convert_kernels).
 #include "runtime/region/convert.h"
@@ -89,19 +89,31 @@ void rows_task(void* arg, size_t index) {
   for (int64_t x = first; x < last; ++x) job.row(at(job.src, n, y, x, 0), at(job.dst, n, y, x, 0), c, job.args);
 }
 
-int block_pixels(int64_t channels) { return channels <= kFewChannels ? kLongBlock : kBlockPixels; }
+// Planes this many bytes apart share few sets of the first cache, too few for a line of each channel of a block: they
+// go through a tile as what is computed does.
+constexpr int64_t kCrowdedPlane = 1024;
+
+// Whether a block is turned where it lies.
+bool in_place(const Job& job, const View& planes) {
+  return job.op->copy && (planes.c <= kFewChannels || planes.stride_c % kCrowdedPlane != 0);
+}
+
+int block_pixels(const Job& job, const View& planes) {
+  if (planes.c <= kFewChannels) return kLongBlock;
+  return in_place(job, planes) ? kCopyPixels : kBlockPixels;
+}
 
 // One block: pixels [first, first + pixels) of image n in raster order, channels [c, c + channels).
 void block_to_pixels(const Job& job, int64_t n, int64_t first, int pixels, int64_t c, int channels, uint8_t* dst,
                      const int64_t* offsets) {
   const uint8_t* src = at(job.src, n, 0, 0, c) + first * size_of(job.src.type);
   const int64_t plane = job.src.stride_c * size_of(job.src.type);
-  if (job.op->copy) {
+  if (in_place(job, job.src)) {
     job.kernels->planes_to_pixels(src, plane, channels, pixels, job.args.flip, dst + c, offsets);
     return;
   }
-  alignas(64) uint8_t tile[kFewChannels * kLongBlock];
-  const int row = block_pixels(channels);
+  alignas(64) uint8_t tile[kBlockChannels * kBlockPixels];
+  const int row = block_pixels(job, job.src);
   for (int i = 0; i < channels; ++i) job.row(src + i * plane, tile + i * row, pixels, job.for_channel(c + i));
   job.kernels->planes_to_pixels(tile, row, channels, pixels, 0, dst + c, offsets);
 }
@@ -110,48 +122,30 @@ void block_to_planes(const Job& job, int64_t n, int64_t first, int pixels, int64
                      const int64_t* offsets) {
   uint8_t* dst = at(job.dst, n, 0, 0, c) + first * size_of(job.dst.type);
   const int64_t plane = job.dst.stride_c * size_of(job.dst.type);
-  if (job.op->copy) {
+  if (in_place(job, job.dst)) {
     job.kernels->pixels_to_planes(src + c, offsets, channels, pixels, job.args.flip, dst, plane);
     return;
   }
-  alignas(64) uint8_t tile[kFewChannels * kLongBlock];
-  const int row = block_pixels(channels);
+  alignas(64) uint8_t tile[kBlockChannels * kBlockPixels];
+  const int row = block_pixels(job, job.dst);
   job.kernels->pixels_to_planes(src + c, offsets, channels, pixels, 0, tile, row);
   for (int i = 0; i < channels; ++i) job.row(tile + i * row, dst + i * plane, pixels, job.for_channel(c + i));
 }
 
-// Calls f(first channel, count) for blocks that cover [first, last): whole ones, an exact small rest, or a last block
-// moved back. Fewer than 16 channels are one block.
+// Calls f(first channel, count) for blocks that cover [first, last): whole ones, whole vectors, an exact small rest, or
+// a last vector moved back. Fewer than 16 channels are one block.
 template <class F>
 void each_channel_block(int64_t first, int64_t last, F f) {
   for (int64_t c = first; c < last;) {
-    int64_t count = last - c;
-    const bool exact = count == 2 || count == 4 || count == 8;
-    if (count < kBlockChannels && !exact && last - first >= kBlockChannels) c = last - kBlockChannels;
-    count = std::min<int64_t>(kBlockChannels, last - c);
+    int64_t count = std::min<int64_t>(kBlockChannels, last - c);
+    if (count >= kVectorChannels) {
+      count -= count % kVectorChannels;
+    } else if (count != 2 && count != 4 && count != 8 && last - first >= kVectorChannels) {
+      count = kVectorChannels;
+      c = last - count;
+    }
     f(c, static_cast<int>(count));
     c += count;
-  }
-}
-
-// Pixels that are this many bytes apart share few sets of the first cache: a block of 64 of them pushes itself out.
-constexpr int64_t kCrowdedPitch = 1024;
-
-// Cuts a block of such pixels and their channels so that a part touches whole lines, and few. f(first channel, last,
-// first pixel, pixels).
-template <class F>
-void each_cache_block(int64_t first, int64_t last, int pixels, int64_t pitch, F f) {
-  constexpr int64_t kChannels = 64;
-  constexpr int kPixels = 32;
-  if (pitch % kCrowdedPitch != 0) return f(first, last, 0, pixels);
-  for (int64_t c = first; c < last;) {
-    const int64_t end = last - c < kChannels + kBlockChannels ? last : c + kChannels;
-    for (int p = 0; p < pixels;) {
-      const int count = pixels - p < kPixels + 16 ? pixels - p : kPixels;
-      f(c, end, p, count);
-      p += count;
-    }
-    c = end;
   }
 }
 
@@ -183,7 +177,7 @@ void blocks_task(void* arg, size_t index) {
   const int64_t c_first = cut(c, channel_piece, job.channel_pieces, kBlockChannels);
   const int64_t c_last = cut(c, channel_piece + 1, job.channel_pieces, kBlockChannels);
   uint8_t* const image = at(pixel_side, n, 0, 0, 0);
-  const int most = block_pixels(c);
+  const int most = block_pixels(job, ToPixels ? job.src : job.dst);
   int64_t in_row[kLongBlock], across[kLongBlock];
   for (int k = 0; k < most; ++k) in_row[k] = k * pixel_side.stride_x;
   for (int64_t p = first; p < last;) {
@@ -196,14 +190,12 @@ void blocks_task(void* arg, size_t index) {
     if (!one_row) set_offsets(pixel_side, p, pixels, across);
     const int64_t* const offsets = one_row ? in_row : across;
     uint8_t* const base = one_row ? image + p / w * pixel_side.stride_y + x * pixel_side.stride_x : image;
-    each_cache_block(c_first, c_last, pixels, pixel_side.stride_x, [&](int64_t from, int64_t to, int at, int some) {
-      each_channel_block(from, to, [&](int64_t channel, int channels) {
-        if (ToPixels) {
-          block_to_pixels(job, n, p + at, some, channel, channels, base, offsets + at);
-        } else {
-          block_to_planes(job, n, p + at, some, channel, channels, base, offsets + at);
-        }
-      });
+    each_channel_block(c_first, c_last, [&](int64_t channel, int channels) {
+      if (ToPixels) {
+        block_to_pixels(job, n, p, pixels, channel, channels, base, offsets);
+      } else {
+        block_to_planes(job, n, p, pixels, channel, channels, base, offsets);
+      }
     });
     p += pixels;
   }

@@ -21,16 +21,17 @@ struct RowArgs {
 };
 using RowFn = void (*)(const void* src, void* dst, int64_t count, const RowArgs& args);
 
-// The sides of a block. Few channels make long blocks, so that rows of floats are long.
-inline constexpr int kBlockPixels = 64, kLongBlock = 512;
-inline constexpr int kBlockChannels = 16, kFewChannels = 4;
-static_assert(kFewChannels * kLongBlock >= kBlockChannels * kBlockPixels);
+// The sides of a block: a line of the cache, of a plane and of a pixel. Few channels make long blocks, so that rows of
+// floats are long, and so do copies, which need no room in between.
+inline constexpr int kBlockPixels = 64, kCopyPixels = 256, kLongBlock = 512;
+inline constexpr int kBlockChannels = 64, kVectorChannels = 16, kFewChannels = 4;
+static_assert(kFewChannels * kLongBlock <= kBlockChannels * kBlockPixels);
 
 // Pixel i of a block lies at base + offsets[i]. Bytes of one plane follow each other, planes are `plane` bytes apart.
-// At most kBlockChannels channels.
+// Up to kVectorChannels channels, or a multiple of that up to kBlockChannels.
 // planes_to_pixels with fewer than 16 channels may write past every pixel but the last, by less than one pixel: into
 // the next pixel, which it writes later, or into a border, which the caller fills later. pixels_to_planes reads 16
-// bytes of every pixel.
+// bytes of every pixel, or all its channels if they are more.
 using PlanesToPixelsFn = void (*)(const uint8_t* src, int64_t plane, int channels, int pixels, uint8_t flip,
                                   uint8_t* dst, const int64_t* offsets);
 using PixelsToPlanesFn = void (*)(const uint8_t* src, const int64_t* offsets, int channels, int pixels, uint8_t flip,

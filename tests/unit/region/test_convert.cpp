@@ -143,7 +143,8 @@ ConvertOp make_op(int kind, DType src, DType dst, int64_t c, std::mt19937& rando
 // `kind`: 0 copy, 1 quantize, 2 dequantize, 3 requantize.
 void try_all_layouts(int kind, DType src, DType dst, uint32_t seed) {
   std::mt19937 random(seed);
-  constexpr int64_t kChannels[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 20, 24, 31, 33, 40, 64, 100, 130};
+  constexpr int64_t kChannels[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  12,  15,  16,
+                                   17, 20, 24, 31, 32, 33, 40, 48, 64, 100, 112, 130};
   for (int trial = 0; trial < 40; ++trial) {
     const int64_t n = 1 + static_cast<int64_t>(random() % 2);
     const int64_t c = kChannels[random() % std::size(kChannels)];
@@ -191,8 +192,14 @@ TEST(Convert, Requantizes) {
 
 TEST(Convert, LargeTensorsOnThreads) {
   std::mt19937 random(77);
-  for (const auto& [c, h, w] :
-       {std::tuple{300, 7, 7}, {17, 90, 91}, {3, 200, 301}, {3, 5, 1100}, {4, 9, 530}, {130, 40, 41}, {1, 400, 400}}) {
+  for (const auto& [c, h, w] : {std::tuple{300, 7, 7},
+                                {200, 32, 32},
+                                {17, 90, 91},
+                                {3, 200, 301},
+                                {3, 5, 1100},
+                                {4, 9, 530},
+                                {130, 40, 41},
+                                {1, 400, 400}}) {
     SCOPED_TRACE("c" + std::to_string(c) + " w" + std::to_string(w));
     Memory host = planar(2, c, h, w, DType::s8), real = planar(1, c, h, w, DType::f32);
     Memory tensor = pixels(2, c, h, w, DType::u8, 1);
