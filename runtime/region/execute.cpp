@@ -3,9 +3,12 @@
 #include "runtime/region/execute.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 
+#include "runtime/exec/aligned.h"
+#include "runtime/exec/slots.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -321,21 +324,31 @@ class Execution {
     return t;
   }
 
-  // Dense with variable weights: one product after the other.
+  // Dense with variable weights: one product after the other on all threads, or as many at a time as there are slots.
   Status products(const Step& s, Tensor src, Tensor dst, std::span<const Tail> tails) const {
-    const OpSpec& spec = s.dot.spec;
+    const DotPlan& d = s.dot;
+    const OpSpec& spec = d.spec;
     src.w = dst.w = spec.m;
     src.stride_y = src.stride_n = spec.m * src.stride_x;
     dst.stride_y = dst.stride_n = spec.m * dst.stride_x;
     const uint8_t* wei = run_.data[s.src[1]];
-    for (const DotPlan::Product& product : s.dot.products) {
+    const size_t slot_bytes = align_up(d.op->scratch_bytes(*d.choice));
+    const bool apart = d.slots > 1;
+    Slots slots(d.slots);
+    std::atomic_flag failed;
+    Status failure;
+    spread(apart ? run_.parallel : Parallel{}, std::ssize(d.products), [&](int64_t i) {
+      const DotPlan::Product& product = d.products[static_cast<size_t>(i)];
       Tensor a = src, to = dst;
       a.data += product.src * src.stride_n;
       to.data += product.dst * dst.stride_n;
-      OCTILE_RETURN_IF_ERROR(s.dot.op->run(*s.dot.choice, a, to, run_.scratch, run_.parallel,
-                                           wei + product.wei * spec.k * spec.n, 0, tails));
-    }
-    return {};
+      const int slot = slots.take();
+      Status status = d.op->run(*d.choice, a, to, run_.scratch + static_cast<size_t>(slot) * slot_bytes,
+                                apart ? Parallel{} : run_.parallel, wei + product.wei * spec.k * spec.n, 0, tails);
+      slots.give(slot);
+      if (!status.ok() && !failed.test_and_set()) failure = std::move(status);
+    });
+    return failure;
   }
 
   const RunContext& run_;

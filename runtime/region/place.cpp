@@ -4,14 +4,14 @@
 
 #include <algorithm>
 
+#include "runtime/exec/aligned.h"
+#include "runtime/exec/slots.h"
 #include "runtime/region/arena.h"
 
 namespace octile::runtime {
 namespace {
 
 constexpr int kSlack = 64;  // readable bytes after every tensor in the arena
-
-size_t align_line(size_t n) { return (n + 63) / 64 * 64; }
 
 class Placement {
  public:
@@ -164,10 +164,14 @@ class Placement {
     const int64_t element = size_of(dst.type);
     const bool gapless = contiguous(src.tensor) && contiguous(dst.tensor);
     const bool pitch = pitched(src.tensor) || pitched(dst.tensor, element);
-    Result<std::shared_ptr<const Choice>> choice = d.op->choose(d.spec, recipe_.threads, gapless, pitch);
+    // Many products are shared out whole: to pack and multiply each on all threads takes as long as on one.
+    const int threads = std::min(recipe_.threads, Slots::kMost);
+    if (std::ssize(d.products) >= 2 * threads) d.slots = std::max(threads, 1);
+    Result<std::shared_ptr<const Choice>> choice =
+        d.op->choose(d.spec, d.slots > 1 ? 1 : recipe_.threads, gapless, pitch);
     if (!choice.ok()) return in_node(choice.status());
     d.choice = std::move(*choice);
-    scratch_ = std::max(scratch_, d.op->scratch_bytes(*d.choice));
+    scratch_ = std::max(scratch_, static_cast<size_t>(d.slots) * align_up(d.op->scratch_bytes(*d.choice)));
     return {};
   }
 
@@ -227,10 +231,10 @@ class Placement {
       owners.push_back(s);
     }
     const size_t tensors = octile::runtime::place(items);
-    p_.pointers = align_line(p_.stores.size() * sizeof(uint8_t*));
+    p_.pointers = align_up(p_.stores.size() * sizeof(uint8_t*));
     for (size_t k = 0; k < items.size(); ++k) p_.stores[owners[k]].offset = p_.pointers + items[k].offset;
     p_.scratch_offset = p_.pointers + tensors;
-    p_.arena_bytes = p_.scratch_offset + align_line(scratch_);
+    p_.arena_bytes = p_.scratch_offset + align_up(scratch_);
   }
 
   const Recipe& recipe_;

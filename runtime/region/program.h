@@ -96,6 +96,7 @@ struct DotPlan {
     int64_t src = 0, wei = 0, dst = 0;
   };
   std::vector<Product> products{{}};
+  int slots = 1;  // products at a time, each on one thread and in scratch of its own
 };
 
 enum class StepKind : uint8_t {
