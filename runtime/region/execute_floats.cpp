@@ -16,16 +16,7 @@ class Floats {
 
   void run() const {
     switch (s_.kind) {
-      case StepKind::table_f32:
-        pieces([&](int64_t i, int64_t n) {
-          const Meaning& m = s_.meaning;
-          if (m.values == nullptr) {
-            run_.ops.dequantize(bytes(0) + i, m.scale, m.zp, out() + i, n);
-          } else {
-            run_.ops.table_f32(m.values, bytes(0) + i, out() + i, n);
-          }
-        });
-        break;
+      case StepKind::table_f32: pieces([&](int64_t i, int64_t n) { floats_of(bytes(0) + i, out() + i, n); }); break;
       case StepKind::mean_rows:
         rows(
             [&](int64_t first, int64_t n) {
@@ -55,8 +46,19 @@ class Floats {
         rows(
             [&](int64_t first, int64_t n) {
               for (int64_t r = first; r < first + n; ++r) {
-                run_.ops.layer_norm(in(0) + r * s_.row, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon,
-                                    out() + r * s_.row, s_.row);
+                normalize(in(0) + r * s_.row, out() + r * s_.row);
+              }
+            },
+            count_ / s_.row);
+        break;
+      case StepKind::layer_norm_codes:
+        rows(
+            [&](int64_t first, int64_t n) {
+              alignas(64) float row[kMostNormRow];
+              for (int64_t r = first; r < first + n; ++r) {
+                floats_of(bytes(0) + r * s_.row, row, s_.row);
+                normalize(row, row);
+                run_.ops.quantize(row, s_.to, out_bytes() + r * s_.row, s_.row);
               }
             },
             count_ / s_.row);
@@ -88,6 +90,19 @@ class Floats {
   [[nodiscard]] const float* in(size_t i) const { return reinterpret_cast<const float*>(run_.data[s_.src[i]]); }
   [[nodiscard]] float* out() const { return reinterpret_cast<float*>(run_.data[s_.dst]); }
   [[nodiscard]] uint8_t* out_bytes() const { return run_.data[s_.dst]; }
+
+  // What codes mean.
+  void floats_of(const uint8_t* codes, float* floats, int64_t count) const {
+    const Meaning& m = s_.meaning;
+    if (m.values == nullptr) {
+      run_.ops.dequantize(codes, m.scale, m.zp, floats, count);
+    } else {
+      run_.ops.table_f32(m.values, codes, floats, count);
+    }
+  }
+  void normalize(const float* src, float* dst) const {
+    run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row);
+  }
 
   template <class F>
   void pieces(const F& f) const {

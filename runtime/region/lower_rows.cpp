@@ -66,7 +66,10 @@ Status Lowering::lower_layer_norm(int index) {
   const Shape dims = shape(src);
   OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, int_or(n, 0, -1), dims.size()));
   const Shape row(dims.begin() + static_cast<int64_t>(axis), dims.end());
-  std::vector<int> sources{floats_store(src)};
+  const Value from = values_[src];
+  const int quantize = sole_quantize(dst);
+  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && element_count(row) <= kMostNormRow;
+  std::vector<int> sources{coded ? whole(made(from.codes), Order::flat) : floats_store(src)};
   for (size_t i = 1; i < n.inputs.size(); ++i) {
     // As long as a row, extents of 1 repeated.
     const Window have = window_of(floats_store(in(index, i)));
@@ -81,11 +84,19 @@ Status Lowering::lower_layer_norm(int index) {
     }
     sources.push_back(whole(wide, Order::flat));
   }
-  const int made_store = add_store(dims, Order::flat, DType::f32);
-  Step& step = add_step(StepKind::layer_norm_rows, std::move(sources), made_store);
+  const int made_store = add_store(dims, Order::flat, coded ? DType::u8 : DType::f32);
+  Step& step = add_step(coded ? StepKind::layer_norm_codes : StepKind::layer_norm_rows, std::move(sources), made_store);
   step.row = element_count(row);
   step.epsilon = n.floats.empty() ? 1e-5F : n.floats[0];
-  set_plain(dst, made_store);
+  if (!coded) {
+    set_plain(dst, made_store);
+    return {};
+  }
+  const NodeDesc& q = node(quantize);
+  const QuantizeTo to = quantize_to(q.spec, q.quant);
+  set_meaning(step, *from.function);
+  step.to = to.form();
+  quantized_along(quantize, add_codes(made_store, to.is_signed));
   return {};
 }
 

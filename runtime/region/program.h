@@ -118,6 +118,7 @@ enum class StepKind : uint8_t {
   softmax_codes,
   softmax_rows,  // floats in, floats out
   layer_norm_rows,
+  layer_norm_codes,  // codes in, codes out
   // Floats, element by element: right, but slow.
   channel_floats,  // codes to floats, a function per channel
   float_unary,
@@ -135,6 +136,7 @@ enum class StepKind : uint8_t {
 [[nodiscard]] std::string_view name_of(StepKind kind);
 
 inline constexpr size_t kMaxTails = 8;
+inline constexpr int64_t kMostNormRow = 4096;  // of layer_norm_codes: a row of floats lies on the stack of its task
 
 struct StepTail {
   Tail tail;       // other.data, and pointers and parameters of sums, are set in the run
