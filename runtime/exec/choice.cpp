@@ -10,6 +10,7 @@ namespace {
 constexpr int64_t kGrain = 64 * 1024;   // below this a task costs more to hand out than to run
 constexpr int64_t kTask = 512 * 1024;   // a good size: every call of a kernel costs as well
 constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
+constexpr int64_t kShortRow = 28, kApartRows = 7;
 
 }  // namespace
 
@@ -28,8 +29,16 @@ Cut cut_work(const CutFacts& f) {
     const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
     const int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
-    // Few columns are left whole where channels can be cut instead.
-    if (f.apart && !f.rows) cut.channel_groups = std::clamp(wanted, cut.channel_groups, f.channel_tiles);
+    // Threads find in their own caches what they wrote of the layer before: rows, unless those are too few to share.
+    cut.blocks_first = f.apart && f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
+    // Few columns are left whole where channels can be cut instead, and so are short rows, of which a call takes some:
+    // kernels for channels apart unpack their filters in every call.
+    if (f.apart && (!f.rows || f.outputs < kShortRow)) {
+      const int64_t shares = cut.blocks_first ? std::max<int64_t>(f.extent / kApartRows / least, 1) * least : 1;
+      cut.blocks = std::clamp(std::min(shares, wanted), cut.blocks, most_blocks);
+      const int64_t groups = ceil_div(wanted, f.batch * cut.blocks);
+      cut.channel_groups = std::clamp(groups, cut.channel_groups, std::max(cut.channel_groups, f.channel_tiles));
+    }
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);
       // Not some of one unit and some of two.
@@ -40,8 +49,6 @@ Cut cut_work(const CutFacts& f) {
         std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.blocks), cut.channel_groups, f.channel_tiles);
     const auto busy = [&] { return tasks() >= least && tasks() % least == 0; };
     while (cut.channel_groups < most && !busy()) ++cut.channel_groups;
-    // Threads find in their own caches what they wrote of the layer before: rows, unless those were too few to share.
-    cut.blocks_first = f.apart && f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
   }
   return cut;
 }

@@ -177,6 +177,7 @@ void Op::cut(Choice& c, int threads) const {
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
   const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
   f.cost = outputs * s.channels() * (filter + kOutputCost);
+  f.outputs = outputs;
   f.weight_bytes = panels_bytes_;
   f.extent = c.along_y ? c.y : c.x;
   f.unit = unit;

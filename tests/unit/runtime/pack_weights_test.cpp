@@ -298,6 +298,15 @@ TEST(CutWork, RowsOfADepthwiseLayerStayWithTheThreadThatWroteTheirSources) {
     f.extent = extent;
     EXPECT_EQ(cut_work(f).blocks_first, extent >= 8 || extent % 2 == 0) << extent;
   }
+  f.outputs = 7;  // short rows: a call takes some of them, or all where they cannot be shared
+  for (const auto& [extent, blocks] : {std::pair{7, 1}, {8, 2}, {14, 2}, {28, 4}, {56, 8}}) {
+    f.extent = extent;
+    EXPECT_EQ(cut_work(f).blocks, blocks) << extent;
+    EXPECT_EQ(cut_work(f).channel_groups, 8 / blocks) << extent;
+  }
+  f.outputs = 28;
+  f.extent = 14;
+  EXPECT_EQ(cut_work(f).blocks, 8);
   f.rows = false;  // too few of them: channels are cut instead
   f.extent = 3;
   EXPECT_EQ(cut_work(f).blocks, 1);
