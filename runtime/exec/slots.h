@@ -14,14 +14,15 @@ namespace octile::runtime {
 class Slots {
  public:
   static constexpr int kMost = 64;
-  explicit Slots(int count) : free_(~uint64_t{0} >> (kMost - std::clamp(count, 1, kMost))) {}
+  explicit Slots(int count) : count_(std::clamp(count, 1, kMost)), free_(~uint64_t{0} >> (kMost - count_)) {}
 
-  [[nodiscard]] int take() {
+  // For task `index` of `count`. Neighbours mostly run on one thread, whose cache holds what it wrote to its slot before.
+  [[nodiscard]] int take(int64_t index, int64_t count) {
+    const uint64_t own = uint64_t{1} << (index * count_ / count);
     for (;;) {
       for (uint64_t seen = free_.load(std::memory_order_relaxed); seen != 0;) {
-        if (free_.compare_exchange_weak(seen, seen & (seen - 1), std::memory_order_acquire)) {
-          return std::countr_zero(seen);
-        }
+        const uint64_t slot = (seen & own) != 0 ? own : seen & -seen;
+        if (free_.compare_exchange_weak(seen, seen ^ slot, std::memory_order_acquire)) return std::countr_zero(slot);
       }
       std::this_thread::yield();
     }
@@ -29,6 +30,7 @@ class Slots {
   void give(int slot) { free_.fetch_or(uint64_t{1} << slot, std::memory_order_release); }
 
  private:
+  int count_;
   std::atomic<uint64_t> free_;
 };
 

@@ -14,6 +14,7 @@
 namespace octile::runtime {
 namespace {
 
+constexpr size_t kSlotStep = 1024 * 1024;  // slots of different ops begin at the same place, in the same thread's cache
 constexpr int64_t kOverRead = 15;  // entries of the tables after the last channel that may be read
 
 }  // namespace
@@ -69,6 +70,7 @@ bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, in
 
 void SlottedOp::lay_slots(Plan& plan, int threads) {
   plan.slots = static_cast<int>(std::min<int64_t>({std::max(threads, 1), Slots::kMost, plan.count}));
+  if (plan.slots > 1) plan.slot = (plan.slot + kSlotStep - 1) / kSlotStep * kSlotStep;
   plan.scratch = plan.slot * static_cast<size_t>(plan.slots);
 }
 
@@ -90,7 +92,7 @@ Status SlottedOp::run(const Choice& choice, const Tensor& src, const Tensor& dst
   Slots slots(plan.slots);
   std::atomic<int> failed{0};
   spread(parallel, plan.count, [&](int64_t index) {
-    const int slot = slots.take();
+    const int slot = slots.take(index, plan.count);
     uint8_t* const memory = static_cast<uint8_t*>(scratch) + plan.slot * static_cast<size_t>(slot);
     if (const int rc = run_task(job, index, memory); rc != 0) failed.store(rc, std::memory_order_relaxed);
     slots.give(slot);

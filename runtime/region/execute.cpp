@@ -342,7 +342,7 @@ class Execution {
       Tensor a = src, to = dst;
       a.data += product.src * src.stride_n;
       to.data += product.dst * dst.stride_n;
-      const int slot = slots.take();
+      const int slot = slots.take(i, std::ssize(d.products));
       Status status = d.op->run(*d.choice, a, to, run_.scratch + static_cast<size_t>(slot) * slot_bytes,
                                 apart ? Parallel{} : run_.parallel, wei + product.wei * spec.k * spec.n, 0, tails);
       slots.give(slot);
