@@ -11,6 +11,7 @@ constexpr int64_t kGrain = 64 * 1024;   // below this a task costs more to hand 
 constexpr int64_t kTask = 512 * 1024;   // a good size: every call of a kernel costs as well
 constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 constexpr int64_t kShortRow = 28, kApartRows = 7;
+constexpr int64_t kWeightCost = 8;  // to read a byte from beyond the second cache, in multiply-adds
 
 }  // namespace
 
@@ -24,7 +25,7 @@ Cut cut_work(const CutFacts& f) {
   const int64_t most_blocks = std::max<int64_t>(f.extent / f.unit, 1);
   cut.blocks = std::clamp<int64_t>(ceil_div(f.extent, rows), 1, most_blocks);
   if (f.threads > 1) {
-    const int64_t total = f.cost * f.extent * f.batch;
+    const int64_t total = f.cost * f.extent * f.batch + kWeightCost * f.weight_bytes;
     const int64_t least = std::clamp<int64_t>(total / kGrain, 1, f.threads);
     const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
     const int64_t wanted = ceil_div(good, least) * least;
@@ -38,6 +39,13 @@ Cut cut_work(const CutFacts& f) {
       cut.blocks = std::clamp(std::min(shares, wanted), cut.blocks, most_blocks);
       const int64_t groups = ceil_div(wanted, f.batch * cut.blocks);
       cut.channel_groups = std::clamp(groups, cut.channel_groups, std::max(cut.channel_groups, f.channel_tiles));
+    }
+    // Where weights are in groups already, more groups rather than blocks: no weight is read twice.
+    if (!f.apart && by_weights > 1) {
+      const int64_t most = std::min(f.channel_tiles, std::max(wanted, cut.channel_groups));
+      for (int64_t g = cut.channel_groups; g <= most; ++g) {
+        if (g % least == 0 && f.channel_tiles % g == 0) cut.channel_groups = g;
+      }
     }
     if (tasks() < wanted) {
       cut.blocks = std::clamp<int64_t>(ceil_div(wanted, f.batch * cut.channel_groups), cut.blocks, most_blocks);

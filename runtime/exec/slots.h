@@ -16,7 +16,8 @@ class Slots {
   static constexpr int kMost = 64;
   explicit Slots(int count) : count_(std::clamp(count, 1, kMost)), free_(~uint64_t{0} >> (kMost - count_)) {}
 
-  // For task `index` of `count`. Neighbours mostly run on one thread, whose cache holds what it wrote to its slot before.
+  // For task `index` of `count`. Neighbours mostly run on one thread, whose cache holds what it wrote to its slot
+  // before.
   [[nodiscard]] int take(int64_t index, int64_t count) {
     const uint64_t own = uint64_t{1} << (index * count_ / count);
     for (;;) {

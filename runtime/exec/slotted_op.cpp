@@ -15,7 +15,7 @@ namespace octile::runtime {
 namespace {
 
 constexpr size_t kSlotStep = 1024 * 1024;  // slots of different ops begin at the same place, in the same thread's cache
-constexpr int64_t kOverRead = 15;  // entries of the tables after the last channel that may be read
+constexpr int64_t kOverRead = 15;          // entries of the tables after the last channel that may be read
 
 }  // namespace
 

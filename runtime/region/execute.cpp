@@ -169,9 +169,10 @@ class Execution {
   void images(const Step& s) const {
     const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
     const int64_t group = std::clamp<int64_t>(kOpsGrain / std::max<int64_t>(1, src.h * src.w) / 64 * 64, 64, 4096);
-    const int64_t parts = (src.c + group - 1) / group;
+    const int64_t parts = run_.parallel.threads > 1 ? std::max<int64_t>(src.c / group, 1) : 1;
     spread(run_.parallel, src.n * parts, [&](int64_t task) {
-      const int64_t n = task / parts, begin = task % parts * group, end = std::min(src.c, begin + group);
+      const int64_t n = task / parts, begin = task % parts * group;
+      const int64_t end = task % parts + 1 == parts ? src.c : begin + group;
       if (s.kind == StepKind::global_average) {
         run_.ops.global_average(s.meaning, s.to, src, n, at(dst, n, 0, 0), begin, end);
         return;
