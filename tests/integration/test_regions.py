@@ -51,16 +51,17 @@ def test_borders_are_counted(decisions):
     assert borders == {"inputs": 1, "float_inputs": 1, "outputs": 2, "float_outputs": 1}
 
 
-def test_floats_and_layouts_inside_are_counted(decisions):
+@pytest.mark.parametrize(("row", "floats"), [(8, 0), (8192, 2)])  # of a long row: what it reads, what it makes
+def test_floats_and_layouts_inside_are_counted(decisions, row, floats):
     net = Net(17)
-    a = net.conv(net.quantize(net.float_input([1, 4, 8, 8]), "uint8"), 4, 8)
-    rows = net.between("Reshape", [net.between("Transpose", [a], perm=[0, 3, 1, 2]), np.array([64, 8])])
-    norm = net.between("LayerNormalization", [rows, np.ones(8, np.float32), np.zeros(8, np.float32)])
+    a = net.conv(net.quantize(net.float_input([1, 4, 32, 32]), "uint8"), 4, 8)
+    rows = net.between("Reshape", [net.between("Transpose", [a], perm=[0, 3, 1, 2]), np.array([8192 // row, row])])
+    norm = net.between("LayerNormalization", [rows, np.ones(row, np.float32), np.zeros(row, np.float32)])
     net.output(net.dequantize(norm))
     model = net.model().SerializeToString()
     names = {n.op_type: n.name for n in onnx.load_from_string(model).graph.node}
     (region,) = decisions(model)["regions"]
-    assert region["stored_floats"] == {names["LayerNormalization"]: 2}  # what it reads, what it makes
+    assert region["stored_floats"] == ({names["LayerNormalization"]: floats} if floats else {})
     assert region["layout_changes"] == {names["Reshape"]: 1}
 
 
