@@ -17,7 +17,7 @@ bool is_movement(NodeKind kind) {
 bool carries_order(const NodeDesc& node) {
   if (node.kind == NodeKind::spec) return node.spec.kind != OpKind::conv2d && node.spec.kind != OpKind::dense;
   return is_unary(node.kind) || is_binary(node.kind) || node.kind == NodeKind::concat || node.kind == NodeKind::slice ||
-         node.kind == NodeKind::pad || node.kind == NodeKind::cast;
+         node.kind == NodeKind::pad || node.kind == NodeKind::cast || node.kind == NodeKind::resize;
 }
 
 bool wants_image(const NodeDesc& node) {
@@ -28,7 +28,6 @@ bool wants_image(const NodeDesc& node) {
     case NodeKind::average_pool:
     case NodeKind::global_average_pool:
     case NodeKind::global_max_pool:
-    case NodeKind::resize:
     case NodeKind::space_to_depth:
     case NodeKind::depth_to_space: return true;
     default: return false;
@@ -51,25 +50,67 @@ std::string op_line(const NodeDesc& node, const std::vector<Shape>& operands, co
 
 }  // namespace
 
-std::vector<Order> choose_orders(const RegionDesc& desc) {
-  std::vector<Order> orders(desc.values.size(), Order::flat);
-  const auto set = [&](int v, bool& changed) {
-    Order& order = orders[static_cast<size_t>(v)];
-    changed = changed || order != Order::nhwc;
-    order = Order::nhwc;
-  };
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (const NodeDesc& node : desc.nodes) {
-      const auto is_image = [&](int v) { return orders[static_cast<size_t>(v)] == Order::nhwc; };
-      bool image = wants_image(node);
-      if (carries_order(node)) {
-        image = is_image(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), is_image);
+namespace {
+
+// image: lies as nhwc. last: the host has its channels last already, so that what lies flat is pixels.
+enum class Likes : uint8_t { nothing, image, last };
+
+// The likings of both sides of a node, handed on until none is new.
+class Likings {
+ public:
+  explicit Likings(const RegionDesc& desc) : desc_(desc), of_(desc.values.size(), Likes::nothing) {}
+
+  void spread() {
+    for (changed_ = true; changed_;) {
+      changed_ = false;
+      for (const NodeDesc& node : desc_.nodes) {
+        if (wants_image(node)) like(node, Likes::image);
+        if (carries_order(node)) carry(node);
+        if (node.kind == NodeKind::transpose) turn(node);
       }
-      if (!image) continue;
-      set(node.output, changed);
-      for (int v : node.inputs) set(v, changed);
     }
+  }
+  void like(const NodeDesc& node, Likes what) {
+    set(node.output, what);
+    for (int v : node.inputs) set(v, what);
+  }
+  [[nodiscard]] Likes of(int v) const { return of_[static_cast<size_t>(v)]; }
+
+ private:
+  void set(int v, Likes what) {
+    if (of(v) != Likes::nothing) return;
+    of_[static_cast<size_t>(v)] = what;
+    changed_ = true;
+  }
+  void carry(const NodeDesc& node) {
+    for (const Likes what : {Likes::last, Likes::image}) {
+      const auto likes = [&](int v) { return of(v) == what; };
+      if (likes(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), likes)) like(node, what);
+    }
+  }
+  void turn(const NodeDesc& node) {
+    const int in = node.inputs[0];
+    if (node.ints == kFirstToLast && of(in) == Likes::image) set(node.output, Likes::last);
+    if (node.ints == kLastToFirst && of(node.output) == Likes::image) set(in, Likes::last);
+  }
+
+  const RegionDesc& desc_;
+  std::vector<Likes> of_;
+  bool changed_ = false;
+};
+
+}  // namespace
+
+std::vector<Order> choose_orders(const RegionDesc& desc) {
+  Likings likings(desc);
+  likings.spread();
+  for (const NodeDesc& node : desc.nodes) {  // where nobody else knows
+    if (node.kind == NodeKind::resize) likings.like(node, Likes::image);
+  }
+  likings.spread();
+  std::vector<Order> orders;
+  for (size_t v = 0; v < desc.values.size(); ++v) {
+    orders.push_back(likings.of(static_cast<int>(v)) == Likes::image ? Order::nhwc : Order::flat);
   }
   return orders;
 }

@@ -36,8 +36,10 @@ struct Recipe {
 };
 
 // Orders by who reads and writes: convolutions and pools want nhwc, matrices flat, the others what their neighbours
-// have.
+// have. What lies on the other side of a transpose of an image has its channels last as it is.
 [[nodiscard]] std::vector<Order> choose_orders(const RegionDesc& desc);
+// Images between channels first and channels last, as models have them that were saved for NHWC kernels.
+inline const std::vector<int64_t> kFirstToLast{0, 2, 3, 1}, kLastToFirst{0, 3, 1, 2};
 // The node's spec with the smallest spatial extents that have an output: what an op is before shapes are known.
 [[nodiscard]] OpSpec shapeless(const NodeDesc& node);
 // A ConvTranspose as a convolution of stride 1 with a group of channels per output phase (lower_transposed.cpp).
@@ -145,8 +147,8 @@ class Lowering {
   [[nodiscard]] int channels_store(const Value& value, const Shape& dims);
   int expanded(int codes, const Shape& shape, Order order);
   void reshape_leading(size_t value, const Value& from);
-  // The quantize that alone reads this value; -1: none.
-  [[nodiscard]] int sole_quantize(size_t value) const;
+  // The quantize that alone reads this value; -1: none. With `turns` also one behind transposes, which are added there.
+  [[nodiscard]] int sole_quantize(size_t value, std::vector<int>* turns = nullptr) const;
 
   // lower_windows.cpp
   [[nodiscard]] Status lower_max_pool(int index);

@@ -6,10 +6,14 @@
 
 namespace octile::runtime {
 
-int Lowering::sole_quantize(size_t value) const {
+int Lowering::sole_quantize(size_t value, std::vector<int>* turns) const {
   const std::vector<int>& readers = recipe_.consumers[value];
   if (readers.size() != 1 || recipe_.outputs[value] > 0) return -1;
   const NodeDesc& reader = node(readers[0]);
+  if (turns != nullptr && reader.kind == NodeKind::transpose) {
+    turns->push_back(readers[0]);
+    return sole_quantize(static_cast<size_t>(reader.output), turns);
+  }
   return reader.kind == NodeKind::spec && reader.spec.kind == OpKind::quantize ? readers[0] : -1;
 }
 

@@ -21,6 +21,16 @@ Window from_end(Window w, size_t axis) {
   return w;
 }
 
+// The axes in another order, as a transpose has them.
+Window turned(const Window& from, const std::vector<int64_t>& order) {
+  Window w = from;
+  for (size_t i = 0; i < order.size(); ++i) {
+    w.shape[i] = from.shape[static_cast<size_t>(order[i])];
+    w.axes[i] = from.axes[static_cast<size_t>(order[i])];
+  }
+  return w;
+}
+
 }  // namespace
 
 Status Lowering::lower_softmax(int index) {
@@ -126,21 +136,34 @@ Status Lowering::lower_resize(int index) {
   const size_t src = in(index, 0), dst = out(index);
   const Shape dims = shape(src);
   OCTILE_ASSIGN_OR_RETURN(const Resize resize, resize_of(n, dims));
-  bool spatial = dims.size() == 3 || dims.size() == 4;
-  for (size_t i = 0; i < 2 && i < resize.axes.size(); ++i) spatial = spatial && !resize.axes[i].changes();
+  const auto still = [&](size_t axis) { return axis >= dims.size() || !resize.axes[axis].changes(); };
+  const bool last = dims.size() == 4 && still(0) && still(3) && !(still(1) && still(2));  // channels last
+  const bool spatial = last || ((dims.size() == 3 || dims.size() == 4) && still(0) && still(1));
   const Value from = values_[src];
   const bool coded = from.kind == Value::Kind::codes || from.kind == Value::Kind::function;
   const int quantize = sole_quantize(dst);
   // Rows, then columns, as the ops want them; a row of one for 1-D images.
   const auto set_axes = [&](Step& step) {
     const ResizeAxis one{1, 1, 1.0F, {0}, {0}, {0.0F}};
-    const ResizeAxis& y = dims.size() == 4 ? resize.axes[2] : one;
-    for (const ResizeAxis* axis : {&y, &resize.axes.back()}) {
-      const bool still = resize.linear && !axis->changes();
+    const ResizeAxis& y = dims.size() == 4 ? resize.axes[last ? 1 : 2] : one;
+    for (const ResizeAxis* axis : {&y, last ? &resize.axes[2] : &resize.axes.back()}) {
+      const bool copied = resize.linear && !axis->changes();
       step.lo.push_back(axis->lo);
-      step.hi.push_back(still ? std::vector<int64_t>() : axis->hi);
-      step.share.push_back(still ? std::vector<float>() : axis->f);
+      step.hi.push_back(copied ? std::vector<int64_t>() : axis->hi);
+      step.share.push_back(copied ? std::vector<float>() : axis->f);
     }
+  };
+  const auto image = [&](const Window& w) { return last ? turned(w, kLastToFirst) : w; };
+  const auto make_step = [&](StepKind kind) -> Step& {
+    const int pixels = whole(image(made(from.codes)), Order::nhwc);
+    const Shape& d = shape(dst);
+    const int made_store = add_store(last ? Shape{d[0], d[3], d[1], d[2]} : d, Order::nhwc, DType::u8);
+    Step& step = add_step(kind, {pixels}, made_store);
+    set_axes(step);
+    return step;
+  };
+  const auto made_window = [&](const Step& step) {
+    return last ? turned(window_of(step.dst), kFirstToLast) : window_of(step.dst);
   };
   if (!resize.linear) {
     if (!coded) {  // floats, s32
@@ -154,10 +177,7 @@ Status Lowering::lower_resize(int index) {
     Value to = from;
     to.floats.reset();
     if (spatial) {
-      const int pixels = codes_store(from.codes, Order::nhwc);
-      const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
-      set_axes(add_step(StepKind::resize_nearest, {pixels}, made_store));
-      to.codes = add_codes(made_store, codes(from.codes).is_signed);
+      to.codes = add_codes(made_window(make_step(StepKind::resize_nearest)), codes(from.codes).is_signed);
     } else {
       std::vector<std::vector<int64_t>> at;
       for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
@@ -173,13 +193,10 @@ Status Lowering::lower_resize(int index) {
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
-  const int pixels = codes_store(from.codes, Order::nhwc);
-  const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
-  Step& step = add_step(StepKind::resize_linear, {pixels}, made_store);
-  set_axes(step);
+  Step& step = make_step(StepKind::resize_linear);
   set_meaning(step, *from.function);
   step.to = to.form();
-  quantized_along(quantize, add_codes(made_store, to.is_signed));
+  quantized_along(quantize, add_codes(made_window(step), to.is_signed));
   return {};
 }
 

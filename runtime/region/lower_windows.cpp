@@ -100,7 +100,8 @@ Status Lowering::lower_average(int index) {
   const size_t src = in(index, 0), dst = out(index);
   const Shape dims = shape(src);
   const Value from = values_[src];
-  const int quantize = sole_quantize(dst);
+  std::vector<int> turns;
+  const int quantize = sole_quantize(dst, &turns);
   const bool pool = n.kind == NodeKind::average_pool;
   std::vector<WindowAxis> axes;
   if (pool) {
@@ -137,6 +138,10 @@ Status Lowering::lower_average(int index) {
   step.row = dims.empty() ? 1 : dims.back();
   Window window = window_of(made_store);
   if (made_shape != shape(dst)) window = reshaped(window, shape(dst));
+  for (const int turn : turns) {
+    OCTILE_ASSIGN_OR_RETURN(window, moved(node(turn), window, shape(out(turn)), 0, Order::flat));
+    done_[static_cast<size_t>(turn)] = true;
+  }
   quantized_along(quantize, add_codes(window, to.is_signed));
   return {};
 }
