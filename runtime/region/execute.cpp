@@ -284,8 +284,10 @@ class Execution {
       src += whole;
       dst += whole * a.dst;
     }
-    const bool short_lines = b.src == element && b.dst == element && b.extent * element <= 16;
-    if (element == 1 && (short_lines || b.extent < 8)) {
+    const bool lines = b.src == element && b.dst == element;
+    if (lines && b.extent * element >= 8)
+      return run_.ops.copy({src, a.src}, {dst, a.dst}, b.extent * element, a.extent);
+    if (element == 1 && b.extent < 8) {
       // The longer axis innermost.
       for (int64_t j = 0; j < b.extent; ++j) move_elements<uint8_t>(a, src + j * b.src, dst + j * b.dst);
       return;

@@ -88,10 +88,13 @@ class Likings {
       if (likes(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), likes)) like(node, what);
     }
   }
+  // From an image to channels last or back.
   void turn(const NodeDesc& node) {
-    const int in = node.inputs[0];
-    if (node.ints == kFirstToLast && of(in) == Likes::image) set(node.output, Likes::last);
-    if (node.ints == kLastToFirst && of(node.output) == Likes::image) set(in, Likes::last);
+    if (node.ints != kFirstToLast && node.ints != kLastToFirst) return;
+    const int in = node.inputs[0], first = node.ints == kFirstToLast ? in : node.output;
+    const int last = first == in ? node.output : in;
+    if (of(first) == Likes::image) set(last, Likes::last);
+    if (of(last) == Likes::last) set(first, Likes::image);
   }
 
   const RegionDesc& desc_;

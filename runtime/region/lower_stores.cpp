@@ -181,9 +181,8 @@ const Window& Lowering::made(int c) {
       codes(c).made = root;
       return *codes(c).made;
     }
-    const Order order = store(root.store).order == Order::nhwc && (root.shape.size() == 3 || root.shape.size() == 4)
-                            ? Order::nhwc
-                            : Order::flat;
+    const bool image = store(root.store).order == Order::nhwc && (root.shape.size() == 3 || root.shape.size() == 4);
+    const Order order = image && !reordered(root, Order::nhwc) ? Order::nhwc : Order::flat;
     const int src = whole(root, order);
     const int dst = add_store(root.shape, order, DType::u8);
     Step& step = add_step(StepKind::table, {src}, dst);

@@ -73,13 +73,32 @@ def test_conv_between_channels_last(check_near, group):
           kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=group, channels_last=1)  # fmt: skip
 
 
-def test_a_model_the_host_saved_optimised(open_session, decisions, target, tmp_path):
-    """Where its convolutions have become com.microsoft's, with channels last, nothing is left to the host."""
+def plain_net():
     net = Net(3)
     x = net.quantize(net.float_input([1, 3, 12, 10]), "uint8")
     a = net.conv(x, 3, 8)
     b = net.conv(a, 8, 8, groups=8)
     net.output(net.dequantize(net.pool(b)))
+    return net
+
+
+def net_of_everything_between():
+    net = Net(4)
+    x = net.quantize(net.float_input([1, 3, 12, 10]), "uint8")
+    a = net.conv(x, 3, 8)
+    b = net.between("Mul", [a, net.between("Sigmoid", [a], scale=1 / 256, zp=0)])
+    halves = net.between("Split", [b], outputs=2, axis=1)
+    larger = [net.between("Resize", [h, "", np.float32([1, 1, 2, 2])], mode="nearest") for h in halves]
+    c = net.conv(net.between("Concat", larger, axis=1), 8, 8)
+    gate = net.conv(net.between("GlobalAveragePool", [c]), 8, 8, kernel=(1, 1), pads=(0, 0, 0, 0))
+    net.output(net.dequantize(net.conv(net.between("Mul", [c, gate]), 8, 4)))
+    return net
+
+
+@pytest.mark.parametrize("net", [plain_net(), net_of_everything_between()], ids=["plain", "everything"])
+def test_a_model_the_host_saved_optimised(open_session, decisions, target, tmp_path, net):
+    """Where its convolutions have become com.microsoft's, with channels last, nothing is left to the host, and nothing
+    changes its layout."""
     model, saved = net.model().SerializeToString(), tmp_path / "saved.onnx"
     options = ort.SessionOptions()
     options.optimized_model_filepath = str(saved)
@@ -87,6 +106,7 @@ def test_a_model_the_host_saved_optimised(open_session, decisions, target, tmp_p
     optimised = saved.read_bytes()
     report = decisions(optimised, full=True)
     assert [n["node"] for n in report["nodes"] if not n["taken"]] == []
+    assert [(r["stored_floats"], r["layout_changes"]) for r in report["regions"]] == [({}, {})]
     feeds = net.feeds()
     wanted, got = (open_session(m, target, full=True).run(None, feeds)[0] for m in (model, optimised))
     np.testing.assert_array_equal(got, wanted)
