@@ -143,6 +143,10 @@ int draw_gate(GraphBuilder& b, int x, Values) {
   if (!b.quantized(x) || shape.size() != 4 || shape[1] > 40) return kNone;
   int mean = b.rng.chance(0.7) ? b.add(NodeKind::global_average_pool, {b.dequantize(x)})
                                : b.add(NodeKind::reduce_mean, {b.dequantize(x)}, {1, 2, 3});
+  if (b.rng.chance(0.2)) {  // quantized where its channels are last
+    mean = b.add(NodeKind::transpose, {mean}, {0, 2, 3, 1});
+    mean = b.dequantize(b.add(NodeKind::transpose, {b.quantize(mean)}, {0, 3, 1, 2}));
+  }
   int y = add_pointwise(b, b.quantize(mean), b.rng.range(1, 8));
   y = add_pointwise(b, y, shape[1]);
   if (y == kNone) return kNone;
@@ -229,23 +233,29 @@ int draw_layer_norm(GraphBuilder& b, int x, Values) {
 
 // Nearest of codes or floats, linear of floats; by scales or by sizes.
 int draw_resize(GraphBuilder& b, int x, Values) {
-  const Shape& shape = b.shape(x);
-  if (b.type(x) == DType::s32 || shape.size() < 3 || shape.size() > 4) return kNone;
+  if (b.type(x) == DType::s32 || b.shape(x).size() < 3 || b.shape(x).size() > 4) return kNone;
+  const bool last = b.shape(x).size() == 4 && b.rng.chance(0.3);  // channels
+  if (last) x = b.add(NodeKind::transpose, {x}, {0, 2, 3, 1});
+  const Shape shape = b.shape(x);
   const bool linear = b.rng.chance(0.5);
   std::vector<int64_t> ints{linear ? 1 : 0, b.rng.below(6), b.rng.below(4)};
   std::vector<float> floats;
   const bool sizes = b.rng.chance(0.4);
   const float scale = b.rng.pick({2.0F, 2.0F, 0.5F, 1.5F, 3.0F, 0.7F});
-  const size_t kept = b.rng.chance(0.06) ? 0 : 2;  // of a network batch and channels stay
+  const bool all = b.rng.chance(0.06);  // of a network batch and channels stay
   for (size_t i = 0; i < shape.size(); ++i) {
+    const bool stays = !all && (i == 0 || i == (last ? size_t{3} : size_t{1}));
     if (sizes) {
-      ints.push_back(i < kept ? 0 : b.rng.range(1, 2 * shape[i]));
+      ints.push_back(stays ? 0 : b.rng.range(1, 2 * shape[i]));
     } else {
-      floats.push_back(i < kept ? 1.0F : b.rng.chance(0.8) ? scale : static_cast<float>(b.rng.uniform(0.4, 2.5)));
+      floats.push_back(stays ? 1.0F : b.rng.chance(0.8) ? scale : static_cast<float>(b.rng.uniform(0.4, 2.5)));
     }
   }
-  if (!linear && b.quantized(x) && b.rng.chance(0.5)) return b.add(NodeKind::resize, {x}, ints, floats);
-  return settle(b, b.add(NodeKind::resize, {b.floats(x)}, ints, floats));
+  const bool codes = !linear && b.quantized(x) && b.rng.chance(0.5);
+  int y = codes ? b.add(NodeKind::resize, {x}, ints, floats)
+                : settle(b, b.add(NodeKind::resize, {b.floats(x)}, ints, floats));
+  if (last && y != kNone && b.shape(y).size() == 4) y = b.add(NodeKind::transpose, {y}, {0, 3, 1, 2});
+  return y;
 }
 
 }  // namespace
