@@ -7,9 +7,8 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kGrain = 64 * 1024;   // below this a task costs more to hand out than to run
-constexpr int64_t kTask = 512 * 1024;   // a good size: every call of a kernel costs as well
-constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
+constexpr int64_t kGrain = 64 * 1024;  // below this a task costs more to hand out than to run
+constexpr int64_t kTask = 512 * 1024;  // a good size: every call of a kernel costs as well
 constexpr int64_t kShortRow = 28, kApartRows = 7;
 constexpr int64_t kWeightCost = 8;  // to read a byte from beyond the second cache, in multiply-adds
 
@@ -31,10 +30,11 @@ Cut cut_work(const CutFacts& f) {
     const int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     // Threads find in their own caches what they wrote of the layer before: rows, unless those are too few to share.
-    cut.blocks_first = f.apart && f.rows && (f.extent >= f.threads * kTasksPerThread || f.extent % f.threads == 0);
+    const bool many = most_blocks >= f.threads * kTasksPerThread;
+    cut.blocks_first = f.apart && (many || (f.rows && f.extent % f.threads == 0));
     // Few columns are left whole where channels can be cut instead, and so are short rows, of which a call takes some:
     // kernels for channels apart unpack their filters in every call.
-    if (f.apart && (!f.rows || f.outputs < kShortRow)) {
+    if (f.apart && (f.rows ? f.outputs < kShortRow : !many)) {
       const int64_t shares = cut.blocks_first ? std::max<int64_t>(f.extent / kApartRows / least, 1) * least : 1;
       cut.blocks = std::clamp(std::min(shares, wanted), cut.blocks, most_blocks);
       const int64_t groups = ceil_div(wanted, f.batch * cut.blocks);

@@ -65,6 +65,7 @@ struct Cut {
 // What the end of an output costs (requantized, stored), and a multiply-add of a depthwise filter, in those of products
 // (Zen 3, bench/records).
 inline constexpr int64_t kOutputCost = 20, kDepthwiseCost = 3;
+inline constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 // Pure: tested with numbers alone.
 [[nodiscard]] Cut cut_work(const CutFacts& facts);
 // Where block `index` starts: whole units each, spread evenly, the rest in the last.

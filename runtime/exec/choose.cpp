@@ -171,7 +171,8 @@ void Op::cut(Choice& c, int threads) const {
   const OpSpec& s = c.shaped;
   const int64_t pixel = (s.kind == OpKind::dense ? s.k : s.ic) * (c.widen ? 2 : 1);
   // Rows, unless they are too few for the threads and there are more columns.
-  c.along_y = c.y > 1 && (c.y / unit_y * c.batch >= threads || c.y / unit_y >= c.x / unit_x);
+  const bool enough = threads == 1 || (c.y * c.batch >= kTasksPerThread * threads && c.y / unit_y * c.batch >= threads);
+  c.along_y = c.y > 1 && (enough || c.y / unit_y >= c.x / unit_x);
   const int64_t unit = c.along_y ? unit_y : unit_x, outputs = c.along_y ? c.x : c.y;
   f.l2_bytes = target(isa).l2_bytes;
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;

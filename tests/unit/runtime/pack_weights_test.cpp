@@ -311,6 +311,10 @@ TEST(CutWork, RowsOfADepthwiseLayerStayWithTheThreadThatWroteTheirSources) {
   f.extent = 3;
   EXPECT_EQ(cut_work(f).blocks, 1);
   EXPECT_EQ(cut_work(f).channel_groups, 8);
+  f.extent = 96;  // columns, and many: each thread has its own
+  EXPECT_TRUE(cut_work(f).blocks_first);
+  EXPECT_EQ(cut_work(f).blocks, 8);
+  EXPECT_EQ(cut_work(f).channel_groups, 1);
 }
 
 }  // namespace
