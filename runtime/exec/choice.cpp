@@ -9,7 +9,8 @@ namespace {
 
 constexpr int64_t kGrain = 64 * 1024;  // below this a task costs more to hand out than to run
 constexpr int64_t kTask = 512 * 1024;  // a good size: every call of a kernel costs as well
-constexpr int64_t kShortRow = 28, kApartRows = 7;
+constexpr int64_t kShortRow = 28;      // pixels: of shorter rows a call for channels apart takes at least kApartRows
+constexpr int64_t kApartRows = 7;
 constexpr int64_t kWeightCost = 8;  // to read a byte from beyond the second cache, in multiply-adds
 
 }  // namespace

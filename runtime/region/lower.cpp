@@ -82,9 +82,10 @@ class Likings {
     of_[static_cast<size_t>(v)] = what;
     changed_ = true;
   }
+  // Constants follow, but hand nothing on: they may be shared.
   void carry(const NodeDesc& node) {
     for (const Likes what : {Likes::last, Likes::image}) {
-      const auto likes = [&](int v) { return of(v) == what; };
+      const auto likes = [&](int v) { return of(v) == what && !desc_.values[static_cast<size_t>(v)].constant; };
       if (likes(node.output) || std::any_of(node.inputs.begin(), node.inputs.end(), likes)) like(node, what);
     }
   }

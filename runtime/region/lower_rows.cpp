@@ -137,7 +137,7 @@ Status Lowering::lower_resize(int index) {
   const Shape dims = shape(src);
   OCTILE_ASSIGN_OR_RETURN(const Resize resize, resize_of(n, dims));
   const auto still = [&](size_t axis) { return axis >= dims.size() || !resize.axes[axis].changes(); };
-  const bool last = dims.size() == 4 && still(0) && still(3) && !(still(1) && still(2));  // channels last
+  const bool last = dims.size() == 4 && still(0) && !still(1) && still(3);  // channels
   const bool spatial = last || ((dims.size() == 3 || dims.size() == 4) && still(0) && still(1));
   const Value from = values_[src];
   const bool coded = from.kind == Value::Kind::codes || from.kind == Value::Kind::function;
