@@ -40,6 +40,8 @@ struct Recipe {
 [[nodiscard]] std::vector<Order> choose_orders(const RegionDesc& desc);
 // Images between channels first and channels last, as models have them that were saved for NHWC kernels.
 inline const std::vector<int64_t> kFirstToLast{0, 2, 3, 1}, kLastToFirst{0, 3, 1, 2};
+// A window's axes in another order, as a transpose has them: none of them negative.
+[[nodiscard]] Window turned(const Window& from, const std::vector<int64_t>& order);
 // The node's spec with the smallest spatial extents that have an output: what an op is before shapes are known.
 [[nodiscard]] OpSpec shapeless(const NodeDesc& node);
 // A ConvTranspose as a convolution of stride 1 with a group of channels per output phase (lower_transposed.cpp).

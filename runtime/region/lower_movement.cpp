@@ -34,6 +34,15 @@ int64_t pad_position(int64_t i, int64_t extent, int64_t mode) {
 
 }  // namespace
 
+Window turned(const Window& from, const std::vector<int64_t>& order) {
+  Window w = from;
+  for (size_t i = 0; i < order.size(); ++i) {
+    w.shape[i] = from.shape[static_cast<size_t>(order[i])];
+    w.axes[i] = from.axes[static_cast<size_t>(order[i])];
+  }
+  return w;
+}
+
 Window Lowering::reshaped(const Window& from, const Shape& dims) {
   const std::vector<int> kept = kept_axes(from.shape, dims);
   if (!kept.empty() || element_count(from.shape) == 1) {
@@ -170,14 +179,13 @@ Result<Window> Lowering::moved(const NodeDesc& n, const Window& from, const Shap
       return w;
     }
     case NodeKind::transpose: {
-      Window w = from;
       const size_t rank = from.shape.size();
+      std::vector<int64_t> axes;
       for (size_t i = 0; i < rank; ++i) {
         OCTILE_ASSIGN_OR_RETURN(const size_t of, axis_of(n, int_or(n, i, static_cast<int64_t>(rank - 1 - i)), rank));
-        w.shape[i] = from.shape[of];
-        w.axes[i] = from.axes[of];
+        axes.push_back(static_cast<int64_t>(of));
       }
-      return w;
+      return turned(from, axes);
     }
     case NodeKind::gather: return gathered(n, from, dims, order);
     case NodeKind::pad: return padded(n, from, dims, code, order);

@@ -21,16 +21,6 @@ Window from_end(Window w, size_t axis) {
   return w;
 }
 
-// The axes in another order, as a transpose has them.
-Window turned(const Window& from, const std::vector<int64_t>& order) {
-  Window w = from;
-  for (size_t i = 0; i < order.size(); ++i) {
-    w.shape[i] = from.shape[static_cast<size_t>(order[i])];
-    w.axes[i] = from.axes[static_cast<size_t>(order[i])];
-  }
-  return w;
-}
-
 }  // namespace
 
 Status Lowering::lower_softmax(int index) {
@@ -79,7 +69,7 @@ Status Lowering::lower_layer_norm(int index) {
   const Value from = values_[src];
   const int quantize = sole_quantize(dst);
   const bool coded = from.kind == Value::Kind::function && quantize >= 0 && element_count(row) <= kMostNormRow;
-  std::vector<int> sources{coded ? whole(made(from.codes), Order::flat) : floats_store(src)};
+  std::vector<int> sources{coded ? codes_store(from.codes, Order::flat) : floats_store(src)};
   for (size_t i = 1; i < n.inputs.size(); ++i) {
     // As long as a row, extents of 1 repeated.
     const Window have = window_of(floats_store(in(index, i)));
