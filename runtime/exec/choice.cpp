@@ -39,7 +39,7 @@ Cut cut_work(const CutFacts& f) {
       const int64_t shares = cut.blocks_first ? std::max<int64_t>(f.extent / kApartRows / least, 1) * least : 1;
       cut.blocks = std::clamp(std::min(shares, wanted), cut.blocks, most_blocks);
       const int64_t groups = ceil_div(wanted, f.batch * cut.blocks);
-      cut.channel_groups = std::clamp(groups, cut.channel_groups, std::max(cut.channel_groups, f.channel_tiles));
+      cut.channel_groups = std::clamp(groups, cut.channel_groups, f.channel_tiles);
     }
     // Where weights are in groups already, more groups rather than blocks: no weight is read twice.
     if (!f.apart && by_weights > 1) {

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <thread>
 
+#include "runtime/exec/parallel.h"
+
 namespace octile::runtime {
 
 class Slots {
@@ -34,5 +36,16 @@ class Slots {
   int count_;
   std::atomic<uint64_t> free_;
 };
+
+// Runs f(index, slot) for count indices on the host's threads, no two of which have one of the `slots` at a time.
+template <class F>
+void spread_slots(const Parallel& parallel, int slots, int64_t count, const F& f) {
+  Slots all(slots);
+  spread(parallel, count, [&](int64_t index) {
+    const int slot = all.take(index, count);
+    f(index, static_cast<size_t>(slot));
+    all.give(slot);
+  });
+}
 
 }  // namespace octile::runtime

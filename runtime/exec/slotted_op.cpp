@@ -89,13 +89,10 @@ Status SlottedOp::run(const Choice& choice, const Tensor& src, const Tensor& dst
   OCTILE_RETURN_IF_ERROR(check(plan, src, dst));
   OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
   const Job job{&plan, src, dst, tails};
-  Slots slots(plan.slots);
   std::atomic<int> failed{0};
-  spread(parallel, plan.count, [&](int64_t index) {
-    const int slot = slots.take(index, plan.count);
-    uint8_t* const memory = static_cast<uint8_t*>(scratch) + plan.slot * static_cast<size_t>(slot);
+  spread_slots(parallel, plan.slots, plan.count, [&](int64_t index, size_t slot) {
+    uint8_t* const memory = static_cast<uint8_t*>(scratch) + plan.slot * slot;
     if (const int rc = run_task(job, index, memory); rc != 0) failed.store(rc, std::memory_order_relaxed);
-    slots.give(slot);
   });
   if (const int rc = failed.load(); rc != 0) {
     return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};

@@ -337,18 +337,16 @@ class Execution {
     const uint8_t* wei = run_.data[s.src[1]];
     const size_t slot_bytes = align_up(d.op->scratch_bytes(*d.choice));
     const bool apart = d.slots > 1;
-    Slots slots(d.slots);
     std::atomic_flag failed;
     Status failure;
-    spread(apart ? run_.parallel : Parallel{}, std::ssize(d.products), [&](int64_t i) {
+    const Parallel outer = apart ? run_.parallel : Parallel{}, inner = apart ? Parallel{} : run_.parallel;
+    spread_slots(outer, d.slots, std::ssize(d.products), [&](int64_t i, size_t slot) {
       const DotPlan::Product& product = d.products[static_cast<size_t>(i)];
       Tensor a = src, to = dst;
       a.data += product.src * src.stride_n;
       to.data += product.dst * dst.stride_n;
-      const int slot = slots.take(i, std::ssize(d.products));
-      Status status = d.op->run(*d.choice, a, to, run_.scratch + static_cast<size_t>(slot) * slot_bytes,
-                                apart ? Parallel{} : run_.parallel, wei + product.wei * spec.k * spec.n, 0, tails);
-      slots.give(slot);
+      Status status = d.op->run(*d.choice, a, to, run_.scratch + slot * slot_bytes, inner,
+                                wei + product.wei * spec.k * spec.n, 0, tails);
       if (!status.ok() && !failed.test_and_set()) failure = std::move(status);
     });
     return failure;
