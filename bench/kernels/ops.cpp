@@ -84,7 +84,7 @@ BinaryForm form_of(BinaryKind kind, const Memory& m, bool after) {
   f.kind = kind;
   f.ka = 0.02F;
   f.kb = 0.03F;
-  f.k = kind == BinaryKind::sum || kind == BinaryKind::product ? 20.0F : 0.05F;
+  f.k = kind == BinaryKind::product ? 20.0F : 0.05F;
   f.za = f.zb = 100;
   f.zp = 30;
   f.lo = -30;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "runtime/exec/ops/variants.h"
@@ -19,53 +20,92 @@ namespace {
 
 constexpr int kCodes = 256;
 
-// Whether the form gives `pairs` everywhere, by the kernel itself.
-bool holds(const Ops& ops, const uint8_t* pairs, const BinaryForm& form) {
-  uint8_t a[kCodes], b[kCodes], out[kCodes];
-  for (int q = 0; q < kCodes; ++q) b[q] = static_cast<uint8_t>(q);
-  for (int q = 0; q < kCodes; ++q) {
-    std::memset(a, q, sizeof a);
-    ops.binary(form, {a, 0}, {b, 0}, {out, 0}, kCodes, 1);
-    if (std::memcmp(out, pairs + q * kCodes, sizeof out) != 0) return false;
+// Whether forms give `pairs` everywhere, by the kernel itself. What one form got wrong the next are asked first: most
+// of them fail there.
+class Proof {
+ public:
+  explicit Proof(const uint8_t* pairs) : pairs_(pairs) {}
+
+  bool holds(const BinaryForm& form) {
+    uint8_t a[kCodes], b[kCodes], out[kCodes];
+    ops_.binary(form, {a_, 0}, {b_, 0}, {out, 0}, known_, 1);
+    if (std::memcmp(out, want_, static_cast<size_t>(known_)) != 0) return false;
+    for (int q = 0; q < kCodes; ++q) b[q] = static_cast<uint8_t>(q);
+    for (int q = 0; q < kCodes; ++q) {
+      std::memset(a, q, sizeof a);
+      ops_.binary(form, {a, 0}, {b, 0}, {out, 0}, kCodes, 1);
+      const uint8_t* want = pairs_ + q * kCodes;
+      const auto wrong = static_cast<int>(std::mismatch(out, out + kCodes, want).first - out);
+      if (wrong < kCodes) {
+        note(q, wrong);
+        return false;
+      }
+    }
+    return true;
   }
-  return true;
+
+ private:
+  static constexpr int kNoted = 128;
+
+  void note(int a, int b) {
+    const int at = known_ < kNoted ? known_++ : 0;
+    a_[at] = static_cast<uint8_t>(a);
+    b_[at] = static_cast<uint8_t>(b);
+    want_[at] = pairs_[a * kCodes + b];
+  }
+
+  const Ops& ops_ = ops_for(Isa::avx512vnni);
+  const uint8_t* pairs_;
+  uint8_t a_[kNoted] = {}, b_[kNoted] = {}, want_[kNoted] = {};
+  int known_ = 0;
+};
+
+// v and its neighbours, the nearest first.
+std::vector<float> around(float v, int steps) {
+  std::vector<float> out{v};
+  float up = v, down = v;
+  for (int i = 0; i < steps; ++i) {
+    out.push_back(up = std::nextafter(up, std::numeric_limits<float>::infinity()));
+    out.push_back(down = std::nextafter(down, -std::numeric_limits<float>::infinity()));
+  }
+  return out;
 }
 
-float up(float v) { return std::nextafter(v, std::numeric_limits<float>::infinity()); }
-float down(float v) { return std::nextafter(v, -std::numeric_limits<float>::infinity()); }
-
-// Forms to try, the cheapest first. Factors that are folded are rounded once more than the function behind the table,
-// so their neighbours are tried as well.
-std::vector<BinaryForm> candidates(const BinaryHint& hint, const BinaryForm& plain) {
-  std::vector<BinaryForm> forms;
-  const auto add = [&](BinaryKind kind, float ka, float kb, float k0, float k) {
+// The first form that holds, the cheapest tried first. Factors that are folded are rounded once more than the function
+// behind the table, so their neighbours are tried as well.
+std::optional<BinaryForm> search(Proof& proof, const BinaryHint& hint, const BinaryForm& plain) {
+  const auto form = [&](BinaryKind kind, float ka, float kb, float k0, float k) {
     BinaryForm f = plain;
     f.kind = kind;
     f.ka = ka;
     f.kb = kb;
     f.k0 = k0;
     f.k = k;
-    forms.push_back(f);
+    return f;
   };
+  std::vector<BinaryForm> forms;
   const double a = hint.scale_a, b = hint.scale_b, s = hint.scale;
-  const float inverse = 1.0F / hint.scale;
   if (hint.product) {
-    const auto k = static_cast<float>(a * b / s);
-    for (float v : {k, up(k), down(k), hint.scale_a * hint.scale_b / hint.scale}) {
-      add(BinaryKind::product, 0, 0, 0, v);
+    for (const float k : around(static_cast<float>(a * b / s), 1))
+      forms.push_back(form(BinaryKind::product, 0, 0, 0, k));
+    forms.push_back(form(BinaryKind::product, 0, 0, 0, hint.scale_a * hint.scale_b / hint.scale));
+    forms.push_back(form(BinaryKind::product_div, hint.scale_a, hint.scale_b, 0, hint.scale));
+  } else {
+    const auto first = around(static_cast<float>(a / s), 2), second = around(static_cast<float>(b / s), 2);
+    for (const float k0 : around(static_cast<float>(-(hint.za * (a / s) + hint.zb * (b / s))), 6)) {
+      for (const float kb : second) {
+        for (const float ka : first) forms.push_back(form(BinaryKind::affine, ka, kb, k0, 1));
+      }
     }
-    add(BinaryKind::product_div, hint.scale_a, hint.scale_b, 0, hint.scale);
-    return forms;
+    for (const float kb : second) {
+      for (const float ka : first) forms.push_back(form(BinaryKind::sum, ka, kb, 0, 1));
+    }
+    forms.push_back(form(BinaryKind::sum_div, hint.scale_a, hint.scale_b, 0, hint.scale));
   }
-  const auto ka = static_cast<float>(a / s), kb = static_cast<float>(b / s);
-  const auto k0 = static_cast<float>(-(hint.za * (a / s) + hint.zb * (b / s)));
-  const auto folded = -(static_cast<float>(hint.za) * ka + static_cast<float>(hint.zb) * kb);
-  for (float v : {k0, folded, up(k0), down(k0)}) {
-    for (float w : {ka, up(ka), down(ka)}) add(BinaryKind::affine, w, kb, v, 1.0F);
+  for (const BinaryForm& f : forms) {
+    if (proof.holds(f)) return f;
   }
-  for (float v : {inverse, up(inverse), down(inverse)}) add(BinaryKind::sum, hint.scale_a, hint.scale_b, 0, v);
-  add(BinaryKind::sum_div, hint.scale_a, hint.scale_b, 0, hint.scale);
-  return forms;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -96,10 +136,8 @@ BinaryForm prove_binary(const uint8_t* pairs, const BinaryHint& hint) {
   plain.zp = hint.zp;
   plain.lo = static_cast<float>(*least - hint.zp);
   plain.hi = static_cast<float>(*most - hint.zp);
-  const Ops& ops = ops_for(Isa::avx512vnni);
-  for (const BinaryForm& form : candidates(hint, plain)) {
-    if (holds(ops, pairs, form)) return form;
-  }
+  Proof proof(pairs);
+  if (const std::optional<BinaryForm> found = search(proof, hint, plain)) return *found;
   plain.kind = BinaryKind::pairs;
   plain.pairs = pairs;
   return plain;

@@ -35,7 +35,7 @@ struct Meaning {
 
 // A function of two codes as arithmetic. Which form equals a given function is proven by prove_binary().
 //   affine       rne(clamp(fma(a, ka, fma(b, kb, k0))))     each fma rounded to float32 once
-//   sum          rne(clamp(((a - za) * ka + (b - zb) * kb) * k))
+//   sum          rne(clamp(fma(a - za, ka, (b - zb) * kb)))
 //   sum_div      rne(clamp(((a - za) * ka + (b - zb) * kb) / k))
 //   product      rne(clamp(float((a - za) * (b - zb)) * k))
 //   product_div  rne(clamp((((a - za) * ka) * ((b - zb) * kb)) / k))

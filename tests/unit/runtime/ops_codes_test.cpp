@@ -76,7 +76,7 @@ float value_of(const BinaryForm& f, uint8_t a, uint8_t b) {
   const float xa = da * f.ka, xb = db * f.kb, sum = xa + xb, product = xa * xb;
   switch (f.kind) {
     case BinaryKind::affine: return std::fma(static_cast<float>(a), f.ka, std::fma(static_cast<float>(b), f.kb, f.k0));
-    case BinaryKind::sum: return sum * f.k;
+    case BinaryKind::sum: return std::fma(da, f.ka, xb);
     case BinaryKind::sum_div: return sum / f.k;
     case BinaryKind::product: return static_cast<float>((a - f.za) * (b - f.zb)) * f.k;
     case BinaryKind::product_div: return product / f.k;
@@ -90,11 +90,11 @@ uint8_t one(const BinaryForm& f, uint8_t a, uint8_t b) {
   return f.after != nullptr ? f.after[q] : q;
 }
 
-// Forms are linear in each code, so their corners are the extremes.
+// Forms are linear in each code, so their corners are the extremes; quotients that overflow are no numbers.
 bool small(const BinaryForm& f) {
   constexpr float kMost = 2147483648.0F;
-  return !(value_of(f, 0, 0) >= kMost || value_of(f, 0, 255) >= kMost || value_of(f, 255, 0) >= kMost ||
-           value_of(f, 255, 255) >= kMost);
+  return value_of(f, 0, 0) < kMost && value_of(f, 0, 255) < kMost && value_of(f, 255, 0) < kMost &&
+         value_of(f, 255, 255) < kMost;
 }
 
 BinaryForm draw_binary(Rng& rng, const std::vector<uint8_t>& pairs, const std::vector<uint8_t>& after) {
