@@ -63,7 +63,31 @@ Cut cut_work(const CutFacts& f) {
 }
 
 int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index) {
-  return index == blocks ? extent : extent / unit * index / blocks * unit;
+  if (index == blocks) return extent;
+  // The shorter last unit counts as one, if its block holds another: a kernel takes as long for it.
+  const int64_t units = ceil_div(extent, unit), last = extent - units * (blocks - 1) / blocks * unit;
+  return (last < unit ? extent / unit : units) * index / blocks * unit;
+}
+
+std::vector<int64_t> lay_blocks(const CutFacts& f, Cut& cut) {
+  constexpr int64_t kLarge = kTasksPerThread - 1;
+  const int64_t shares = kTasksPerThread * f.threads, units = f.extent / f.unit;
+  const bool many = cut.blocks > 2 * f.threads && cut.blocks <= shares && units >= shares;
+  // Several tiles of channels read a block again, better from the first cache.
+  const bool near = f.channel_tiles == 1 || f.src_bytes * f.extent * kLarge / shares <= f.l1_bytes;
+  std::vector<int64_t> starts;
+  if (f.threads > 1 && !f.apart && cut.channel_groups == 1 && f.batch == 1 && many && near) {
+    // One thread takes tasks from the front, the others from the back: large ones there, small ones between.
+    cut.blocks = 2 * f.threads;
+    for (int64_t i = 0, before = 0; i < cut.blocks; ++i) {
+      starts.push_back((2 * units * before + shares) / (2 * shares) * f.unit);
+      before += i == 0 || i > f.threads ? kLarge : 1;
+    }
+  } else {
+    for (int64_t i = 0; i < cut.blocks; ++i) starts.push_back(block_start(f.extent, f.unit, cut.blocks, i));
+  }
+  starts.push_back(f.extent);
+  return starts;
 }
 
 }  // namespace octile::runtime

@@ -36,8 +36,10 @@ struct Choice {
   bool by_rows = false;      // depthwise: a call for every row of output
   int64_t joined = 1;        // depthwise: pixels that kernels see as one with as many times the channels
   int64_t blocks = 1, unit = 1;
-  bool blocks_first = false;  // neighbouring tasks are the cuts of a block, not the blocks of a cut
-  bool widen = false;         // some part reads int16
+  std::vector<int64_t> starts;  // of the blocks, then the extent
+  bool blocks_first = false;    // neighbouring tasks are the cuts of a block, not the blocks of a cut; every second cut
+                                // then has its blocks the other way round, so that uneven ones add up
+  bool widen = false;           // some part reads int16
   // Scratch, byte offsets.
   size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;
 
@@ -46,7 +48,7 @@ struct Choice {
 
 // How much one cut of the work may hold.
 struct CutFacts {
-  int64_t l2_bytes = 0;
+  int64_t l1_bytes = 0, l2_bytes = 0;
   int64_t src_bytes = 0;  // source bytes of one step along the cut axis
   int64_t cost = 0;       // of one step along the axis, all channels, in multiply-adds of products
   int64_t outputs = 1;    // pixels of one step
@@ -60,7 +62,7 @@ struct CutFacts {
 struct Cut {
   int64_t blocks = 1;  // along the axis
   int64_t channel_groups = 1;
-  bool blocks_first = false;  // see Choice
+  bool blocks_first = false;  // neighbouring tasks are the groups of a block, not the blocks of a group
 };
 // What the end of an output costs (requantized, stored), and a multiply-add of a depthwise filter, in those of products
 // (Zen 3, bench/records).
@@ -68,6 +70,9 @@ inline constexpr int64_t kOutputCost = 20, kDepthwiseCost = 3;
 inline constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 // Pure: tested with numbers alone.
 [[nodiscard]] Cut cut_work(const CutFacts& facts);
+// Where the blocks of a cut start, then the extent. Instead of kTasksPerThread equal blocks for each thread `cut` gets
+// a large and a small one where it can: fewer calls, and what is left for whoever is done first is as small.
+[[nodiscard]] std::vector<int64_t> lay_blocks(const CutFacts& facts, Cut& cut);
 // Where block `index` starts: whole units each, spread evenly, the rest in the last.
 [[nodiscard]] int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index);
 

@@ -51,15 +51,22 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
   if (depthwise_) {
     found = add_rows(c, question) || add_depthwise(c, question);
   } else {
-    for (int64_t g = 0; g < geometry_.groups && found; ++g) found = add_group(c, g, question);
+    for (int64_t g = 0; g < geometry_.groups && found; ++g) found = add_group(c, g, question, 1);
   }
   if (!found) return Status(Code::unsupported, "no kernel for " + key);
   cut(c, std::max(threads, 1));
+  // Of a single pixel threads share nothing but channels: tiles are chosen for each share, as wide as another.
+  if (const int64_t shares = std::ssize(c.cuts) - 1;
+      shares > 1 && !depthwise_ && geometry_.groups == 1 && c.x * c.y * c.batch == 1) {
+    c.parts.clear();
+    if (!add_group(c, 0, question, shares)) return Status(Code::unsupported, "no kernel for " + key);
+    cut(c, threads);
+  }
   lay_scratch(c);
   return std::shared_ptr<const Choice>(std::move(choice));
 }
 
-bool Op::add_group(Choice& c, int64_t group, const Ask& question) const {
+bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares) const {
   const int64_t per_group = panels_per_group();
   std::vector<PanelModes> modes(static_cast<size_t>(per_group));
   for (int64_t p = 0; p < per_group; ++p) {
@@ -67,7 +74,19 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question) const {
     PanelModes& m = modes[static_cast<size_t>(p)];
     (layouts_[at] == Layout::k4n16 ? m.k4n16 : layouts_[at] == Layout::k4n8 ? m.k4n8 : m.k2n8w) = groups_[at];
   }
-  const std::vector<Span> spans = cover_panels(table_, question, lanes_, modes);
+  std::vector<Span> spans;
+  for (int64_t i = 0; i < shares; ++i) {
+    const int64_t first = per_group * i / shares, end = per_group * (i + 1) / shares;
+    Ask share = question;
+    share.channels = std::min(question.channels, end * lanes_) - first * lanes_;
+    const std::span<const PanelModes> own(modes.data() + first, static_cast<size_t>(end - first));
+    const std::vector<Span> some = cover_panels(table_, share, lanes_, own);
+    if (some.empty()) return false;
+    for (Span s : some) {
+      s.first += first;
+      spans.push_back(s);
+    }
+  }
   for (const Span& s : spans) {
     const Kernel& k = table_[static_cast<size_t>(s.kernel)];
     Part part;
@@ -84,7 +103,7 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question) const {
     c.parts.push_back(part);
     c.widen = c.widen || part.layout == Layout::k2n8w;
   }
-  return !spans.empty();
+  return true;
 }
 
 bool Op::add_depthwise(Choice& c, const Ask& question) const {
@@ -171,9 +190,11 @@ void Op::cut(Choice& c, int threads) const {
   const OpSpec& s = c.shaped;
   const int64_t pixel = (s.kind == OpKind::dense ? s.k : s.ic) * (c.widen ? 2 : 1);
   // Rows, unless they are too few for the threads and there are more columns.
-  const bool enough = threads == 1 || (c.y * c.batch >= kTasksPerThread * threads && c.y / unit_y * c.batch >= threads);
+  const int64_t rows = c.y / unit_y * c.batch;
+  const bool enough = rows % threads == 0 || (c.y * c.batch >= kTasksPerThread * threads && rows >= threads);
   c.along_y = c.y > 1 && (enough || c.y / unit_y >= c.x / unit_x);
   const int64_t unit = c.along_y ? unit_y : unit_x, outputs = c.along_y ? c.x : c.y;
+  f.l1_bytes = target(isa).l1d_bytes;
   f.l2_bytes = target(isa).l2_bytes;
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
   const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
@@ -187,17 +208,21 @@ void Op::cut(Choice& c, int threads) const {
   f.threads = threads;
   f.apart = depthwise_;
   f.rows = c.along_y;
-  const Cut result = cut_work(f);
+  Cut result = cut_work(f);
+  c.starts = lay_blocks(f, result);
   c.blocks = result.blocks;
   c.blocks_first = result.blocks_first;
   c.unit = unit;
   c.parts.clear();
   c.cuts.assign(1, 0);
-  const auto total = static_cast<int64_t>(tiles.size());
-  for (int64_t g = 0; g < result.channel_groups; ++g) {
+  // Groups of as many channels each as whole tiles allow.
+  const auto total = static_cast<int64_t>(tiles.size()), groups = result.channel_groups;
+  const int64_t channels = tiles.back().channel + tiles.back().channels;
+  for (int64_t g = 0, i = 0; g < groups; ++g) {
     const size_t begin = c.parts.size();
-    for (int64_t i = total * g / result.channel_groups; i < total * (g + 1) / result.channel_groups; ++i) {
+    for (const int64_t first = i; i < total - (groups - 1 - g); ++i) {
       const Part& t = tiles[static_cast<size_t>(i)];
+      if (i > first && (2 * t.channel + t.channels) * groups > 2 * channels * (g + 1)) break;
       const bool joins = c.parts.size() > begin && c.parts.back().kernel == t.kernel &&
                          c.parts.back().group == t.group && !table_[static_cast<size_t>(t.kernel)].entry.tail_n;
       if (joins) {

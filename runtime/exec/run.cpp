@@ -201,8 +201,10 @@ void Op::run_task(Job& job, size_t index) const {
   const auto i = static_cast<int64_t>(index), per_cut = job.batches * c.blocks, cuts = std::ssize(c.cuts) - 1;
   const auto cut = static_cast<size_t>(c.blocks_first ? i % cuts : i / per_cut);
   const int64_t at = c.blocks_first ? i / cuts : i % per_cut, block = at % c.blocks;
-  const int64_t extent = c.along_y ? c.y : c.x, first = block_start(extent, c.unit, c.blocks, block);
-  const int64_t size = block_start(extent, c.unit, c.blocks, block + 1) - first;
+  const bool mirrored = c.blocks_first && cut % 2 == 1;
+  const auto near = static_cast<size_t>(mirrored ? c.blocks - 1 - block : block);
+  const int64_t size = c.starts[near + 1] - c.starts[near];
+  const int64_t first = mirrored ? c.starts.back() - c.starts[near + 1] : c.starts[near];
   Crop crop;
   crop.row = c.fused;
   crop.n = job.first_batch + at / c.blocks;

@@ -234,18 +234,57 @@ TEST(CutWork, BlocksCoverTheExtentInWholeUnits) {
         f.unit = std::min(unit, extent);
         f.channel_tiles = 6;
         f.threads = threads;
-        const Cut cut = cut_work(f);
-        EXPECT_GE(cut.channel_groups, 1);
-        EXPECT_LE(cut.channel_groups, 6);
-        EXPECT_EQ(block_start(extent, f.unit, cut.blocks, 0), 0);
-        EXPECT_EQ(block_start(extent, f.unit, cut.blocks, cut.blocks), extent);
-        for (int64_t i = 0; i < cut.blocks; ++i) {
-          EXPECT_GE(block_start(extent, f.unit, cut.blocks, i + 1) - block_start(extent, f.unit, cut.blocks, i),
-                    f.unit);
+        for (const bool light : {false, true}) {
+          if (light) f.weight_bytes = f.src_bytes = 100;
+          Cut cut = cut_work(f);
+          const std::vector<int64_t> starts = lay_blocks(f, cut);
+          EXPECT_GE(cut.channel_groups, 1);
+          EXPECT_LE(cut.channel_groups, 6);
+          ASSERT_EQ(std::ssize(starts), cut.blocks + 1);
+          EXPECT_EQ(starts.front(), 0);
+          EXPECT_EQ(starts.back(), extent);
+          for (size_t i = 0; i + 1 < starts.size(); ++i) {
+            EXPECT_GE(starts[i + 1] - starts[i], f.unit);
+            EXPECT_EQ(starts[i] % f.unit, 0);
+          }
         }
       }
     }
   }
+}
+
+TEST(CutWork, AThreadsTasksAreALargeOneAndASmallOne) {
+  CutFacts f;
+  f.l1_bytes = 32 * 1024;
+  f.l2_bytes = 1 << 20;
+  f.src_bytes = 100;
+  f.cost = 10'000'000;
+  f.channel_tiles = 8;
+  f.extent = 32;
+  f.threads = 2;
+  Cut cut = cut_work(f);
+  EXPECT_EQ(lay_blocks(f, cut), (std::vector<int64_t>{0, 12, 16, 20, 32}));
+  f.threads = 3;
+  cut = cut_work(f);
+  EXPECT_EQ(lay_blocks(f, cut), (std::vector<int64_t>{0, 8, 11, 13, 16, 24, 32}));
+  f.threads = 2;
+  f.src_bytes = 4000;  // a large one would not stay in the first cache while tiles of channels come and go
+  cut = cut_work(f);
+  EXPECT_EQ(cut.blocks, 8);
+  EXPECT_EQ(lay_blocks(f, cut).size(), 9U);
+  f.channel_tiles = 1;
+  EXPECT_EQ(lay_blocks(f, cut).size(), 5U);
+}
+
+TEST(CutWork, AShorterLastUnitCountsAsOne) {
+  const auto starts = [](int64_t extent, int64_t unit, int64_t blocks) {
+    std::vector<int64_t> out;
+    for (int64_t i = 0; i <= blocks; ++i) out.push_back(block_start(extent, unit, blocks, i));
+    return out;
+  };
+  EXPECT_EQ(starts(14, 4, 2), (std::vector<int64_t>{0, 8, 14}));  // not 4 and 10: one tile and three
+  EXPECT_EQ(starts(9, 4, 2), (std::vector<int64_t>{0, 4, 9}));    // 1 would be less than a tile
+  EXPECT_EQ(starts(16, 4, 2), (std::vector<int64_t>{0, 8, 16}));
 }
 
 TEST(CutWork, SmallWorkStaysWholeAndLargeWorkFeedsEveryThread) {
