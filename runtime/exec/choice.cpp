@@ -11,7 +11,8 @@ constexpr int64_t kGrain = 64 * 1024;  // below this a task costs more to hand o
 constexpr int64_t kTask = 512 * 1024;  // a good size: every call of a kernel costs as well
 constexpr int64_t kShortRow = 28;      // pixels: of shorter rows a call for channels apart takes at least kApartRows
 constexpr int64_t kApartRows = 7;
-constexpr int64_t kWeightCost = 8;  // to read a byte from beyond the second cache, in multiply-adds
+constexpr int64_t kApartOutputs = 96;  // pixels that such a call takes of columns
+constexpr int64_t kWeightCost = 8;     // to read a byte from beyond the second cache, in multiply-adds
 
 }  // namespace
 
@@ -28,10 +29,13 @@ Cut cut_work(const CutFacts& f) {
     const int64_t total = f.cost * f.extent * f.batch + kWeightCost * f.weight_bytes;
     const int64_t least = std::clamp<int64_t>(total / kGrain, 1, f.threads);
     const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
-    const int64_t wanted = ceil_div(good, least) * least;
+    int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     // Threads find in their own caches what they wrote of the layer before: rows, unless those are too few to share.
     const bool many = most_blocks >= f.threads * kTasksPerThread;
+    if (f.apart && !f.rows && many) {
+      wanted = std::clamp(f.extent * f.outputs / kApartOutputs / least * least, least, wanted);
+    }
     cut.blocks_first = f.apart && (many || (f.rows && f.extent % f.threads == 0));
     // Few columns are left whole where channels can be cut instead, and so are short rows, of which a call takes some:
     // kernels for channels apart unpack their filters in every call.

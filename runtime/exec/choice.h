@@ -51,7 +51,7 @@ struct CutFacts {
   int64_t l1_bytes = 0, l2_bytes = 0;
   int64_t src_bytes = 0;  // source bytes of one step along the cut axis
   int64_t cost = 0;       // of one step along the axis, all channels, in multiply-adds of products
-  int64_t outputs = 1;    // pixels of one step
+  int64_t outputs = 1;    // pixels of one step, in one call
   int64_t weight_bytes = 0;
   int64_t extent = 1, unit = 1;  // of the axis, and the smallest block
   int64_t batch = 1, channel_tiles = 1;

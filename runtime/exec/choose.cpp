@@ -47,23 +47,43 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
   const std::string key = to_key(shaped);
   // Kernels of one workload hold the distance of pixels as a constant.
   const Ask question = ask(pitched ? std::string_view() : key, c.x, c.y);
-  bool found = true;
-  if (depthwise_) {
-    found = add_rows(c, question) || add_depthwise(c, question);
-  } else {
-    for (int64_t g = 0; g < geometry_.groups && found; ++g) found = add_group(c, g, question, 1);
-  }
-  if (!found) return Status(Code::unsupported, "no kernel for " + key);
+  if (!cover(c, question, 1)) return Status(Code::unsupported, "no kernel for " + key);
   cut(c, std::max(threads, 1));
-  // Of a single pixel threads share nothing but channels: tiles are chosen for each share, as wide as another.
-  if (const int64_t shares = std::ssize(c.cuts) - 1;
-      shares > 1 && !depthwise_ && geometry_.groups == 1 && c.x * c.y * c.batch == 1) {
-    c.parts.clear();
-    if (!add_group(c, 0, question, shares)) return Status(Code::unsupported, "no kernel for " + key);
+  if (Ask share = question; const int64_t shares = threads > 1 ? shrink(c, share) : 0) {
+    if (!cover(c, share, shares)) return Status(Code::unsupported, "no kernel for " + key);
     cut(c, threads);
   }
   lay_scratch(c);
   return std::shared_ptr<const Choice>(std::move(choice));
+}
+
+// What threads share is smaller than the whole, and other tiles may be best for it: those that fit blocks, where they
+// would compute a quarter too much, and for a single pixel, of which nothing but channels is shared, those for each
+// share. In how many shares to cover the channels, with `ask` about a block; 0 if all is well as it is.
+int64_t Op::shrink(const Choice& c, Ask& ask) const {
+  int64_t& extent = c.along_y ? ask.y : ask.x;
+  if (c.blocks == 1) {
+    const bool pixel = !depthwise_ && geometry_.groups == 1 && c.x * c.y * c.batch == 1;
+    return pixel && c.cuts.size() > 2 ? std::ssize(c.cuts) - 1 : 0;
+  }
+  extent = 0;
+  for (size_t i = 1; i < c.starts.size(); ++i) extent = std::max(extent, c.starts[i] - c.starts[i - 1]);
+  const auto wasteful = [&](const Part& p) {
+    const packs::KernelEntry& e = table_[static_cast<size_t>(p.kernel)].entry;
+    const int64_t tile = c.along_y ? e.tile_y : e.tile_x * c.joined;
+    return 4 * ceil_div(extent, tile) * tile > 5 * extent;
+  };
+  return std::any_of(c.parts.begin(), c.parts.end(), wasteful) ? 1 : 0;
+}
+
+bool Op::cover(Choice& c, const Ask& question, int64_t shares) const {
+  c.parts.clear();
+  c.widen = false;
+  if (depthwise_) return add_rows(c, question) || add_depthwise(c, question);
+  for (int64_t g = 0; g < geometry_.groups; ++g) {
+    if (!add_group(c, g, question, shares)) return false;
+  }
+  return true;
 }
 
 bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares) const {
@@ -199,7 +219,7 @@ void Op::cut(Choice& c, int threads) const {
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
   const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
   f.cost = outputs * s.channels() * (filter + kOutputCost);
-  f.outputs = outputs;
+  f.outputs = c.by_rows && !c.along_y ? 1 : outputs;
   f.weight_bytes = panels_bytes_;
   f.extent = c.along_y ? c.y : c.x;
   f.unit = unit;

@@ -55,6 +55,8 @@ class Op final : public PreparedOp {
   [[nodiscard]] size_t table_bytes() const { return static_cast<size_t>(table_length_) * 3 * sizeof(int32_t); }
   void set_tables(int64_t index, int64_t channel, uint32_t column);
 
+  [[nodiscard]] bool cover(Choice& choice, const Ask& question, int64_t shares) const;
+  [[nodiscard]] int64_t shrink(const Choice& choice, Ask& question) const;
   [[nodiscard]] bool add_group(Choice& choice, int64_t group, const Ask& question, int64_t shares) const;
   [[nodiscard]] bool add_depthwise(Choice& choice, const Ask& question) const;
   [[nodiscard]] bool add_rows(Choice& choice, const Ask& question) const;

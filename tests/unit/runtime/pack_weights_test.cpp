@@ -354,6 +354,8 @@ TEST(CutWork, RowsOfADepthwiseLayerStayWithTheThreadThatWroteTheirSources) {
   EXPECT_TRUE(cut_work(f).blocks_first);
   EXPECT_EQ(cut_work(f).blocks, 8);
   EXPECT_EQ(cut_work(f).channel_groups, 1);
+  f.outputs = 2;  // short columns: fewer calls
+  EXPECT_EQ(cut_work(f).blocks, 2);
 }
 
 }  // namespace
