@@ -168,6 +168,7 @@ class Execution {
 
   void images(const Step& s) const {
     const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
+    if (s.kind == StepKind::global_average && mean_by_rows(s, src, dst)) return;
     const int64_t group = std::clamp<int64_t>(kOpsGrain / std::max<int64_t>(1, src.h * src.w) / 64 * 64, 64, 4096);
     const int64_t parts = run_.parallel.threads > 1 ? std::max<int64_t>(src.c / group, 1) : 1;
     spread(run_.parallel, src.n * parts, [&](int64_t task) {
@@ -179,6 +180,25 @@ class Execution {
       }
       run_.ops.global_max(s.pool.lowest, src, n, at(dst, n, 0, 0), begin, end);
     });
+  }
+
+  // One image with too few channels to share them: threads add up some rows each.
+  bool mean_by_rows(const Step& s, const Tensor& src, const Tensor& dst) const {
+    constexpr int64_t kSums = 2048, kFew = 128, kRows = 7, kBytes = 4 * kOpsGrain;
+    if (run_.parallel.threads < 2 || src.n != 1 || src.c >= kFew) return false;
+    const int64_t bands =
+        std::min({int64_t{2} * run_.parallel.threads, kSums / kFew, src.h / kRows, src.h * src.w * src.c / kBytes});
+    if (bands < 2) return false;
+    uint32_t sums[kSums] = {};
+    spread(run_.parallel, bands, [&](int64_t band) {
+      const int64_t first = src.h * band / bands;
+      Tensor part = src;
+      part.data = at(src, 0, first, 0);
+      part.h = src.h * (band + 1) / bands - first;
+      run_.ops.add_pixels(part, sums + band * src.c);
+    });
+    run_.ops.average_of_sums(s.meaning, s.to, sums, bands, src, at(dst, 0, 0, 0));
+    return true;
   }
 
   void fill(const Step& s) const {

@@ -193,6 +193,11 @@ struct Ops {
   // or -1. Those from `channels` on are zeros. Rows choose in turn, the largest by fourth powers first, the largest
   // that is free and fits; then pairs are parted while that makes two.
   void (*match_rows)(const int8_t* rows, int count, int channels, int8_t* mates);
+  // sums[c] += the codes of channel c, over the pixels of one image.
+  void (*add_pixels)(const Tensor& src, uint32_t* sums);
+  // global_average() of one image, all channels, whose sums are `rows` rows of such; fewer than 2^24 pixels.
+  void (*average_of_sums)(const Meaning& meaning, const QuantizeForm& to, const uint32_t* sums, int64_t rows,
+                          const Tensor& src, uint8_t* dst);
 };
 
 // The best variant this machine runs that asks for no more than `best`.

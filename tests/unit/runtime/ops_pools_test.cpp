@@ -178,6 +178,21 @@ TEST(OpsPools, WholeImages) {
       }
       v.ops->global_average(means.m, to, src.tensor, image, dst.data(), begin, end);
       ASSERT_EQ(dst.bytes(), average) << v.name << " case " << i << " c " << c << " [" << begin << ", " << end << ")";
+      if (n == 1) {  // in bands of rows, the second into sums that are there already
+        const int64_t middle = rng.below(h + 1);
+        std::vector<uint32_t> sums(static_cast<size_t>(2 * c), 0);
+        Tensor band = src.tensor;
+        band.h = middle;
+        v.ops->add_pixels(band, sums.data());
+        band.data += middle * band.stride_y;
+        band.h = h - middle;
+        v.ops->add_pixels(band, sums.data() + (i % 2 == 0 ? 0 : c));
+        std::vector<uint8_t> whole(static_cast<size_t>(c));
+        v.ops->average_of_sums(means.m, to, sums.data(), 2, src.tensor, whole.data());
+        ASSERT_EQ(std::vector(whole.begin() + begin, whole.begin() + end),
+                  std::vector(average.begin() + begin, average.begin() + end))
+            << v.name << " case " << i << " c " << c;
+      }
       v.ops->global_max(false, src.tensor, image, dst.data(), begin, end);
       ASSERT_EQ(dst.bytes(), most) << v.name << " case " << i;
       v.ops->global_max(true, src.tensor, image, dst.data(), begin, end);
