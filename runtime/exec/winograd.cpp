@@ -65,8 +65,9 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   Cut cut = cut_work(f);
   if (threads > 1) {
     // By channels first, but for no more tasks than threads: each of them transforms its windows again, while smaller
-    // blocks would transform all filters for fewer tiles.
-    cut.channel_groups = std::clamp<int64_t>(ceil_div(threads, cut.blocks), 1, chunks);
+    // blocks would transform all filters for fewer tiles. Chunks that they cannot share evenly are worse than that.
+    const int64_t groups = std::clamp<int64_t>(ceil_div(threads, cut.blocks), 1, chunks);
+    cut.channel_groups = chunks % groups == 0 || p.tiles < threads * kLeastTiles ? groups : 1;
     const auto at_least = [&](int64_t tasks, int64_t tiles) {
       const int64_t most = std::max(p.tiles / tiles, cut.blocks);
       cut.blocks = std::clamp(ceil_div(tasks, cut.channel_groups), cut.blocks, most);
