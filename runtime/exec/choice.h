@@ -73,7 +73,7 @@ inline constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of 
 // Where the blocks of a cut start, then the extent. Instead of kTasksPerThread equal blocks for each thread `cut` gets
 // a large and a small one where it can: fewer calls, and what is left for whoever is done first is as small.
 [[nodiscard]] std::vector<int64_t> lay_blocks(const CutFacts& facts, Cut& cut);
-// Where block `index` starts: whole units each, spread evenly, the rest in the last.
+// Where block `index` starts: whole units each, spread evenly, the rest in the last, as a unit or beside one.
 [[nodiscard]] int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index);
 
 }  // namespace octile::runtime

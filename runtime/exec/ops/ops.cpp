@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <optional>
 #include <vector>
 
 #include "runtime/exec/ops/variants.h"
@@ -71,41 +70,39 @@ std::vector<float> around(float v, int steps) {
   return out;
 }
 
-// The first form that holds, the cheapest tried first. Factors that are folded are rounded once more than the function
-// behind the table, so their neighbours are tried as well.
-std::optional<BinaryForm> search(Proof& proof, const BinaryHint& hint, const BinaryForm& plain) {
-  const auto form = [&](BinaryKind kind, float ka, float kb, float k0, float k) {
-    BinaryForm f = plain;
-    f.kind = kind;
-    f.ka = ka;
-    f.kb = kb;
-    f.k0 = k0;
-    f.k = k;
-    return f;
+// Makes `form` the first that holds, the cheapest tried first. Factors that are folded are rounded once more than the
+// function behind the table, so their neighbours are tried as well.
+bool search(Proof& proof, const BinaryHint& hint, BinaryForm& form) {
+  const auto fits = [&](BinaryKind kind, float ka, float kb, float k0, float k) {
+    form.kind = kind;
+    form.ka = ka;
+    form.kb = kb;
+    form.k0 = k0;
+    form.k = k;
+    return proof.holds(form);
   };
-  std::vector<BinaryForm> forms;
   const double a = hint.scale_a, b = hint.scale_b, s = hint.scale;
   if (hint.product) {
-    for (const float k : around(static_cast<float>(a * b / s), 1))
-      forms.push_back(form(BinaryKind::product, 0, 0, 0, k));
-    forms.push_back(form(BinaryKind::product, 0, 0, 0, hint.scale_a * hint.scale_b / hint.scale));
-    forms.push_back(form(BinaryKind::product_div, hint.scale_a, hint.scale_b, 0, hint.scale));
-  } else {
-    const auto first = around(static_cast<float>(a / s), 2), second = around(static_cast<float>(b / s), 2);
-    for (const float k0 : around(static_cast<float>(-(hint.za * (a / s) + hint.zb * (b / s))), 6)) {
-      for (const float kb : second) {
-        for (const float ka : first) forms.push_back(form(BinaryKind::affine, ka, kb, k0, 1));
+    for (const float k : around(static_cast<float>(a * b / s), 1)) {
+      if (fits(BinaryKind::product, 0, 0, 0, k)) return true;
+    }
+    return fits(BinaryKind::product, 0, 0, 0, hint.scale_a * hint.scale_b / hint.scale) ||
+           fits(BinaryKind::product_div, hint.scale_a, hint.scale_b, 0, hint.scale);
+  }
+  const auto first = around(static_cast<float>(a / s), 2), second = around(static_cast<float>(b / s), 2);
+  for (const float k0 : around(static_cast<float>(-(hint.za * (a / s) + hint.zb * (b / s))), 6)) {
+    for (const float kb : second) {
+      for (const float ka : first) {
+        if (fits(BinaryKind::affine, ka, kb, k0, 1)) return true;
       }
     }
-    for (const float kb : second) {
-      for (const float ka : first) forms.push_back(form(BinaryKind::sum, ka, kb, 0, 1));
+  }
+  for (const float kb : second) {
+    for (const float ka : first) {
+      if (fits(BinaryKind::sum, ka, kb, 0, 1)) return true;
     }
-    forms.push_back(form(BinaryKind::sum_div, hint.scale_a, hint.scale_b, 0, hint.scale));
   }
-  for (const BinaryForm& f : forms) {
-    if (proof.holds(f)) return f;
-  }
-  return std::nullopt;
+  return fits(BinaryKind::sum_div, hint.scale_a, hint.scale_b, 0, hint.scale);
 }
 
 }  // namespace
@@ -137,7 +134,7 @@ BinaryForm prove_binary(const uint8_t* pairs, const BinaryHint& hint) {
   plain.lo = static_cast<float>(*least - hint.zp);
   plain.hi = static_cast<float>(*most - hint.zp);
   Proof proof(pairs);
-  if (const std::optional<BinaryForm> found = search(proof, hint, plain)) return *found;
+  if (BinaryForm form = plain; search(proof, hint, form)) return form;
   plain.kind = BinaryKind::pairs;
   plain.pairs = pairs;
   return plain;
