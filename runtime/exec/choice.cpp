@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kGrain = 64 * 1024;  // below this a task costs more to hand out than to run
 constexpr int64_t kTask = 512 * 1024;  // a good size: every call of a kernel costs as well
+constexpr int64_t kLarge = 8 * kTask;  // of larger ones a thread gets more than two: less is left for whoever is done
 constexpr int64_t kShortRow = 28;      // pixels: of shorter rows a call for channels apart takes at least kApartRows
 constexpr int64_t kApartRows = 7;
 constexpr int64_t kApartOutputs = 96;  // pixels that such a call takes of columns
@@ -28,7 +29,8 @@ Cut cut_work(const CutFacts& f) {
   if (f.threads > 1) {
     const int64_t total = f.cost * f.extent * f.batch + kWeightCost * f.weight_bytes;
     const int64_t least = std::clamp<int64_t>(total / kGrain, 1, f.threads);
-    const int64_t good = std::clamp<int64_t>(total / kTask, least, f.threads * kTasksPerThread);
+    const int64_t good = std::max(std::clamp<int64_t>(total / kTask, least, f.threads * 2),
+                                  std::min<int64_t>(total / kLarge, f.threads * kTasksPerThread));
     int64_t wanted = ceil_div(good, least) * least;
     const auto tasks = [&] { return cut.blocks * f.batch * cut.channel_groups; };
     // Threads find in their own caches what they wrote of the layer before: rows, unless those are too few to share.
@@ -71,27 +73,6 @@ int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index)
   // The shorter last unit counts as one, if its block holds another: a kernel takes as long for it.
   const int64_t units = ceil_div(extent, unit), last = extent - units * (blocks - 1) / blocks * unit;
   return (last < unit ? extent / unit : units) * index / blocks * unit;
-}
-
-std::vector<int64_t> lay_blocks(const CutFacts& f, Cut& cut) {
-  constexpr int64_t kLarge = kTasksPerThread - 1;
-  const int64_t shares = kTasksPerThread * f.threads, units = f.extent / f.unit;
-  const bool many = cut.blocks > 2 * f.threads && cut.blocks <= shares && units >= shares;
-  // Several tiles of channels read a block again, better from the first cache.
-  const bool near = f.channel_tiles == 1 || f.src_bytes * f.extent * kLarge / shares <= f.l1_bytes;
-  std::vector<int64_t> starts;
-  if (f.threads > 1 && !f.apart && cut.channel_groups == 1 && f.batch == 1 && many && near) {
-    // One thread takes tasks from the front, the others from the back: large ones there, small ones between.
-    cut.blocks = 2 * f.threads;
-    for (int64_t i = 0, before = 0; i < cut.blocks; ++i) {
-      starts.push_back((2 * units * before + shares) / (2 * shares) * f.unit);
-      before += i == 0 || i > f.threads ? kLarge : 1;
-    }
-  } else {
-    for (int64_t i = 0; i < cut.blocks; ++i) starts.push_back(block_start(f.extent, f.unit, cut.blocks, i));
-  }
-  starts.push_back(f.extent);
-  return starts;
 }
 
 }  // namespace octile::runtime

@@ -48,7 +48,7 @@ struct Choice {
 
 // How much one cut of the work may hold.
 struct CutFacts {
-  int64_t l1_bytes = 0, l2_bytes = 0;
+  int64_t l2_bytes = 0;
   int64_t src_bytes = 0;  // source bytes of one step along the cut axis
   int64_t cost = 0;       // of one step along the axis, all channels, in multiply-adds of products
   int64_t outputs = 1;    // pixels of one step, in one call
@@ -70,9 +70,6 @@ inline constexpr int64_t kOutputCost = 20, kDepthwiseCost = 3;
 inline constexpr int64_t kTasksPerThread = 4;  // enough to even out threads of unequal speed
 // Pure: tested with numbers alone.
 [[nodiscard]] Cut cut_work(const CutFacts& facts);
-// Where the blocks of a cut start, then the extent. Instead of kTasksPerThread equal blocks for each thread `cut` gets
-// a large and a small one where it can: fewer calls, and what is left for whoever is done first is as small.
-[[nodiscard]] std::vector<int64_t> lay_blocks(const CutFacts& facts, Cut& cut);
 // Where block `index` starts: whole units each, spread evenly, the rest in the last, as a unit or beside one.
 [[nodiscard]] int64_t block_start(int64_t extent, int64_t unit, int64_t blocks, int64_t index);
 

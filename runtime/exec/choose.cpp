@@ -214,7 +214,6 @@ void Op::cut(Choice& c, int threads) const {
   const bool enough = rows % threads == 0 || (c.y * c.batch >= kTasksPerThread * threads && rows >= threads);
   c.along_y = c.y > 1 && (enough || c.y / unit_y >= c.x / unit_x);
   const int64_t unit = c.along_y ? unit_y : unit_x, outputs = c.along_y ? c.x : c.y;
-  f.l1_bytes = target(isa).l1d_bytes;
   f.l2_bytes = target(isa).l2_bytes;
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
   const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
@@ -228,11 +227,12 @@ void Op::cut(Choice& c, int threads) const {
   f.threads = threads;
   f.apart = depthwise_;
   f.rows = c.along_y;
-  Cut result = cut_work(f);
-  c.starts = lay_blocks(f, result);
+  const Cut result = cut_work(f);
   c.blocks = result.blocks;
   c.blocks_first = result.blocks_first;
   c.unit = unit;
+  c.starts.clear();
+  for (int64_t i = 0; i <= c.blocks; ++i) c.starts.push_back(block_start(f.extent, unit, c.blocks, i));
   c.parts.clear();
   c.cuts.assign(1, 0);
   // Groups of as many channels each as whole tiles allow.

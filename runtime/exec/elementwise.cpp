@@ -85,7 +85,7 @@ Status Elementwise::spread(const Call& given, const Parallel& parallel) const {
   const bool unit = c.src.stride_c == 1 && c.dst.stride_c == 1;
   const int at = pick(c.family, c.src_type(), c.src.c, step, unit, nullptr);
   if (at < 0) return {Code::unsupported, "no kernel of family " + std::string(c.family)};
-  struct Job {
+  struct Piece {
     const Kernel* kernel;
     const Call* call;
     int64_t step;
@@ -96,7 +96,7 @@ Status Elementwise::spread(const Call& given, const Parallel& parallel) const {
   parallel(
       tasks,
       [](void* arg, size_t i) {
-        Job& j = *static_cast<Job*>(arg);
+        Piece& j = *static_cast<Piece*>(arg);
         const Call& k = *j.call;
         const int64_t from = static_cast<int64_t>(i) * j.step;
         const int64_t count = from + 2 * j.step > k.src.p ? k.src.p - from : j.step;

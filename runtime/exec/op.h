@@ -10,6 +10,7 @@
 
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/choice.h"
+#include "runtime/exec/job.h"
 #include "runtime/exec/prepared_op.h"
 #include "runtime/exec/tails.h"
 
@@ -35,10 +36,15 @@ class Op final : public PreparedOp {
   [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
                            const Parallel& parallel, const void* wei_var, int64_t wei_stride,
                            std::span<const Tail> tails) const override;
+  [[nodiscard]] size_t tasks(const Choice& choice) const override;
+  [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                             std::span<const Tail> tails, Job& job) const override;
+  void run_task(Job& job, size_t index) const override;
+  [[nodiscard]] Patch patch(const Choice& choice, size_t index) const override;
+  [[nodiscard]] size_t slot_bytes(const Choice& /*choice*/) const override { return 0; }
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
-  struct Job;    // one run(), what tasks see
   struct Frame;  // the buffers of one task
 
   [[nodiscard]] std::string_view family() const { return depthwise_ ? "depthwise" : zeros_ ? "dotz" : "dot"; }
@@ -63,11 +69,11 @@ class Op final : public PreparedOp {
   void cut(Choice& choice, int threads) const;
   void lay_scratch(Choice& choice) const;
 
-  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst, const void* wei) const;
+  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const;
   void widen(Job& job, const Parallel& parallel) const;
   void sum_rows(Job& job, const Parallel& parallel) const;
-  void pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const;
-  void run_task(Job& job, size_t index) const;
+  void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;
+  [[nodiscard]] static Crop crop_of(const Choice& choice, int64_t batches, size_t index, size_t& cut);
   void run_crop(Job& job, size_t cut, const Crop& crop) const;
   [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;

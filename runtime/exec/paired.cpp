@@ -106,15 +106,13 @@ Status Paired::check(const SlottedOp::Plan& plan, const Tensor& src, const Tenso
   return {};
 }
 
-int Paired::run_task(const Job& job, int64_t index, uint8_t* slot) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
-  const int64_t per_channels = p.batch * p.blocks, cut = index / per_channels;
+// What task `index` computes, and the groups of channels that is.
+Crop Paired::crop_of(const Plan& p, int64_t index, size_t& begin, size_t& end) const {
+  const int64_t per_channels = p.batch * p.blocks, cut = index / per_channels, block = index % p.blocks;
   const auto all = static_cast<int64_t>(groups_.size());
-  const auto begin = static_cast<size_t>(all * cut / p.tasks_of_channels);
-  const auto end = static_cast<size_t>(all * (cut + 1) / p.tasks_of_channels);
-  const int64_t extent = p.along_y ? p.y : p.x;
-  const int64_t first = block_start(extent, p.unit, p.blocks, index % p.blocks);
-  const int64_t size = block_start(extent, p.unit, p.blocks, index % p.blocks + 1) - first;
+  begin = static_cast<size_t>(all * cut / p.tasks_of_channels);
+  end = static_cast<size_t>(all * (cut + 1) / p.tasks_of_channels);
+  const int64_t extent = p.along_y ? p.y : p.x, first = block_start(extent, p.unit, p.blocks, block);
   Crop crop;
   crop.row = p.fused;
   crop.n = index % per_channels / p.blocks;
@@ -122,6 +120,22 @@ int Paired::run_task(const Job& job, int64_t index, uint8_t* slot) const {
   crop.xs = p.x;
   crop.channel = groups_[begin].first;
   crop.channels = groups_[end - 1].first + groups_[end - 1].channels - crop.channel;
+  (p.along_y ? crop.y : crop.x) = first;
+  (p.along_y ? crop.ys : crop.xs) = block_start(extent, p.unit, p.blocks, block + 1) - first;
+  return crop;
+}
+
+Patch Paired::patch(const Choice& choice, size_t index) const {
+  const auto& p = static_cast<const Plan&>(choice);
+  size_t begin = 0, end = 0;
+  return patch_of(crop_of(p, static_cast<int64_t>(index), begin, end), p.x, p.y);
+}
+
+int Paired::run_in(const Job& job, int64_t index, uint8_t* slot) const {
+  const auto& p = static_cast<const Plan&>(*job.choice);
+  size_t begin = 0, end = 0;
+  Crop crop = crop_of(p, index, begin, end);
+  const int64_t first = p.along_y ? crop.y : crop.x, size = p.along_y ? crop.ys : crop.xs;
   int64_t pieces = std::max<int64_t>(ceil_div(size / p.unit * p.unit, p.step), 1);
   if (!job.tails.empty()) {
     const int64_t wanted = size * (p.along_y ? p.x : 1) * crop.channels / kTailBytes;
@@ -146,7 +160,7 @@ int Paired::run_task(const Job& job, int64_t index, uint8_t* slot) const {
 
 // The source of `count` output pixels, counted through all images.
 void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
+  const auto& p = static_cast<const Plan&>(*job.choice);
   const OpSpec& s = p.shaped;
   const Tensor& t = job.src;
   const bool dense = s.kind == OpKind::dense;
@@ -169,7 +183,7 @@ void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t c
 }
 
 int Paired::multiply(const Job& job, const Crop& crop, size_t index, const uint8_t* rows) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
+  const auto& p = static_cast<const Plan&>(*job.choice);
   const Group& group = groups_[index];
   const int64_t pitch = pitch_of(group.row), element = size_of(spec_.dst);
   const Tensor& t = job.dst;

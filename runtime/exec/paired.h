@@ -35,6 +35,7 @@ class Paired final : public SlottedOp {
   [[nodiscard]] bool save(packs::FieldWriter& out) const override;
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
+  [[nodiscard]] Patch patch(const Choice& choice, size_t index) const override;
   [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
 
  private:
@@ -56,9 +57,10 @@ class Paired final : public SlottedOp {
   [[nodiscard]] bool moves_fit(const Group& group) const;
   void order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const;
 
+  [[nodiscard]] Crop crop_of(const Plan& plan, int64_t index, size_t& begin, size_t& end) const;
   [[nodiscard]] std::string reason() const override { return "paired"; }
   [[nodiscard]] Status check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const override;
-  [[nodiscard]] int run_task(const Job& job, int64_t index, uint8_t* slot) const override;
+  [[nodiscard]] int run_in(const Job& job, int64_t index, uint8_t* slot) const override;
   void gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const;
   [[nodiscard]] int multiply(const Job& job, const Crop& crop, size_t group, const uint8_t* rows) const;
 

@@ -7,12 +7,15 @@
 
 namespace octile::runtime {
 
+class Team;
+
 struct Parallel {
   using Task = void (*)(void* arg, size_t index);
   void* context = nullptr;
   void (*run)(void* context, Task task, void* arg, size_t count) = nullptr;  // null: run in the calling thread
   int threads = 1;                                                           // how many the host is likely to give
   int64_t least = 1024 * 1024;  // multiply-adds worth waking them for; about 10 microseconds of one thread
+  Team* team = nullptr;         // a leader's (team.h): for pieces that overlap
 
   void operator()(size_t count, Task task, void* arg) const {
     if (run != nullptr && threads > 1 && count > 1) {

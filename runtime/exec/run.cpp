@@ -2,7 +2,6 @@
 // In:  Choice, tensors, scratch, the host's threads.  Out: dst.
 // Not here: choosing.  Nothing is allocated; buffers live on the stack of the task.
 #include <algorithm>
-#include <atomic>
 #include <limits>
 
 #include "runtime/exec/check.h"
@@ -11,29 +10,6 @@
 #include "workload/numerics/float_mode.h"
 
 namespace octile::runtime {
-
-struct Op::Job {
-  const Op* op;
-  const Choice* c;
-  const uint8_t* origin;  // what the first output pixel reads first
-  int64_t origin_n, origin_y;
-  int64_t src_x;        // elements between source pixels
-  const int16_t* wide;  // the same place, widened
-  int64_t wide_n, wide_y, wide_x;
-  uint8_t* dst;
-  int64_t dst_n, dst_y, dst_x;  // in elements of dst
-  int64_t dst_bytes;            // of one element
-  const uint8_t* wei;
-  const int32_t* bias;
-  int32_t* rowsum;
-  uint8_t* scratch;
-  const void* wei_var;
-  int64_t wei_stride;
-  int64_t first_batch, batches;
-  std::span<const Tail> tails;
-  Tensor out;  // dst again, for tails
-  std::atomic<int> rc{0};
-};
 
 namespace {
 
@@ -46,11 +22,10 @@ Status refuse(const std::string& what) { return {Code::invalid_argument, what}; 
 
 }  // namespace
 
-Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const void* wei) const {
+Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst) const {
   OCTILE_RETURN_IF_ERROR(check_tensors(c, src, dst));
   const OpSpec& s = c.shaped;
   const int64_t limit = std::numeric_limits<int32_t>::max();
-  if (spec_.wei_var != (wei != nullptr)) return refuse("weights must come with run() exactly when they vary");
   const bool joined = !depthwise_ && geometry_.run > geometry_.depth;
   if (joined && pitched(src)) return refuse("distance of pixels");
   // Kernels address one image with 32-bit offsets.
@@ -61,57 +36,51 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst, const vo
   return {};
 }
 
-Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
-               const void* wei_var, int64_t wei_stride, std::span<const Tail> tails) const {
-  OCTILE_RETURN_IF_ERROR(check(c, src, dst, wei_var));
+size_t Op::tasks(const Choice& c) const { return c.widen || zeros_ || spec_.wei_var ? 0 : c.tasks(); }
+
+Status Op::begin(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, std::span<const Tail> tails,
+                 Job& job) const {
+  OCTILE_RETURN_IF_ERROR(check(c, src, dst));
   OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
-  const OpSpec& s = c.shaped;
-  Job job;
-  job.op = this;
-  job.c = &c;
-  job.origin = src.data - s.pt * src.stride_y - s.pl * src.stride_x;
-  job.origin_n = src.stride_n;
-  job.origin_y = src.stride_y;
-  job.dst = dst.data;
-  job.dst_bytes = size_of(spec_.dst);
-  job.dst_n = dst.stride_n / job.dst_bytes;
-  job.dst_y = dst.stride_y / job.dst_bytes;
-  job.dst_x = dst.stride_x / job.dst_bytes;
-  job.src_x = src.stride_x;
+  job.choice = &c;
+  job.src = src;
+  job.dst = dst;
+  job.tails = tails;
+  job.scratch = static_cast<uint8_t*>(scratch);
+  job.origin = src.data - c.shaped.pt * src.stride_y - c.shaped.pl * src.stride_x;
   job.wei = packed_.data();
   job.bias = tables_.as<int32_t>();
-  job.scratch = static_cast<uint8_t*>(scratch);
-  job.wei_var = wei_var;
-  job.wei_stride = wei_stride;
   job.first_batch = 0;
   job.batches = c.batch;
-  job.tails = tails;
-  job.out = dst;
+  return {};
+}
+
+Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
+               const void* wei_var, int64_t wei_stride, std::span<const Tail> tails) const {
+  if (spec_.wei_var != (wei_var != nullptr)) return refuse("weights must come with run() exactly when they vary");
+  Job job;
+  OCTILE_RETURN_IF_ERROR(begin(c, src, dst, scratch, tails, job));
   if (c.widen) widen(job, parallel);
   if (zeros_) sum_rows(job, parallel);
-  const auto task = [](void* arg, size_t index) {
-    Job& j = *static_cast<Job*>(arg);
-    j.op->run_task(j, index);
+  const auto all = [&](size_t count) {
+    spread(parallel, static_cast<int64_t>(count), [&](int64_t i) { run_task(job, static_cast<size_t>(i)); });
   };
   if (!spec_.wei_var) {
-    parallel(c.tasks(), task, &job);
+    all(c.tasks());
   } else {
     job.batches = 1;  // each matrix packs its own weights
     for (int64_t b = 0; b < c.batch; ++b) {
-      pack_variable(job, b, parallel);
+      pack_variable(job, wei_var, wei_stride, b, parallel);
       job.first_batch = b;
-      parallel(c.tasks() / static_cast<size_t>(c.batch), task, &job);
+      all(c.tasks() / static_cast<size_t>(c.batch));
     }
   }
-  if (const int rc = job.rc.load(); rc != 0) {
-    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(s)};
-  }
-  return {};
+  return ended(job);
 }
 
 // The source as int16, same geometry, halo of the pads included; rows no output reads are skipped.
 void Op::widen(Job& job, const Parallel& parallel) const {
-  const Choice& c = *job.c;
+  const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const bool dense = s.kind == OpKind::dense;
   const int64_t rows = dense ? 1 : s.ih + s.pt + s.pb;
@@ -126,11 +95,11 @@ void Op::widen(Job& job, const Parallel& parallel) const {
   spread(parallel, s.mb * rows, [&](int64_t i) {
     const int64_t y = i % rows;
     if (sparse && y % s.sh != 0) return;
-    const uint8_t* from = job.origin + i / rows * job.origin_n + y * job.origin_y;
+    const uint8_t* from = job.origin + i / rows * job.src.stride_n + y * job.src.stride_y;
     int16_t* to = wide + i * width;
-    const bool pitched = job.src_x != channels;
+    const bool pitched = job.src.stride_x != channels;
     const int64_t run = pitched ? channels : width;
-    for (int64_t x = 0; x < width; x += run, from += job.src_x) {
+    for (int64_t x = 0; x < width; x += run, from += job.src.stride_x) {
       for (int64_t k = 0; k < run; ++k) to[x + k] = from[k];
     }
   });
@@ -139,20 +108,20 @@ void Op::widen(Job& job, const Parallel& parallel) const {
 
 // dotz: the sum of everything an output pixel reads, per group.
 void Op::sum_rows(Job& job, const Parallel& parallel) const {
-  const Choice& c = *job.c;
+  const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const DotGeometry& d = geometry_;
   job.rowsum = reinterpret_cast<int32_t*>(job.scratch + c.rowsum);
-  const int64_t step = s.kind == OpKind::dense ? job.src_x : s.sw * job.src_x;
-  const int64_t sx = d.sx > 1 ? s.dw * job.src_x : 0;
+  const int64_t step = s.kind == OpKind::dense ? job.src.stride_x : s.sw * job.src.stride_x;
+  const int64_t sx = d.sx > 1 ? s.dw * job.src.stride_x : 0;
   spread(parallel, d.groups * c.batch * c.y, [&](int64_t i) {
     const int64_t g = i / (c.batch * c.y), b = i / c.y % c.batch, y = i % c.y;
-    const uint8_t* row = job.origin + b * job.origin_n + y * s.sh * job.origin_y + g * d.depth;
+    const uint8_t* row = job.origin + b * job.src.stride_n + y * s.sh * job.src.stride_y + g * d.depth;
     for (int64_t x = 0; x < c.x; ++x) {
       uint32_t sum = 0;
       for (int64_t ky = 0; ky < d.sy; ++ky) {
         for (int64_t kx = 0; kx < d.sx; ++kx) {
-          const uint8_t* from = row + x * step + ky * s.dh * job.origin_y + kx * sx;
+          const uint8_t* from = row + x * step + ky * s.dh * job.src.stride_y + kx * sx;
           for (int64_t k = 0; k < d.run; ++k) sum += from[k];
         }
       }
@@ -162,10 +131,11 @@ void Op::sum_rows(Job& job, const Parallel& parallel) const {
 }
 
 // Packs matrix `matrix` of the variable weights into scratch, one panel per task, and its bias'.
-void Op::pack_variable(Job& job, int64_t matrix, const Parallel& parallel) const {
-  const Choice& c = *job.c;
-  const int64_t stride = job.wei_stride == 0 ? spec_.n : job.wei_stride;
-  const WeightView view{static_cast<const uint8_t*>(job.wei_var) + matrix * spec_.k * stride, spec_.wei, true, stride};
+void Op::pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix,
+                       const Parallel& parallel) const {
+  const Choice& c = *job.choice;
+  const int64_t stride = wei_stride == 0 ? spec_.n : wei_stride;
+  const WeightView view{static_cast<const uint8_t*>(wei_var) + matrix * spec_.k * stride, spec_.wei, true, stride};
   uint8_t* wei = job.scratch + c.wei;
   auto* bias = reinterpret_cast<int32_t*>(job.scratch + c.tables);
   job.wei = wei;
@@ -196,27 +166,41 @@ struct Op::Frame {
   explicit Frame(int64_t dst_bytes) : dst(dst_bytes == 4 ? kInt : kUInt, static_cast<int>(dst_bytes) * 8) {}
 };
 
-void Op::run_task(Job& job, size_t index) const {
-  const Choice& c = *job.c;
-  const auto i = static_cast<int64_t>(index), per_cut = job.batches * c.blocks, cuts = std::ssize(c.cuts) - 1;
-  const auto cut = static_cast<size_t>(c.blocks_first ? i % cuts : i / per_cut);
+// What task `index` computes, and which cut of the channels that is. Columns or rows are those of its block.
+Crop Op::crop_of(const Choice& c, int64_t batches, size_t index, size_t& cut) {
+  const auto i = static_cast<int64_t>(index), per_cut = batches * c.blocks, cuts = std::ssize(c.cuts) - 1;
+  cut = static_cast<size_t>(c.blocks_first ? i % cuts : i / per_cut);
   const int64_t at = c.blocks_first ? i / cuts : i % per_cut, block = at % c.blocks;
   const bool mirrored = c.blocks_first && cut % 2 == 1;
   const auto near = static_cast<size_t>(mirrored ? c.blocks - 1 - block : block);
-  const int64_t size = c.starts[near + 1] - c.starts[near];
-  const int64_t first = mirrored ? c.starts.back() - c.starts[near + 1] : c.starts[near];
+  const Part& last = c.parts[c.cuts[cut + 1] - 1];
   Crop crop;
   crop.row = c.fused;
-  crop.n = job.first_batch + at / c.blocks;
+  crop.n = at / c.blocks;
   crop.ys = c.y;
   crop.xs = c.x;
   crop.channel = c.parts[c.cuts[cut]].channel;
-  const Part& last = c.parts[c.cuts[cut + 1] - 1];
   crop.channels = (last.channel + last.channels - crop.channel) / c.joined;
+  (c.along_y ? crop.y : crop.x) = mirrored ? c.starts.back() - c.starts[near + 1] : c.starts[near];
+  (c.along_y ? crop.ys : crop.xs) = c.starts[near + 1] - c.starts[near];
+  return crop;
+}
+
+Patch Op::patch(const Choice& c, size_t index) const {
+  size_t cut = 0;
+  return patch_of(crop_of(c, c.batch, index, cut), c.x, c.y);
+}
+
+void Op::run_task(Job& job, size_t index) const {
+  const Choice& c = *job.choice;
+  size_t cut = 0;
+  Crop crop = crop_of(c, job.batches, index, cut);
+  crop.n += job.first_batch;
+  const int64_t first = c.along_y ? crop.y : crop.x, size = c.along_y ? crop.ys : crop.xs;
   // Tails want a crop that stays in the innermost cache.
   int64_t pieces = 1;
   if (!job.tails.empty()) {
-    const int64_t bytes = size * (c.along_y ? c.x : c.y) * crop.channels;
+    const int64_t bytes = crop.ys * crop.xs * crop.channels;
     pieces = std::clamp<int64_t>(bytes / kTailBytes, 1, std::max<int64_t>(size / c.unit, 1));
   }
   for (int64_t p = 0; p < pieces; ++p) {
@@ -224,30 +208,32 @@ void Op::run_task(Job& job, size_t index) const {
     (c.along_y ? crop.y : crop.x) = first + from;
     (c.along_y ? crop.ys : crop.xs) = to - from;
     run_crop(job, cut, crop);
-    fill_halo(job.out, crop);
+    fill_halo(job.dst, crop);
     if (!job.tails.empty()) {
       const FloatMode mode;
-      apply_tails(*ops_, job.tails, job.out, crop);
+      apply_tails(*ops_, job.tails, job.dst, crop);
     }
   }
 }
 
 void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
-  const Choice& c = *job.c;
+  const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
-  Frame f(job.dst_bytes);
+  const Tensor& dst = job.dst;
+  const int64_t element = size_of(spec_.dst);
+  Frame f(element);
   f.batch = crop.n;
   f.x0 = crop.x;
   const int64_t xs = crop.xs / c.joined, ys = c.by_rows ? 1 : crop.ys;  // of one call
-  f.dst.set(1, xs, job.dst_x * c.joined);
-  f.dst.set(2, ys, job.dst_y);
+  f.dst.set(1, xs, dst.stride_x / element * c.joined);
+  f.dst.set(2, ys, dst.stride_y / element);
   f.rowsum.set(0, crop.xs, 1);
   f.rowsum.set(1, crop.ys, c.x);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
     const Part& part = c.parts[p];
     const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
-    const int64_t row = wide ? job.wide_y : job.origin_y, image = wide ? job.wide_n : job.origin_n;
-    const int64_t pixel = wide ? job.wide_x : job.src_x, step_x = s.kind == OpKind::dense ? pixel : s.sw * pixel;
+    const int64_t row = wide ? job.wide_y : job.src.stride_y, image = wide ? job.wide_n : job.src.stride_n;
+    const int64_t pixel = wide ? job.wide_x : job.src.stride_x, step_x = s.kind == OpKind::dense ? pixel : s.sw * pixel;
     f.src_x = pixel;
     f.src.raw.type = {static_cast<uint8_t>(wide ? kInt : kUInt), static_cast<uint8_t>(wide ? 16 : 8), 1};
     f.src.set(2, s.kind == OpKind::dense ? 1 : s.kh, s.dh * row);
@@ -262,7 +248,7 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
     for (f.y0 = crop.y; f.y0 < crop.y + crop.ys; f.y0 += ys) {
       const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
       f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
-      f.dst.at(job.dst + (f.batch * job.dst_n + f.y0 * job.dst_y + f.x0 * job.dst_x + part.channel) * job.dst_bytes);
+      f.dst.at(dst.data + f.batch * dst.stride_n + f.y0 * dst.stride_y + f.x0 * dst.stride_x + part.channel * element);
       const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
       if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
     }
@@ -270,7 +256,7 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
 }
 
 int Op::call_depthwise(const Job& job, Frame& f, const Part& part) const {
-  const OpSpec& s = job.c->shaped;
+  const OpSpec& s = job.choice->shaped;
   const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
   const std::string& layout = kernel.entry.layout;
   const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, at = taps == 1 ? 0 : 1;
@@ -288,7 +274,7 @@ int Op::call_depthwise(const Job& job, Frame& f, const Part& part) const {
 }
 
 int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
-  const Choice& c = *job.c;
+  const Choice& c = *job.choice;
   const DotGeometry& d = geometry_;
   const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
   const LayoutFacts& l = facts(part.layout);

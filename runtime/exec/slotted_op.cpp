@@ -4,11 +4,9 @@
 #include "runtime/exec/slotted_op.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/pack_weights.h"
-#include "runtime/exec/slots.h"
 #include "runtime/exec/tails.h"
 
 namespace octile::runtime {
@@ -80,24 +78,45 @@ std::vector<Decision> SlottedOp::explain(const Choice& choice) const {
   return out;
 }
 
+size_t SlottedOp::tasks(const Choice& choice) const {
+  return static_cast<size_t>(static_cast<const Plan&>(choice).count);
+}
+
+size_t SlottedOp::slot_bytes(const Choice& choice) const { return static_cast<const Plan&>(choice).slot; }
+
+Status SlottedOp::begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                        std::span<const Tail> tails, Job& job) const {
+  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
+  OCTILE_RETURN_IF_ERROR(check(static_cast<const Plan&>(choice), src, dst));
+  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
+  job.choice = &choice;
+  job.src = src;
+  job.dst = dst;
+  job.tails = tails;
+  job.scratch = static_cast<uint8_t*>(scratch);
+  job.slot_bytes = slot_bytes(choice);
+  return {};
+}
+
+void SlottedOp::run_task(Job& job, size_t index) const {
+  const auto i = static_cast<int64_t>(index);
+  const int slot = job.slots->take(i, static_cast<const Plan&>(*job.choice).count);
+  const int rc = run_in(job, i, job.scratch + job.slot_bytes * static_cast<size_t>(slot));
+  job.slots->give(slot);
+  if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
+}
+
 Status SlottedOp::run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
                       const Parallel& parallel, const void* wei_var, int64_t /*wei_stride*/,
                       std::span<const Tail> tails) const {
-  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
   if (wei_var != nullptr) return {Code::invalid_argument, "weights must come with run() exactly when they vary"};
-  const auto& plan = static_cast<const Plan&>(choice);
-  OCTILE_RETURN_IF_ERROR(check(plan, src, dst));
-  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
-  const Job job{&plan, src, dst, tails};
-  std::atomic<int> failed{0};
-  spread_slots(parallel, plan.slots, plan.count, [&](int64_t index, size_t slot) {
-    uint8_t* const memory = static_cast<uint8_t*>(scratch) + plan.slot * slot;
-    if (const int rc = run_task(job, index, memory); rc != 0) failed.store(rc, std::memory_order_relaxed);
-  });
-  if (const int rc = failed.load(); rc != 0) {
-    return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(plan.shaped)};
-  }
-  return {};
+  Slots slots(static_cast<const Plan&>(choice).slots);
+  Job job;
+  OCTILE_RETURN_IF_ERROR(begin(choice, src, dst, scratch, tails, job));
+  job.slots = &slots;
+  spread(parallel, static_cast<int64_t>(tasks(choice)),
+         [&](int64_t index) { run_task(job, static_cast<size_t>(index)); });
+  return ended(job);
 }
 
 }  // namespace octile::runtime

@@ -7,6 +7,7 @@
 
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/choice.h"
+#include "runtime/exec/job.h"
 #include "runtime/exec/ops/ops.h"
 #include "runtime/exec/prepared_op.h"
 
@@ -19,6 +20,11 @@ class SlottedOp : public PreparedOp {
   [[nodiscard]] Status run(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
                            const Parallel& parallel, const void* wei_var, int64_t wei_stride,
                            std::span<const Tail> tails) const final;
+  [[nodiscard]] size_t tasks(const Choice& choice) const final;
+  [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                             std::span<const Tail> tails, Job& job) const final;
+  void run_task(Job& job, size_t index) const final;
+  [[nodiscard]] size_t slot_bytes(const Choice& choice) const final;
 
  protected:
   struct Plan : Choice {
@@ -26,13 +32,6 @@ class SlottedOp : public PreparedOp {
     size_t slot = 0;    // bytes
     int slots = 1;
   };
-  // One run(), what tasks see.
-  struct Job {
-    const Plan* plan;
-    Tensor src, dst;
-    std::span<const Tail> tails;
-  };
-
   // table_: the kernels of this layout, whose panels have `lanes` output channels.
   SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, std::string_view layout,
             int64_t lanes);
@@ -62,7 +61,7 @@ class SlottedOp : public PreparedOp {
     return {};
   }
   // Returns what kernels return.
-  [[nodiscard]] virtual int run_task(const Job& job, int64_t index, uint8_t* slot) const = 0;
+  [[nodiscard]] virtual int run_in(const Job& job, int64_t index, uint8_t* slot) const = 0;
 };
 
 }  // namespace octile::runtime

@@ -10,9 +10,9 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int kBits = 20;  // of an index in a ticket
+constexpr int kBits = 16;  // of an index in a ticket
 constexpr uint64_t kMost = (uint64_t{1} << kBits) - 1;
-constexpr uint64_t kOver = ~uint64_t{0};
+constexpr uint64_t kOver = ~uint64_t{0};  // instead of a ticket: no more turns
 
 uint64_t turn_of(uint64_t ticket) { return ticket >> 2 * kBits; }
 uint64_t end_of(uint64_t ticket) { return ticket >> kBits & kMost; }
@@ -62,57 +62,119 @@ void Team::begin(void* self, size_t) {
     team.help();
     return;
   }
-  team.lead_(team.lead_arg_, {self, hand_out, team.threads_});
-  team.ticket_.store(kOver, std::memory_order_release);
-  team.ticket_.notify_all();
+  team.lead_(team.lead_arg_, {.context = self, .run = hand_out, .threads = team.threads_, .team = &team});
+  team.finish();
+  for (Piece& piece : team.pieces_) {
+    piece.ticket.store(kOver, std::memory_order_release);
+    piece.ticket.notify_all();
+  }
+}
+
+void Team::publish(Parallel::Task task, void* arg, size_t base, size_t count, uint64_t all) {
+  Piece& p = piece(++last_);
+  p.task = task;
+  p.arg = arg;
+  p.base = base;
+  p.reported.store(0, std::memory_order_relaxed);
+  p.done.store(0, std::memory_order_relaxed);
+  p.all = all;
+  p.ticket.store(last_ << 2 * kBits | count << kBits, std::memory_order_release);
+  p.ticket.notify_all();
 }
 
 // The leader claims from the front and helpers from the back, so that each finds in its own cache what it wrote before.
 void Team::hand_out(void* self, Parallel::Task task, void* arg, size_t count) {
   Team& team = *static_cast<Team*>(self);
+  team.finish();
   for (size_t base = 0; base < count; base += kMost) {
     const size_t size = std::min<size_t>(count - base, kMost);
-    const uint64_t turn = (turn_of(team.ticket_.load(std::memory_order_relaxed)) + 1) % turn_of(kOver);
-    team.task_ = task;
-    team.arg_ = arg;
-    team.base_ = base;
-    team.reported_.store(0, std::memory_order_relaxed);
-    team.ticket_.store(turn << 2 * kBits | size << kBits, std::memory_order_release);
-    team.ticket_.notify_all();
+    team.publish(task, arg, base, size, 0);
+    Piece& p = team.piece(team.last_);
     size_t done = 0, index = 0;
-    for (; team.claim(false, turn, index); ++done) task(arg, base + index);
+    for (; claim(p, false, team.last_, index); ++done) (void)work(p, index);
     Patience patience;
-    while (team.reported_.load(std::memory_order_acquire) != size - done) patience.wait();
+    while (p.reported.load(std::memory_order_acquire) != size - done) patience.wait();
+  }
+}
+
+void Team::make_room() {
+  Patience patience;
+  while (!done(last_ - 1)) {
+    if (!work_on_one(last_ - 1) && !work_on_one(last_)) patience.wait();
+  }
+}
+
+void Team::start(Parallel::Task task, void* arg, size_t count) {
+  publish(task, arg, 0, count, ~uint64_t{0} >> (kMostTasks - count));
+}
+
+void Team::await(const Done& done, uint64_t needs) {
+  Patience patience;
+  while ((done.load(std::memory_order_acquire) & needs) != needs) patience.wait();
+}
+
+void Team::finish() {
+  make_room();
+  Patience patience;
+  while (!done(last_)) {
+    if (!work_on_one(last_)) patience.wait();
   }
 }
 
 void Team::help() {
   Patience patience;
-  for (;;) {
-    const uint64_t seen = ticket_.load(std::memory_order_acquire);
+  for (uint64_t turn = 1;;) {
+    Piece& p = piece(turn);
+    const uint64_t seen = p.ticket.load(std::memory_order_acquire);
     if (seen == kOver) return;
-    size_t done = 0, index = 0;
-    for (; claim(true, turn_of(seen), index); ++done) task_(arg_, base_ + index);
-    if (done > 0) {
-      reported_.fetch_add(done, std::memory_order_release);
-      patience = {};
-    } else if (first_of(seen) == end_of(seen) && !patience.wait()) {
-      ticket_.wait(seen, std::memory_order_relaxed);
+    if (turn_of(seen) < turn) {  // not published yet
+      if (!patience.wait()) {
+        p.ticket.wait(seen, std::memory_order_relaxed);
+        patience = {};
+      }
+      continue;
+    }
+    turn = turn_of(seen);  // where it overslept some
+    size_t count = 0, index = 0;
+    while (claim(p, true, turn, index)) count += work(p, index) ? 0 : 1;
+    if (count > 0) {
+      p.reported.fetch_add(count, std::memory_order_release);
       patience = {};
     }
+    ++turn;
   }
 }
 
 // An index of this turn, the last one or the first.
-bool Team::claim(bool last, uint64_t turn, size_t& index) {
-  uint64_t seen = ticket_.load(std::memory_order_relaxed);
+bool Team::claim(Piece& p, bool last, uint64_t turn, size_t& index) {
+  uint64_t seen = p.ticket.load(std::memory_order_relaxed);
   while (turn_of(seen) == turn && first_of(seen) != end_of(seen)) {
     const uint64_t rest = last ? seen - (uint64_t{1} << kBits) : seen + 1;
-    if (!ticket_.compare_exchange_weak(seen, rest, std::memory_order_acquire, std::memory_order_relaxed)) continue;
+    if (!p.ticket.compare_exchange_weak(seen, rest, std::memory_order_acquire, std::memory_order_relaxed)) continue;
     index = last ? end_of(rest) : first_of(seen);
     return true;
   }
   return false;
+}
+
+// Whether that was reported.
+bool Team::work(Piece& p, size_t index) {
+  const bool started = p.all != 0;
+  p.task(p.arg, p.base + index);
+  if (started) p.done.fetch_or(uint64_t{1} << index, std::memory_order_release);
+  return started;
+}
+
+bool Team::work_on_one(uint64_t turn) {
+  size_t index = 0;
+  if (!claim(piece(turn), false, turn, index)) return false;
+  (void)work(piece(turn), index);
+  return true;
+}
+
+bool Team::done(uint64_t turn) const {
+  const Piece& p = piece(turn);
+  return p.done.load(std::memory_order_acquire) == p.all;
 }
 
 }  // namespace octile::runtime

@@ -31,6 +31,11 @@ struct Winograd::Plan : SlottedOp::Plan {
   size_t filters = 0, sums = 0;                          // bytes: offsets in a slot
 };
 
+struct Winograd::Task {
+  int64_t first, last;       // tiles
+  int64_t chunk, chunk_end;  // of channels
+};
+
 struct Winograd::Block {
   int64_t first, last;
   int16_t* windows;
@@ -102,21 +107,44 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   return std::shared_ptr<const Choice>(std::move(plan));
 }
 
+Winograd::Task Winograd::task_at(const Plan& p, int64_t index) {
+  const int64_t block = index % p.blocks, group = index / p.blocks, chunks = std::ssize(p.cuts) - 1;
+  return {p.tiles * block / p.blocks, p.tiles * (block + 1) / p.blocks, chunks * group / p.groups,
+          chunks * (group + 1) / p.groups};
+}
+
 std::string Winograd::reason() const { return tile_ == 4 ? "winograd 4x4" : "winograd 2x2"; }
 
-int Winograd::run_task(const Job& job, int64_t index, uint8_t* slot) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
-  const int64_t group = index / p.blocks, chunks = static_cast<int64_t>(p.cuts.size()) - 1;
+Patch Winograd::patch(const Choice& choice, size_t index) const {
+  const auto& p = static_cast<const Plan&>(choice);
+  const Task t = task_at(p, static_cast<int64_t>(index));
+  const int64_t top = t.first / p.tiles_x, bottom = (t.last - 1) / p.tiles_x;  // rows of tiles, of all images
+  const auto row = [&](int64_t tiles, int64_t more) {
+    return tiles / p.tiles_y * p.y + std::min(p.y, (tiles % p.tiles_y + more) * tile_);
+  };
+  Patch out{row(top, 0) * p.x, row(bottom, 1) * p.x, 0, p.x, 0, 0};
+  if (top == bottom) {
+    out.x = t.first % p.tiles_x * tile_;
+    out.x_end = std::min(p.x, ((t.last - 1) % p.tiles_x + 1) * tile_);
+  }
+  out.channel = t.chunk * p.chunk;
+  out.channel_end = std::min(t.chunk_end * p.chunk, spec_.oc);
+  return out;
+}
+
+int Winograd::run_in(const Job& job, int64_t index, uint8_t* slot) const {
+  const auto& p = static_cast<const Plan&>(*job.choice);
+  const Task task = task_at(p, index);
   Block block;
-  block.first = p.tiles * (index % p.blocks) / p.blocks;
-  block.last = p.tiles * (index % p.blocks + 1) / p.blocks;
+  block.first = task.first;
+  block.last = task.last;
   block.windows = reinterpret_cast<int16_t*>(slot);
   block.filters = reinterpret_cast<int16_t*>(slot + p.filters);
   block.sums = reinterpret_cast<int32_t*>(slot + p.sums);
   const FloatMode mode;
   read(job, block);
   int rc = 0;
-  for (int64_t c = chunks * group / p.groups; c < chunks * (group + 1) / p.groups; ++c) {
+  for (int64_t c = task.chunk; c < task.chunk_end; ++c) {
     transform(p, block, c);
     rc |= multiply(p, block, static_cast<size_t>(c));
     write(job, block, static_cast<size_t>(c));
@@ -126,7 +154,7 @@ int Winograd::run_task(const Job& job, int64_t index, uint8_t* slot) const {
 
 // Windows that hang over the end of the padded image repeat its last row or column: what they give is not written.
 void Winograd::read(const Job& job, const Block& block) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
+  const auto& p = static_cast<const Plan&>(*job.choice);
   const OpSpec& s = p.shaped;
   const Tensor& t = job.src;
   const int64_t height = s.ih + s.pt + s.pb, width = s.iw + s.pl + s.pr;
@@ -188,7 +216,7 @@ int Winograd::multiply(const Plan& plan, const Block& block, size_t chunk) const
 }
 
 void Winograd::write(const Job& job, const Block& block, size_t chunk) const {
-  const auto& p = static_cast<const Plan&>(*job.plan);
+  const auto& p = static_cast<const Plan&>(*job.choice);
   const Tensor& t = job.dst;
   Crop crop;
   crop.channel = static_cast<int64_t>(chunk) * p.chunk;

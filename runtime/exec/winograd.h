@@ -34,10 +34,12 @@ class Winograd final : public SlottedOp {
   [[nodiscard]] bool save(packs::FieldWriter& out) const override;
   [[nodiscard]] Result<std::shared_ptr<const Choice>> choose(const OpSpec& shaped, int threads, bool contiguous,
                                                              bool pitched) const override;
+  [[nodiscard]] Patch patch(const Choice& choice, size_t index) const override;
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
-  struct Plan;   // the Choice
+  struct Plan;  // the Choice
+  struct Task;
   struct Block;  // the tiles of one task and their scratch
 
   // Whose int16 products it runs on: AVX-512's by words of 16 channels where a pack has them.
@@ -49,8 +51,9 @@ class Winograd final : public SlottedOp {
   [[nodiscard]] int64_t channels() const { return (spec_.oc + lanes_ - 1) / lanes_ * lanes_; }  // of whole panels
   [[nodiscard]] int64_t raw_bytes() const { return 9 * depth_ * channels(); }
 
+  [[nodiscard]] static Task task_at(const Plan& plan, int64_t index);
   [[nodiscard]] std::string reason() const override;
-  [[nodiscard]] int run_task(const Job& job, int64_t index, uint8_t* slot) const override;
+  [[nodiscard]] int run_in(const Job& job, int64_t index, uint8_t* slot) const override;
   void read(const Job& job, const Block& block) const;
   void transform(const Plan& plan, const Block& block, int64_t chunk) const;
   [[nodiscard]] int multiply(const Plan& plan, const Block& block, size_t chunk) const;

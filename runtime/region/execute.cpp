@@ -8,7 +8,9 @@
 #include <cstring>
 
 #include "runtime/exec/aligned.h"
+#include "runtime/exec/job.h"
 #include "runtime/exec/slots.h"
+#include "runtime/exec/team.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -39,6 +41,33 @@ class Execution {
       case StepKind::dynamic_scale: run_dynamic_step(run_, s); break;
       default: run_float_step(run_, s);
     }
+    return {};
+  }
+
+  // A product whose tasks run while the leader goes on.
+  struct Pending {
+    const Step* step = nullptr;  // null: none
+    const Team::Done* before = nullptr;
+    Tail tails[kMaxTails];
+    Job job;
+  };
+
+  // `overlaps`: the step before was started as well.
+  Status start(const Step& s, Pending& pending, Slots& slots, bool overlaps) const {
+    const DotPlan& d = s.dot;
+    Team& team = *run_.parallel.team;
+    const std::span<const Tail> list = tails_of(s, pending.tails);
+    OCTILE_RETURN_IF_ERROR(d.op->begin(*d.choice, tensor(s.src[0]), destination(s), run_.scratch, list, pending.job));
+    pending.job.slots = &slots;
+    pending.job.slot_bytes = run_.program.slot_bytes;
+    pending.before = overlaps ? &team.last() : nullptr;
+    pending.step = &s;
+    const auto task = [](void* arg, size_t i) {
+      Pending& own = *static_cast<Pending*>(arg);
+      if (own.before != nullptr) Team::await(*own.before, own.step->needs[i]);
+      own.step->dot.op->run_task(own.job, i);
+    };
+    team.start(task, &pending, s.needs.size());
     return {};
   }
 
@@ -318,10 +347,20 @@ class Execution {
   Status dot(const Step& s) const {
     const DotPlan& d = s.dot;
     Tail tails[kMaxTails];
-    const size_t count = s.tails.size();
-    const Tensor src = tensor(s.src[0]);
+    const std::span<const Tail> list = tails_of(s, tails);
+    const Tensor src = tensor(s.src[0]), dst = destination(s);
+    if (s.src.size() < 2) return d.op->run(*d.choice, src, dst, run_.scratch, run_.parallel, nullptr, 0, list);
+    return products(s, src, dst, list);
+  }
+
+  [[nodiscard]] Tensor destination(const Step& s) const {
     Tensor dst = tensor(s.dst);
     if (s.fills_halo) dst.border = store(s.dst).border_code;
+    return dst;
+  }
+
+  std::span<const Tail> tails_of(const Step& s, Tail* tails) const {
+    const size_t count = s.tails.size();
     for (size_t i = 0; i < count; ++i) {
       tails[i] = s.tails[i].tail;
       if (s.tails[i].other < 0) continue;
@@ -332,11 +371,9 @@ class Execution {
         continue;
       }
       tails[i].other = tensor(s.tails[i].other);
-      if (tails[i].kind == Tail::Kind::gate) tails[i].other = gate_rows(s.tails[i].other, dst.c);
+      if (tails[i].kind == Tail::Kind::gate) tails[i].other = gate_rows(s.tails[i].other, store(s.dst).tensor.c);
     }
-    const std::span<const Tail> list(tails, count);
-    if (s.src.size() < 2) return d.op->run(*d.choice, src, dst, run_.scratch, run_.parallel, nullptr, 0, list);
-    return products(s, src, dst, list);
+    return {tails, count};
   }
 
   [[nodiscard]] Tensor gate_rows(int s, int64_t c) const {
@@ -375,6 +412,50 @@ class Execution {
   const RunContext& run_;
 };
 
+// The steps that overlap: two at a time, each in the place of the one before the last.
+class Flow {
+ public:
+  Flow(const RunContext& run, const Execution& execution)
+      : team_(run.parallel.team), execution_(execution), slots_(std::max(run.program.slots, 1)) {}
+  Flow(const Flow&) = delete;
+  Flow& operator=(const Flow&) = delete;
+  ~Flow() {
+    if (team_ != nullptr) team_->finish();
+  }
+
+  Status start(const Step& step) {
+    team_->make_room();
+    Execution::Pending& place = pending_[next_];
+    OCTILE_RETURN_IF_ERROR(ended(place));
+    OCTILE_RETURN_IF_ERROR(execution_.start(step, place, slots_, pending_[1 - next_].step != nullptr));
+    next_ = 1 - next_;
+    return {};
+  }
+
+  // Nothing runs afterwards.
+  Status finish() {
+    if (team_ == nullptr) return {};
+    team_->finish();
+    Status first = ended(pending_[next_]), last = ended(pending_[1 - next_]);
+    return first.ok() ? last : first;
+  }
+
+ private:
+  static Status ended(Execution::Pending& pending) {
+    if (pending.step == nullptr) return {};
+    Status status = PreparedOp::ended(pending.job);
+    pending.step = nullptr;
+    pending.job.rc.store(0, std::memory_order_relaxed);
+    return status;
+  }
+
+  Team* team_;
+  const Execution& execution_;
+  Slots slots_;
+  Execution::Pending pending_[2];
+  int next_ = 0;
+};
+
 uint8_t* memory_of(const Store& s, const std::vector<HostTensor>& inputs, void* const* outputs, uint8_t* arena) {
   switch (s.home) {
     case Home::input: return static_cast<uint8_t*>(inputs[static_cast<size_t>(s.slot)].data);
@@ -397,8 +478,16 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
   }
   const RunContext run{program, ops_for(best), best, parallel, data, arena + program.scratch_offset};
   Execution execution(run);
+  Flow flow(run, execution);
+  // Steps that overlap have no times of their own.
+  const bool flows = parallel.team != nullptr && program.slots > 0 && us == nullptr;
   for (size_t i = 0; i < program.steps.size(); ++i) {
     const Step& step = program.steps[i];
+    if (flows && step.overlaps) {
+      OCTILE_RETURN_IF_ERROR(flow.start(step));
+      continue;
+    }
+    OCTILE_RETURN_IF_ERROR(flow.finish());
     const Clock::time_point start = us == nullptr ? Clock::time_point{} : Clock::now();
     OCTILE_RETURN_IF_ERROR(execution.step(step));
     for (const int border : step.borders) {
@@ -412,7 +501,7 @@ Status execute(const Program& program, Isa best, const std::vector<HostTensor>& 
     }
     if (us != nullptr) us[i] = std::chrono::duration<double, std::micro>(Clock::now() - start).count();
   }
-  return {};
+  return flow.finish();
 }
 
 }  // namespace octile::runtime

@@ -7,6 +7,7 @@
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/slots.h"
 #include "runtime/region/arena.h"
+#include "runtime/region/overlap.h"
 
 namespace octile::runtime {
 namespace {
@@ -29,6 +30,7 @@ class Placement {
       if (step.kind == StepKind::dot) OCTILE_RETURN_IF_ERROR(choose(step));
     }
     mark_borders();
+    if (recipe_.threads > 1) overlap();
     place_all();
     p_.work = work();
     return {};
@@ -209,6 +211,15 @@ class Placement {
     }
   }
 
+  void overlap() {
+    find_overlaps(p_);
+    p_.slots = std::min(recipe_.threads, Slots::kMost);
+    for (const Step& step : p_.steps) {
+      if (step.overlaps) p_.slot_bytes = std::max(p_.slot_bytes, step.dot.op->slot_bytes(*step.dot.choice));
+    }
+    scratch_ = std::max(scratch_, static_cast<size_t>(p_.slots) * p_.slot_bytes);
+  }
+
   void place_all() {
     std::vector<int> first(p_.stores.size(), -1), last(p_.stores.size(), -1);
     const auto touch = [&](int s, size_t step) {
@@ -222,6 +233,12 @@ class Placement {
         if (t.other >= 0) touch(t.other, i);
       }
       touch(p_.steps[i].dst, i);
+    }
+    // What a step reads and writes lives until the next has begun.
+    for (int& step : last) {
+      if (step < 0 || step + 1 >= std::ssize(p_.steps)) continue;
+      const Step* const both = &p_.steps[static_cast<size_t>(step)];
+      if (both[0].overlaps && both[1].overlaps) ++step;
     }
     std::vector<Lifetime> items;
     std::vector<size_t> owners;

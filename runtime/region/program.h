@@ -165,8 +165,10 @@ struct Step {
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
   bool gate_first = false;
-  std::vector<int> borders;  // stores whose halo is filled afterwards
-  bool fills_halo = false;   // dot: that of dst is filled with its pixels
+  std::vector<int> borders;     // stores whose halo is filled afterwards
+  bool fills_halo = false;      // dot: that of dst is filled with its pixels
+  bool overlaps = false;        // dot: may run while the step before still does, if that overlaps too
+  std::vector<uint64_t> needs;  // then, for each of its tasks: bits of those of the step before that it waits for
   PoolForm pool;
   Meaning meaning;
   QuantizeForm to;
@@ -198,7 +200,9 @@ struct Program {
   std::vector<std::string> ops;                 // per node: its op at these shapes
   size_t pointers = 0;                          // bytes at the start of the arena for the pointers of a run
   size_t scratch_offset = 0, arena_bytes = 0;
-  int64_t work = 0;  // of all steps, in multiply-adds
+  size_t slot_bytes = 0;  // of scratch: what a task of overlapping steps may borrow, of as many slots as
+  int slots = 0;          // there are threads; 0: no step overlaps
+  int64_t work = 0;       // of all steps, in multiply-adds
 };
 
 // Extents of a store as an image or as rows: n, h, w, c.

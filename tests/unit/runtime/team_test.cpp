@@ -91,6 +91,49 @@ TEST(Team, ManyQuickPieces) {
   for (size_t i = 0; i < sums.size(); ++i) EXPECT_EQ(sums[i], kAll + i * 100'000);
 }
 
+// Every element becomes the sum of its neighbours, again and again, and no piece waits for the one before to end.
+TEST(Team, PiecesThatOverlap) {
+  constexpr size_t kTasks = Team::kMostTasks, kRounds = 2000;
+  using Line = std::vector<uint32_t>;
+  struct Piece {
+    const Line* from;
+    Line* to;
+    const Team::Done* before;
+  };
+  const auto task = [](void* arg, size_t i) {
+    const Piece& own = *static_cast<Piece*>(arg);
+    const size_t first = i == 0 ? 0 : i - 1, last = std::min(i + 1, kTasks - 1);
+    if (own.before != nullptr) Team::await(*own.before, uint64_t{1} << first | uint64_t{1} << last);
+    (*own.to)[i] = (*own.from)[first] + (*own.from)[last] + static_cast<uint32_t>(i);
+  };
+  Line wanted(kTasks, 1);
+  for (size_t r = 0; r < kRounds; ++r) {
+    const Line old = wanted;
+    Piece piece{&old, &wanted, nullptr};
+    for (size_t i = 0; i < kTasks; ++i) task(&piece, i);
+  }
+  for (const Host host : {each_its_thread, one_after_the_other, last_first, some_late, fewer_threads}) {
+    for (const int threads : {2, 3, 5}) {
+      Line lines[3];
+      for (Line& l : lines) l.assign(kTasks, 1);
+      size_t others = 0;
+      lead({nullptr, host, threads}, [&](const Parallel& parallel) {
+        Piece pieces[2];
+        for (size_t r = 0; r < kRounds; ++r) {
+          const bool first = r % 100 == 0;  // now and then one that waits for all
+          if (first) spread(parallel, 5, [&](size_t) { std::atomic_ref(others).fetch_add(1); });
+          parallel.team->make_room();
+          pieces[r % 2] = {&lines[r % 3], &lines[(r + 1) % 3], first ? nullptr : &parallel.team->last()};
+          parallel.team->start(task, &pieces[r % 2], kTasks);
+        }
+        parallel.team->finish();
+        EXPECT_EQ(lines[kRounds % 3], wanted);
+      });
+      EXPECT_EQ(others, 5 * kRounds / 100);
+    }
+  }
+}
+
 TEST(Team, MoreIndicesThanATicketCounts) {
   constexpr size_t kCount = (size_t{1} << 21) + 3;
   const auto seen = std::make_unique<uint8_t[]>(kCount);

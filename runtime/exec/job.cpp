@@ -1,0 +1,29 @@
+// What jobs of all ops share; see job.h.
+// In:  crops, what kernels returned.  Out: patches, a Status.  Not here: tasks.
+#include "runtime/exec/job.h"
+
+#include "runtime/exec/prepared_op.h"
+
+namespace octile::runtime {
+
+Patch patch_of(const Crop& crop, int64_t columns, int64_t rows) {
+  Patch p{0, 0, 0, columns, crop.channel, crop.channel + crop.channels};
+  if (crop.row || crop.ys == 1) {
+    p.first = (crop.n * rows + crop.y) * columns + crop.x;
+    p.last = p.first + crop.xs;
+  } else {
+    p.first = (crop.n * rows + crop.y) * columns;
+    p.last = p.first + crop.ys * columns;
+    p.x = crop.x;
+    p.x_end = crop.x + crop.xs;
+  }
+  return p;
+}
+
+Status PreparedOp::ended(const Job& job) {
+  const int rc = job.rc.load(std::memory_order_relaxed);
+  if (rc == 0) return {};
+  return {Code::internal, "a kernel returned " + std::to_string(rc) + " for " + to_key(job.choice->shaped)};
+}
+
+}  // namespace octile::runtime
