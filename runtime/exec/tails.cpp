@@ -158,6 +158,11 @@ void fill_halo(const Tensor& t, const Crop& crop) {
       std::memset(at, t.border, static_cast<size_t>(bytes));
     }
   };
+  if (crop.row && t.h > 1) {  // there is one image without gaps between its rows: nothing lies beside them
+    for (int64_t y = crop.x == 0 ? -t.pad_t : 0; y < 0; ++y) fill(y, 0, t.w);
+    for (int64_t y = t.h; y < t.h + t.pad_b && end == t.h * t.w; ++y) fill(y, 0, t.w);
+    return;
+  }
   if (crop.y == 0) {
     for (int64_t y = -t.pad_t; y < 0; ++y) fill(y, left, right);
   }

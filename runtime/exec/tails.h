@@ -27,7 +27,7 @@ inline constexpr int64_t kTailBytes = 16 * 1024;
 [[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type);
 
 // What of dst's halo lies beside a crop of its codes: each thread finds there what it wrote itself. Only of a dst with
-// a border; crops are no rows of pixels then.
+// a border.
 void fill_halo(const Tensor& dst, const Crop& crop);
 
 // All tails in order; wants FloatMode.

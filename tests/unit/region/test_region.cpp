@@ -62,6 +62,23 @@ TEST(Region, AsymmetricPadsStridesDilationGroups) {
   check(kit, {{1, 6, 15, 12}});
 }
 
+// A halo above and below alone leaves no gaps between rows, so all pixels of the source are written as one row.
+TEST(Region, TallFiltersBehindPointwiseOnes) {
+  for (const int64_t k : {3, 7}) {
+    Kit kit(24);
+    OpSpec tall = filter(24, 16, 1);
+    tall.kh = k;
+    tall.pt = k / 2;
+    tall.pb = k / 2;
+    const int x = kit.conv(kit.input(DType::u8, 0.02F, 3), filter(6, 24, 1), DType::s8, 9);
+    kit.output(kit.conv(x, tall, DType::u8, 5));
+    for (const Shape& shape : {Shape{1, 6, 17, 17}, Shape{1, 6, 8, 2}, Shape{1, 6, 1, 9}, Shape{2, 6, 9, 12}}) {
+      for (const int threads : {1, 3})
+        check(kit, *make(kit.desc, Isa::avx512vnni, threads), {shape}, test_threads(threads));
+    }
+  }
+}
+
 TEST(Region, OneDimension) {
   Kit kit(14);
   int v = kit.input(DType::s8, 0.02F, -9);
