@@ -1,5 +1,6 @@
-// Steps on codes.
-// In/out: see execute.h.  Not here: floats (execute_floats.cpp), loops over bytes (runtime/exec/ops).
+// Steps on codes: products, movements, conversions.
+// In/out: see execute.h.  Not here: passes (passes.cpp), floats (execute_floats.cpp), loops over bytes
+// (runtime/exec/ops).
 #include "runtime/region/execute.h"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "runtime/exec/job.h"
 #include "runtime/exec/slots.h"
 #include "runtime/exec/team.h"
+#include "runtime/region/passes.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -22,18 +24,15 @@ class Execution {
 
   Status step(const Step& s) {
     if (element_count(store(s.dst).shape) == 0) return {};
+    if (s.cut.tasks > 0) {
+      PassState state;
+      begin_pass(run_.program, s, state);
+      spread(run_.parallel, s.cut.tasks, [&](int64_t task) { run_pass(run_, s, state, static_cast<size_t>(task)); });
+      return {};
+    }
     switch (s.kind) {
       case StepKind::convert: convert_step(s); break;
       case StepKind::dot: return dot(s);
-      case StepKind::table: table(s); break;
-      case StepKind::channel_table: channel_table(s); break;
-      case StepKind::binary: binary(s); break;
-      case StepKind::max_pool:
-      case StepKind::average_pool:
-      case StepKind::resize_nearest:
-      case StepKind::resize_linear: rows_of_pixels(s); break;
-      case StepKind::global_average:
-      case StepKind::global_max: images(s); break;
       case StepKind::move: move(s); break;
       case StepKind::fill: fill(s); break;
       case StepKind::dynamic_range:
@@ -44,28 +43,40 @@ class Execution {
     return {};
   }
 
-  // A product whose tasks run while the leader goes on.
+  // A product or pass whose tasks run while the leader goes on.
   struct Pending {
     const Step* step = nullptr;  // null: none
+    const RunContext* run = nullptr;
     const Team::Done* before = nullptr;
     Tail tails[kMaxTails];
     Job job;
+    PassState pass;
   };
 
   // `overlaps`: the step before was started as well.
   Status start(const Step& s, Pending& pending, Slots& slots, bool overlaps) const {
-    const DotPlan& d = s.dot;
     Team& team = *run_.parallel.team;
-    const std::span<const Tail> list = tails_of(s, pending.tails);
-    OCTILE_RETURN_IF_ERROR(d.op->begin(*d.choice, tensor(s.src[0]), destination(s), run_.scratch, list, pending.job));
-    pending.job.slots = &slots;
-    pending.job.slot_bytes = run_.program.slot_bytes;
+    if (s.kind == StepKind::dot) {
+      const DotPlan& d = s.dot;
+      const std::span<const Tail> list = tails_of(s, pending.tails);
+      OCTILE_RETURN_IF_ERROR(d.op->begin(*d.choice, tensor(s.src[0]), destination(s), run_.scratch, list, pending.job));
+      pending.job.slots = &slots;
+      pending.job.slot_bytes = run_.program.slot_bytes;
+    } else {
+      begin_pass(run_.program, s, pending.pass);
+    }
     pending.before = overlaps ? &team.last() : nullptr;
+    pending.run = &run_;
     pending.step = &s;
     const auto task = [](void* arg, size_t i) {
       Pending& own = *static_cast<Pending*>(arg);
-      if (own.before != nullptr) Team::await(*own.before, own.step->needs[i]);
-      own.step->dot.op->run_task(own.job, i);
+      const Step& step = *own.step;
+      if (own.before != nullptr) Team::await(*own.before, step.needs[i]);
+      if (step.kind == StepKind::dot) {
+        step.dot.op->run_task(own.job, i);
+      } else {
+        run_pass(*own.run, step, own.pass, i);
+      }
     };
     team.start(task, &pending, s.needs.size());
     return {};
@@ -89,145 +100,6 @@ class Execution {
     src.data = run_.data[s.src[0]];
     dst.data = run_.data[s.dst];
     convert(s.convert, src, dst, run_.best, run_.parallel);
-  }
-
-  // Calls f(n, y, x, count) for runs of pixels: one row each, or pieces of all pixels where no tensor has gaps and no
-  // run must stay inside its image.
-  template <class F>
-  void each_run(std::initializer_list<const Tensor*> tensors, bool by_image, const F& f) const {
-    const Tensor& t = **tensors.begin();
-    bool joined = true;
-    for (const Tensor* other : tensors) joined = joined && contiguous(*other);
-    const int64_t images = joined && !by_image ? 1 : t.n;
-    const int64_t rows = joined ? 1 : t.h;
-    const int64_t pixels = t.n * t.h * t.w / (images * rows);
-    const int64_t piece = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, t.c));
-    const int64_t pieces = (pixels + piece - 1) / piece;
-    // Short rows together, so that a task is worth its start.
-    const int64_t group = pieces > 1 ? 1 : std::max<int64_t>(1, piece / std::max<int64_t>(1, pixels));
-    const int64_t lines = images * rows * pieces;
-    spread(run_.parallel, (lines + group - 1) / group, [&](int64_t task) {
-      for (int64_t line = task * group; line < std::min(lines, (task + 1) * group); ++line) {
-        const int64_t part = line % pieces, row = line / pieces;
-        const int64_t first = part * piece;
-        f(row / rows, row % rows, first, std::min(piece, pixels - first));
-      }
-    });
-  }
-
-  void table(const Step& s) const {
-    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
-    const bool dense = src.stride_x == src.c && dst.stride_x == dst.c;
-    each_run({&src, &dst}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      if (dense) {
-        run_.ops.table(s.table->data(), at(src, n, y, x), at(dst, n, y, x), count * src.c);
-      } else {
-        run_.ops.table_rows(s.table->data(), {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, src.c,
-                            count);
-      }
-    });
-  }
-
-  void channel_table(const Step& s) const {
-    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
-    if (s.lines != nullptr) {
-      each_run({&dst, &src}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-        run_.ops.gate(s.lines->form, {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, dst.c, count);
-      });
-      return;
-    }
-    const uint8_t* tables = s.tables->data();
-    each_run({&dst, &src}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      for (int64_t i = 0; i < count; ++i) {
-        const uint8_t* from = at(src, n, y, x + i);
-        uint8_t* to = at(dst, n, y, x + i);
-        for (int64_t c = 0; c < dst.c; ++c) to[c] = tables[c * 256 + from[c]];
-      }
-    });
-  }
-
-  void binary(const Step& s) const {
-    const Tensor dst = tensor(s.dst);
-    if (s.gate) {
-      gate(s, dst);
-      return;
-    }
-    const Tensor a = tensor(s.src[0]), b = tensor(s.src[1]);
-    const bool dense = a.stride_x == a.c && b.stride_x == b.c && dst.stride_x == dst.c;
-    each_run({&dst, &a, &b}, false, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      const int64_t c = dense ? count * dst.c : dst.c, rows = dense ? 1 : count;
-      run_.ops.binary(s.form, {at(a, n, y, x), a.stride_x}, {at(b, n, y, x), b.stride_x},
-                      {at(dst, n, y, x), dst.stride_x}, c, rows);
-    });
-  }
-
-  // One operand has a row of channels per image, or one for all.
-  void gate(const Step& s, const Tensor& dst) const {
-    const int full = s.src[s.gate_first ? 1 : 0], small = s.src[s.gate_first ? 0 : 1];
-    const Tensor a = tensor(full);
-    const uint8_t* rows = run_.data[small];
-    const bool per_image = element_count(store(small).shape) > dst.c;
-    each_run({&dst, &a}, true, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      const Rows whole{at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
-      run_.ops.binary(s.form, s.gate_first ? one : whole, s.gate_first ? whole : one, {at(dst, n, y, x), dst.stride_x},
-                      dst.c, count);
-    });
-  }
-
-  void rows_of_pixels(const Step& s) const {
-    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
-    const auto taps = [&](size_t i) {
-      return s.hi[i].empty() ? ResizeTaps{s.lo[i].data(), nullptr, nullptr}
-                             : ResizeTaps{s.lo[i].data(), s.hi[i].data(), s.share[i].data()};
-    };
-    const int64_t lines = dst.n * dst.h, bytes = std::max<int64_t>(1, dst.w * dst.c);
-    const int64_t group = std::clamp<int64_t>(kOpsGrain / bytes, 1, lines), tasks = (lines + group - 1) / group;
-    spread(run_.parallel, tasks, [&](int64_t task) {
-      const int64_t begin = task * group, end = std::min(lines, begin + group);
-      switch (s.kind) {
-        case StepKind::max_pool: run_.ops.max_pool(s.pool, src, dst, begin, end); break;
-        case StepKind::average_pool: run_.ops.average_pool(s.pool, s.meaning, s.to, src, dst, begin, end); break;
-        case StepKind::resize_nearest:
-          run_.ops.resize_nearest(s.lo[0].data(), s.lo[1].data(), src, dst, begin, end);
-          break;
-        default: run_.ops.resize_linear(s.meaning, taps(0), taps(1), s.to, src, dst, begin, end);
-      }
-    });
-  }
-
-  void images(const Step& s) const {
-    const Tensor src = tensor(s.src[0]), dst = tensor(s.dst);
-    if (s.kind == StepKind::global_average && mean_by_rows(s, src, dst)) return;
-    const int64_t group = std::clamp<int64_t>(kOpsGrain / std::max<int64_t>(1, src.h * src.w) / 64 * 64, 64, 4096);
-    const int64_t parts = run_.parallel.threads > 1 ? std::max<int64_t>(src.c / group, 1) : 1;
-    spread(run_.parallel, src.n * parts, [&](int64_t task) {
-      const int64_t n = task / parts, begin = task % parts * group;
-      const int64_t end = task % parts + 1 == parts ? src.c : begin + group;
-      if (s.kind == StepKind::global_average) {
-        run_.ops.global_average(s.meaning, s.to, src, n, at(dst, n, 0, 0), begin, end);
-        return;
-      }
-      run_.ops.global_max(s.pool.lowest, src, n, at(dst, n, 0, 0), begin, end);
-    });
-  }
-
-  // One image with too few channels to share them: threads add up some rows each.
-  bool mean_by_rows(const Step& s, const Tensor& src, const Tensor& dst) const {
-    constexpr int64_t kSums = 2048, kFew = 128, kRows = 7, kBytes = 4 * kOpsGrain;
-    if (run_.parallel.threads < 2 || src.n != 1 || src.c >= kFew) return false;
-    const int64_t bands =
-        std::min({int64_t{2} * run_.parallel.threads, kSums / kFew, src.h / kRows, src.h * src.w * src.c / kBytes});
-    if (bands < 2) return false;
-    uint32_t sums[kSums] = {};
-    spread(run_.parallel, bands, [&](int64_t band) {
-      const int64_t first = src.h * band / bands;
-      Tensor part = src;
-      part.data = at(src, 0, first, 0);
-      part.h = src.h * (band + 1) / bands - first;
-      run_.ops.add_pixels(part, sums + band * src.c);
-    });
-    run_.ops.average_of_sums(s.meaning, s.to, sums, bands, src, at(dst, 0, 0, 0));
-    return true;
   }
 
   void fill(const Step& s) const {
@@ -443,7 +315,7 @@ class Flow {
  private:
   static Status ended(Execution::Pending& pending) {
     if (pending.step == nullptr) return {};
-    Status status = PreparedOp::ended(pending.job);
+    Status status = pending.step->kind == StepKind::dot ? PreparedOp::ended(pending.job) : Status();
     pending.step = nullptr;
     pending.job.rc.store(0, std::memory_order_relaxed);
     return status;

@@ -6,6 +6,7 @@
 
 #include "runtime/exec/job.h"
 #include "runtime/exec/team.h"
+#include "runtime/region/passes.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -49,9 +50,8 @@ class Overlaps {
     for (Step& step : p_.steps) {
       step.overlaps = may(step);
       if (step.overlaps) {
-        const DotPlan& d = step.dot;
         now.clear();
-        for (size_t i = 0; i < d.op->tasks(*d.choice); ++i) now.push_back(d.op->patch(*d.choice, i));
+        for (size_t i = 0; i < tasks_of(step); ++i) now.push_back(patch(step, i));
         step.needs.assign(now.size(), 0);
         if (last != nullptr) {
           for (size_t i = 0; i < now.size(); ++i) step.needs[i] = needs(step, now[i], *last, before);
@@ -65,11 +65,17 @@ class Overlaps {
  private:
   [[nodiscard]] const Store& store(int s) const { return p_.stores[static_cast<size_t>(s)]; }
 
-  [[nodiscard]] bool may(const Step& step) const {
-    if (step.kind != StepKind::dot || step.dot.choice == nullptr) return false;
-    if (step.src.size() > 1 || step.dot.products.size() > 1 || !step.borders.empty()) return false;
-    const size_t tasks = step.dot.op->tasks(*step.dot.choice);
-    return tasks > 0 && tasks <= Team::kMostTasks;
+  static size_t tasks_of(const Step& step) {
+    if (step.kind != StepKind::dot) return static_cast<size_t>(step.cut.tasks);
+    const DotPlan& d = step.dot;
+    return d.choice == nullptr || step.src.size() > 1 || d.products.size() > 1 ? 0 : d.op->tasks(*d.choice);
+  }
+  [[nodiscard]] Patch patch(const Step& step, size_t task) const {
+    return step.kind == StepKind::dot ? step.dot.op->patch(*step.dot.choice, task) : patch_of(p_, step, task);
+  }
+  static bool may(const Step& step) {
+    const size_t tasks = tasks_of(step);
+    return tasks > 1 && tasks <= Team::kMostTasks && step.borders.empty();
   }
 
   // Where a store's first channel is in its memory, if it has the pixels of it.
@@ -109,8 +115,16 @@ class Overlaps {
         if (meet(*patch, written)) found |= uint64_t{1} << i;
       }
     };
-    const Patch source = source_of(step.dot.spec, out);
-    reads(step.src[0], &source);
+    if (step.kind == StepKind::dot) {
+      const Patch source = source_of(step.dot.spec, out);
+      reads(step.src[0], &source);
+    } else {
+      const bool same = step.cut.by == PassCut::By::pixels;  // others read rows nearby, or all
+      for (const int from : step.src) {
+        const bool whole = element_count(store(from).shape) == element_count(store(step.dst).shape);
+        reads(from, same && whole ? &out : nullptr);
+      }
+    }
     for (const StepTail& t : step.tails) {
       if (t.other >= 0 && !t.writes_other()) reads(t.other, t.tail.kind == Tail::Kind::binary ? &out : nullptr);
     }

@@ -8,6 +8,7 @@
 #include "runtime/exec/slots.h"
 #include "runtime/region/arena.h"
 #include "runtime/region/overlap.h"
+#include "runtime/region/passes.h"
 
 namespace octile::runtime {
 namespace {
@@ -28,6 +29,9 @@ class Placement {
       bind_tables(step);
       if (step.kind == StepKind::move) compile(step.move);
       if (step.kind == StepKind::dot) OCTILE_RETURN_IF_ERROR(choose(step));
+      if (element_count(p_.stores[static_cast<size_t>(step.dst)].shape) > 0) {
+        step.cut = cut_pass(p_, step, recipe_.threads);
+      }
     }
     mark_borders();
     if (recipe_.threads > 1) overlap();
@@ -215,7 +219,8 @@ class Placement {
     find_overlaps(p_);
     p_.slots = std::min(recipe_.threads, Slots::kMost);
     for (const Step& step : p_.steps) {
-      if (step.overlaps) p_.slot_bytes = std::max(p_.slot_bytes, step.dot.op->slot_bytes(*step.dot.choice));
+      if (step.overlaps && step.kind == StepKind::dot)
+        p_.slot_bytes = std::max(p_.slot_bytes, step.dot.op->slot_bytes(*step.dot.choice));
     }
     scratch_ = std::max(scratch_, static_cast<size_t>(p_.slots) * p_.slot_bytes);
   }

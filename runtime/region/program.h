@@ -148,6 +148,20 @@ struct StepTail {
   std::shared_ptr<const ChannelLines> lines;
 };
 
+// How a pass (passes.h) is cut. Set by placement.
+struct PassCut {
+  enum class By : uint8_t {
+    pixels,    // of all images
+    rows,      // of all images
+    channels,  // of an image
+    bands,     // of the rows of one image, whose channels are too few to share
+  };
+  By by = By::pixels;
+  int64_t tasks = 0;             // 0: not a pass
+  int64_t rows = 1, pixels = 1;  // pixels: rows of an image, pixels of a row, of which nothing crosses the end
+  int64_t parts = 1, group = 1;  // channels: parts of an image, channels of a part
+};
+
 struct Step {
   StepKind kind = StepKind::convert;
   int node = -1;  // of the region, for explain
@@ -165,9 +179,10 @@ struct Step {
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
   bool gate_first = false;
-  std::vector<int> borders;     // stores whose halo is filled afterwards
-  bool fills_halo = false;      // dot: that of dst is filled with its pixels
-  bool overlaps = false;        // dot: may run while the step before still does, if that overlaps too
+  std::vector<int> borders;  // stores whose halo is filled afterwards
+  bool fills_halo = false;   // dot: that of dst is filled with its pixels
+  PassCut cut;
+  bool overlaps = false;        // dot, passes: may run while the step before still does, if that overlaps too
   std::vector<uint64_t> needs;  // then, for each of its tasks: bits of those of the step before that it waits for
   PoolForm pool;
   Meaning meaning;
