@@ -313,7 +313,8 @@ class Fuser {
     for (; store(from).slice; from = store(from).alias) first += store(from).first_channel;
     const auto& makers = writers_[static_cast<size_t>(from)];
     if (makers.size() != 1 || store(to).home != Home::arena || store(to).type != DType::u8 ||
-        store(from).type != DType::u8 || store(from).order != store(to).order || !filled_by_parts(to)) {
+        store(from).type != DType::u8 || store(from).order != store(to).order || !filled_by_parts(to) ||
+        element_count(store(to).shape) == 0) {
       return false;
     }
     Step& dot = p_.steps[makers[0]];

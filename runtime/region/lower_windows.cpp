@@ -78,18 +78,29 @@ Status Lowering::lower_max_pool(int index) {
   const Value from = values_[src];
   const bool function = from.kind == Value::Kind::function;
   const int way = function ? direction(*from.function) : 1;
-  const bool image = shape(src).size() == 3 || shape(src).size() == 4;
+  const Shape dims = shape(src);
+  const bool image = dims.size() == 3 || dims.size() == 4 || (global && element_count(dims) > 0);
   if ((from.kind != Value::Kind::codes && !function) || way == 0 || !image) {
     if (global) return lower_float_mean(index);
     return lower_float_window(index);
   }
-  const int pixels = codes_store(from.codes, Order::nhwc);
-  const int made_store = add_store(shape(dst), Order::nhwc, DType::u8);
+  int read = from.codes;
+  Shape made = shape(dst);
+  if (dims.size() > 4) {  // all other axes are one
+    const Window flat = window_of(codes_store(read, Order::flat));
+    read =
+        add_codes(reshaped(flat, {dims[0], dims[1], element_count(dims) / (dims[0] * dims[1])}), codes(read).is_signed);
+    made = {dims[0], dims[1], 1};
+  }
+  const int pixels = codes_store(read, Order::nhwc);
+  const int made_store = add_store(made, Order::nhwc, DType::u8);
   Step& step = add_step(global ? StepKind::global_max : StepKind::max_pool, {pixels}, made_store);
   if (!global) step.pool = form_of(axes, false);
   step.pool.lowest = way < 0;
   Value to = from;
-  to.codes = add_codes(made_store, codes(from.codes).is_signed);
+  Window window = window_of(made_store);
+  if (dims.size() > 4) window = reshaped(window, shape(dst));
+  to.codes = add_codes(window, codes(from.codes).is_signed);
   to.floats.reset();
   values_[dst] = std::move(to);
   return {};

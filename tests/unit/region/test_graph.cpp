@@ -125,5 +125,24 @@ TEST(Graph, DynamicConvolutionPadsWithTheZeroPointItFinds) {
   equals_interpreter(kit, {{2, 3, 5, 7}});
 }
 
+// The last column of a product of x by itself, of which there may be none.
+TEST(Graph, AnEmptyPartOfAProduct) {
+  Kit kit(6);
+  const int x = kit.input(DType::u8, 0.02F, 66);
+  const int y = kit.matmul(x, kit.node(NodeKind::transpose, {x}, {1, 0}), 8, 2, DType::u8, 3);
+  kit.output(kit.node(NodeKind::slice, {y}, {0, 9999, 1, 1, 2, 1}));
+  equals_interpreter(kit, {{2, 8}});
+  equals_interpreter(kit, {{1, 8}});
+}
+
+TEST(Graph, LargestOfAnImageOfAnyRank) {
+  for (const Shape& shape : {Shape{2, 3, 7}, Shape{2, 3, 5, 4}, Shape{2, 20, 3, 2, 5}, Shape{1, 3, 1, 2, 1, 9}}) {
+    Kit kit(7);
+    const int x = kit.input(DType::s8, 0.02F, -9);
+    kit.output(kit.node(NodeKind::global_max_pool, {x}, {}));
+    equals_interpreter(kit, {shape});
+  }
+}
+
 }  // namespace
 }  // namespace octile::runtime::test
