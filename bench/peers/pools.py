@@ -22,6 +22,7 @@ PEERS = {
     "openvino_fp32": ("openvino", "fp32"),
 }
 TURN_MS = 10.0  # a turn of a small model lasts about this long, so that it runs from a warm cache as in use
+SPIN_MS = 60.0  # ORT's threads spin for about 40 ms after a run, unless told not to
 
 
 def versions():
@@ -35,14 +36,14 @@ def versions():
     return found
 
 
-def open_octile(path, feed, threads, settings):
+def open_octile(path, feed, threads, settings, entries):
     """(report of decisions, runner)"""
-    report, session = explain.open_explained(path, threads, settings)
+    report, session = explain.open_explained(path, threads, settings, entries)
     return report, lambda: session.run(None, feed)
 
 
-def open_ort(path, feed, threads):
-    session = sessions.open_session(path, "cpu", threads)
+def open_ort(path, feed, threads, entries):
+    session = sessions.open_session(path, "cpu", threads, entries=entries)
     return lambda: session.run(None, feed)
 
 
@@ -65,10 +66,11 @@ def open_openvino(path, feed, threads, precision):
 
 
 class Pool:
-    """Peers ready to run the same feed."""
+    """Peers ready to run the same feed. `spinning`: ORT's threads do not sleep between runs."""
 
-    def __init__(self, feed):
-        self.feed, self.report = feed, None
+    def __init__(self, feed, spinning=False):
+        self.feed, self.report, self.spinning = feed, None, spinning
+        self.entries = {"session.force_spinning_stop": "0"} if spinning else None
         self.runners, self.answers, self.failed = {}, {}, {}
 
     def add(self, label, peer, files, threads=1, settings=None):
@@ -79,9 +81,9 @@ class Pool:
             if path is None:
                 raise UserError(f"no {precision} file of this model")
             if system == "octile":
-                self.report, run = open_octile(path, self.feed, threads, settings)
+                self.report, run = open_octile(path, self.feed, threads, settings, self.entries)
             elif system == "ort":
-                run = open_ort(path, self.feed, threads)
+                run = open_ort(path, self.feed, threads, self.entries)
             else:
                 run = open_openvino(path, self.feed, threads, precision)
             self.answers[label] = [np.array(a) for a in run()]
@@ -98,6 +100,9 @@ class Pool:
             if i >= 5 and time.perf_counter() > deadline:
                 break
             for label, run in self.runners.items():
+                settled = time.perf_counter() + SPIN_MS / 1e3
+                while self.spinning and time.perf_counter() < settled:
+                    run()  # until the threads of the turn before have gone to sleep
                 if burst[label] > 1:
                     run()  # brings its own data back into the cache
                 times[label] += [timed(run) for _ in range(burst[label])]

@@ -111,7 +111,7 @@ def peak_scaling(threads):
 
 def measure_scaling(path, args):
     """One row: Octile and ORT on one file at several numbers of threads, and the peak loop before and after."""
-    pool, files = pools.Pool(feed_of(path, args)), files_of(path)
+    pool, files = pools.Pool(feed_of(path, args), args.spinning), files_of(path)
     for threads in args.scaling:
         for peer in ("octile", "ort_int8"):
             settings = {**octile_options(args), "threads": threads}
@@ -204,6 +204,9 @@ def arguments():
     parser.add_argument("--shape", action="append", default=[], help="name=1x3x640x640, repeatable")
     parser.add_argument("--threads", default="1", metavar="1,2", help="a row for each; default: 1")
     parser.add_argument("--scaling", metavar="1,2", help="time Octile and ORT at these numbers of threads instead")
+    parser.add_argument(
+        "--spinning", action="store_true", help="--scaling: ORT's threads spin between runs, as they do by default"
+    )
     parser.add_argument("--isa", choices=sorted(ONEDNN_ISA), help="hold Octile and OpenVINO to these instructions")
     parser.add_argument("--pack", help="tuned kernels; default: the default pack alone")
     parser.add_argument("--peers", help=f"comma separated, of {', '.join(pools.PEERS)}; default: all, --isa: not ORT")
