@@ -60,7 +60,7 @@ octile::Result<std::vector<octile::OpSpec>> read_ops(const Options& options) {
 }
 
 void time_case(benchmark::State& state, const octile::bench::Case& bench_case, double peak) {
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto once : state) {
     if (const Status status = bench_case.run(); !status.ok()) {
       state.SkipWithError(status.to_string().c_str());
       return;

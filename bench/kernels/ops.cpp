@@ -220,7 +220,7 @@ double clock_rate() {
 void measure(benchmark::State& state, const Case& c, const Ops& ops) {
   const FloatMode mode;
   const double hz = clock_rate();
-  for (auto unused : state) {
+  for ([[maybe_unused]] auto once : state) {
     c.run(ops);
     benchmark::ClobberMemory();
   }
@@ -246,11 +246,11 @@ void prove(benchmark::State& state, bool product) {
     for (int b = 0; b < 256; ++b) {
       const float x = static_cast<float>(a - h.za) * h.scale_a, y = static_cast<float>(b - h.zb) * h.scale_b;
       const float z = (product ? x * y : x + y) / h.scale;
-      pairs[static_cast<size_t>(a * 256 + b)] =
+      pairs[static_cast<size_t>(a) * 256 + static_cast<size_t>(b)] =
           static_cast<uint8_t>(std::lrint(std::fmin(std::fmax(z, -60.0F), 195.0F)) + 60);
     }
   }
-  for (auto unused : state) benchmark::DoNotOptimize(prove_binary(pairs.data(), h));
+  for ([[maybe_unused]] auto once : state) benchmark::DoNotOptimize(prove_binary(pairs.data(), h));
 }
 
 }  // namespace

@@ -44,35 +44,38 @@ static void print_output(const octile_plan* plan, size_t index, const octile_out
   printf(" (%lu bytes)\n", (unsigned long)output->bytes);
 }
 
+static int run(const octile_plan* plan) {
+  octile_input inputs[MAX_TENSORS];
+  octile_output outputs[MAX_TENSORS];
+  size_t i, input_count = octile_plan_input_count(plan), output_count = octile_plan_output_count(plan);
+  int status = 0;
+  if (input_count > MAX_TENSORS || output_count > MAX_TENSORS) return 1;
+  memset(inputs, 0, sizeof inputs);
+  memset(outputs, 0, sizeof outputs); /* no buffers: the library allocates them */
+  for (i = 0; status == 0 && i < input_count; ++i) status = make_input(plan, i, &inputs[i]);
+  if (status == 0 && octile_plan_run(plan, inputs, input_count, outputs, output_count) != OCTILE_OK) {
+    status = failed("run");
+  }
+  for (i = 0; status == 0 && i < output_count; ++i) {
+    print_output(plan, i, &outputs[i]);
+    octile_output_release(plan, &outputs[i]);
+  }
+  for (i = 0; i < input_count; ++i) free((void*)inputs[i].data);
+  return status;
+}
+
 int main(int argc, char** argv) {
   octile_runtime* runtime = NULL;
   octile_plan* plan = NULL;
-  octile_input inputs[MAX_TENSORS];
-  octile_output outputs[MAX_TENSORS];
-  size_t i, input_count, output_count;
-
+  int status;
   if (argc != 2) {
     fprintf(stderr, "usage: %s MODEL.octplan\n", argv[0]);
     return 2;
   }
   if (octile_runtime_create(NULL, &runtime) != OCTILE_OK) return failed("runtime");
-  if (octile_plan_load_file(runtime, argv[1], &plan) != OCTILE_OK) return failed("load");
+  status = octile_plan_load_file(runtime, argv[1], &plan) == OCTILE_OK ? 0 : failed("load");
   octile_runtime_release(runtime); /* the plan keeps what it needs */
-
-  input_count = octile_plan_input_count(plan);
-  output_count = octile_plan_output_count(plan);
-  if (input_count > MAX_TENSORS || output_count > MAX_TENSORS) return 1;
-  for (i = 0; i < input_count; ++i) {
-    if (make_input(plan, i, &inputs[i]) != 0) return 1;
-  }
-  memset(outputs, 0, sizeof outputs); /* no buffers: the library allocates them */
-  if (octile_plan_run(plan, inputs, input_count, outputs, output_count) != OCTILE_OK) return failed("run");
-
-  for (i = 0; i < output_count; ++i) {
-    print_output(plan, i, &outputs[i]);
-    octile_output_release(plan, &outputs[i]);
-  }
-  for (i = 0; i < input_count; ++i) free((void*)inputs[i].data);
+  if (status == 0) status = run(plan);
   octile_plan_release(plan);
-  return 0;
+  return status;
 }

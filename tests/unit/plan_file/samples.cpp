@@ -3,6 +3,7 @@
 // Not here: assertions on single features.
 #include "tests/unit/plan_file/samples.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -56,7 +57,7 @@ template <class T>
 bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
 }
-bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
+bool same_bits(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b); }
 
 void expect_same(const OpQuant& a, const OpQuant& b) {
   EXPECT_TRUE(same_bits(a.src_scale, b.src_scale) && same_bits(a.dst_scale, b.dst_scale));

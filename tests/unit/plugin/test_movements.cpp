@@ -20,7 +20,7 @@ TEST(Translate, MovementsOfFloatsAndCodes) {
   const auto with = [](auto... inputs) {
     return [=](NodeKit& kit) { (kit.last().inputs.push_back(inputs(kit)), ...); };
   };
-  const auto list = [](std::vector<int64_t> l) { return [l](NodeKit& kit) { return kit.list(l); }; };
+  const auto list = [](const std::vector<int64_t>& l) { return [l](NodeKit& kit) { return kit.list(l); }; };
   moved("Reshape", with(list({3, -1})), {3, 2}, six);
   moved(
       "Flatten", [](NodeKit&) {}, {1, 6}, six);

@@ -50,7 +50,7 @@ Reason reason(GraphKit& kit, const std::string& op) {
 // x -> DQ -> Conv(w per channel, float or dequantized bias) -> activation -> Q, with pieces to spoil.
 struct ConvKit : GraphKit {
   int x, xd, w, wd, f, y;
-  explicit ConvKit(std::vector<int64_t> wei = {2, 3, 1, 1}, int wei_axis = 0, int bias = -1) {
+  explicit ConvKit(const std::vector<int64_t>& wei = {2, 3, 1, 1}, int wei_axis = 0, int bias = -1) {
     x = input(ElemType::u8, {1, 3, 4, 4});
     xd = dequantize(x, 0.5F, 7);
     w = weights(wei);

@@ -159,7 +159,7 @@ int Kit::add(NodeDesc node, DType dst, float scale, int32_t zp) {
   return desc.nodes.back().output;
 }
 
-int Kit::conv(int src, OpSpec spec, DType dst, int32_t dst_zp, int spatial_rank, const std::string& auto_pad) {
+int Kit::conv(int src, const OpSpec& spec, DType dst, int32_t dst_zp, int spatial_rank, const std::string& auto_pad) {
   NodeDesc node;
   node.spec = spec;
   node.spec.kind = OpKind::conv2d;

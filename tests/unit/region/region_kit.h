@@ -34,7 +34,7 @@ class Kit {
   int input(DType type, float scale = 0.02F, int32_t zp = 0);
   // `spec` needs kernel, strides, dilations, pads, groups and channels; types come from the values. Draws weights,
   // bias and scales such that few answers saturate. Returns the new value.
-  int conv(int src, OpSpec spec, DType dst, int32_t dst_zp, int spatial_rank = 2,
+  int conv(int src, const OpSpec& spec, DType dst, int32_t dst_zp, int spatial_rank = 2,
            const std::string& auto_pad = "NOTSET");
   int dense(int src, int64_t k, int64_t n, DType dst, int32_t dst_zp);
   int matmul(int a, int b, int64_t k, int64_t n, DType dst, int32_t dst_zp);

@@ -4,8 +4,8 @@
 // Not here: forms of functions of two codes (tests/unit/runtime/ops_codes_test.cpp).
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <random>
 
@@ -104,7 +104,8 @@ TEST(Functions, RowsOfPairsAreTheOperatorOfEveryPair) {
       const std::array<float, 256> row = f.row(i);
       for (size_t j = 0; j < row.size(); ++j) {
         const float want = relu(binary(kind, a->at[static_cast<size_t>(i)], b->at[j]));
-        EXPECT_EQ(std::memcmp(&row[j], &want, sizeof want) == 0 || (std::isnan(want) && std::isnan(row[j])), true)
+        EXPECT_TRUE(std::bit_cast<uint32_t>(row[j]) == std::bit_cast<uint32_t>(want) ||
+                    (std::isnan(want) && std::isnan(row[j])))
             << i << " " << j;
       }
     }

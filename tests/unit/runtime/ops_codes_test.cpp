@@ -243,7 +243,7 @@ TEST(OpsCodes, FormsAreProven) {
         const float x = dequantize(a, h.scale_a, h.za), y = dequantize(b, h.scale_b, h.zb);
         const float z = h.product ? x * y : x + y;
         const int32_t q = quantize_onnx_rne(z, h.scale, h.zp, relu ? h.zp : 0, 255);
-        pairs[static_cast<size_t>(a * 256 + b)] = static_cast<uint8_t>(q);
+        pairs[static_cast<size_t>(a) * 256 + static_cast<size_t>(b)] = static_cast<uint8_t>(q);
       }
     }
     const auto spoilt = static_cast<size_t>(rng.below(65536));
