@@ -1,7 +1,8 @@
 // What jobs of all ops share; see job.h.
-// In:  crops, what kernels returned.  Out: patches, a Status.  Not here: tasks.
+// In:  what run() is given, crops, what kernels returned.  Out: jobs, patches, a Status.  Not here: tasks.
 #include "runtime/exec/job.h"
 
+#include "runtime/exec/check.h"
 #include "runtime/exec/prepared_op.h"
 
 namespace octile::runtime {
@@ -18,6 +19,20 @@ Patch patch_of(const Crop& crop, int64_t columns, int64_t rows) {
     p.x_end = crop.x + crop.xs;
   }
   return p;
+}
+
+Status PreparedOp::begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                         std::span<const Tail> tails, Job& job) const {
+  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
+  OCTILE_RETURN_IF_ERROR(check(choice, src, dst));
+  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, choice.shaped.dst));
+  job.choice = &choice;
+  job.src = src;
+  job.dst = dst;
+  job.tails = tails;
+  job.scratch = static_cast<uint8_t*>(scratch);
+  bind(job);
+  return {};
 }
 
 Status PreparedOp::ended(const Job& job) {

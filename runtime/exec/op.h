@@ -37,8 +37,6 @@ class Op final : public PreparedOp {
                            const Parallel& parallel, const void* wei_var, int64_t wei_stride,
                            std::span<const Tail> tails) const override;
   [[nodiscard]] size_t tasks(const Choice& choice) const override;
-  [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                             std::span<const Tail> tails, Job& job) const override;
   void run_task(Job& job, size_t index) const override;
   [[nodiscard]] Patch patch(const Choice& choice, size_t index) const override;
   [[nodiscard]] size_t slot_bytes(const Choice& /*choice*/) const override { return 0; }
@@ -69,7 +67,8 @@ class Op final : public PreparedOp {
   void cut(Choice& choice, int threads) const;
   void lay_scratch(Choice& choice) const;
 
-  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const;
+  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const override;
+  void bind(Job& job) const override;
   void widen(Job& job, const Parallel& parallel) const;
   void sum_rows(Job& job, const Parallel& parallel) const;
   void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;

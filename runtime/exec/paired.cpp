@@ -96,7 +96,7 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   return std::shared_ptr<const Choice>(std::move(plan));
 }
 
-Status Paired::check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const {
+Status Paired::check(const Choice& plan, const Tensor& src, const Tensor& dst) const {
   if (geometry_.run > geometry_.depth && pitched(src)) return {Code::invalid_argument, "distance of pixels"};
   // Kernels address what they write with 32 bits.
   const int64_t limit = std::numeric_limits<int32_t>::max();
@@ -202,7 +202,7 @@ int Paired::multiply(const Job& job, const Crop& crop, size_t index, const uint8
   wei.set(2, group.row / 4, 4 * kLanes);
   dst.set(1, crop.xs, t.stride_x / element);
   dst.set(2, crop.ys, t.stride_y / element);
-  uint8_t* const to = t.data + crop.n * t.stride_n + crop.y * t.stride_y + crop.x * t.stride_x;
+  uint8_t* const to = pixel_at(t, crop.n, crop.y, crop.x);
   int rc = 0;
   for (size_t i = p.cuts[index]; i < p.cuts[index + 1]; ++i) {
     const Part& part = p.parts[i];

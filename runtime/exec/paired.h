@@ -59,7 +59,7 @@ class Paired final : public SlottedOp {
 
   [[nodiscard]] Crop crop_of(const Plan& plan, int64_t index, size_t& begin, size_t& end) const;
   [[nodiscard]] std::string reason() const override { return "paired"; }
-  [[nodiscard]] Status check(const SlottedOp::Plan& plan, const Tensor& src, const Tensor& dst) const override;
+  [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const override;
   [[nodiscard]] int run_in(const Job& job, int64_t index, uint8_t* slot) const override;
   void gather(const Job& job, const Group& group, int64_t first, int64_t count, uint8_t* to) const;
   [[nodiscard]] int multiply(const Job& job, const Crop& crop, size_t group, const uint8_t* rows) const;

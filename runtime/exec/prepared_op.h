@@ -71,8 +71,8 @@ class PreparedOp {
   // The same task by task, where nothing is to be done before them or between: how many there are; else 0. begin()
   // fills a fresh job, then every task is to be run once, by whoever, in any order; ended() says how it went.
   [[nodiscard]] virtual size_t tasks(const Choice& choice) const = 0;
-  [[nodiscard]] virtual Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                                     std::span<const Tail> tails, Job& job) const = 0;
+  [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
+                             std::span<const Tail> tails, Job& job) const;
   virtual void run_task(Job& job, size_t index) const = 0;
   [[nodiscard]] static Status ended(const Job& job);
   [[nodiscard]] virtual Patch patch(const Choice& choice, size_t index) const = 0;
@@ -86,6 +86,11 @@ class PreparedOp {
                            const AlignedBytes& tables);
   static void load_weights(packs::FieldReader& from, const std::shared_ptr<const void>& owner, int64_t packed_bytes,
                            size_t table_bytes, AlignedBytes& packed, AlignedBytes& tables);
+
+ private:
+  // What only this op asks of tensors, and what its tasks want to know besides them.
+  [[nodiscard]] virtual Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const = 0;
+  virtual void bind(Job& job) const = 0;
 };
 
 // No gaps between rows and images, halo included: what choose() calls contiguous. Pixels may be pitched.

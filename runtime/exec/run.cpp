@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "runtime/exec/check.h"
 #include "runtime/exec/frame.h"
 #include "runtime/exec/op.h"
 #include "workload/numerics/float_mode.h"
@@ -23,7 +22,6 @@ Status refuse(const std::string& what) { return {Code::invalid_argument, what}; 
 }  // namespace
 
 Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst) const {
-  OCTILE_RETURN_IF_ERROR(check_tensors(c, src, dst));
   const OpSpec& s = c.shaped;
   const int64_t limit = std::numeric_limits<int32_t>::max();
   const bool joined = !depthwise_ && geometry_.run > geometry_.depth;
@@ -38,21 +36,13 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst) const {
 
 size_t Op::tasks(const Choice& c) const { return c.widen || zeros_ || spec_.wei_var ? 0 : c.tasks(); }
 
-Status Op::begin(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, std::span<const Tail> tails,
-                 Job& job) const {
-  OCTILE_RETURN_IF_ERROR(check(c, src, dst));
-  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
-  job.choice = &c;
-  job.src = src;
-  job.dst = dst;
-  job.tails = tails;
-  job.scratch = static_cast<uint8_t*>(scratch);
-  job.origin = src.data - c.shaped.pt * src.stride_y - c.shaped.pl * src.stride_x;
+void Op::bind(Job& job) const {
+  const OpSpec& s = job.choice->shaped;
+  job.origin = job.src.data - s.pt * job.src.stride_y - s.pl * job.src.stride_x;
   job.wei = packed_.data();
   job.bias = tables_.as<int32_t>();
   job.first_batch = 0;
-  job.batches = c.batch;
-  return {};
+  job.batches = job.choice->batch;
 }
 
 Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scratch, const Parallel& parallel,
@@ -248,7 +238,7 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
     for (f.y0 = crop.y; f.y0 < crop.y + crop.ys; f.y0 += ys) {
       const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
       f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
-      f.dst.at(dst.data + f.batch * dst.stride_n + f.y0 * dst.stride_y + f.x0 * dst.stride_x + part.channel * element);
+      f.dst.at(pixel_at(dst, f.batch, f.y0, f.x0) + part.channel * element);
       const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
       if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
     }

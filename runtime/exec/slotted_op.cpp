@@ -5,9 +5,7 @@
 
 #include <algorithm>
 
-#include "runtime/exec/check.h"
 #include "runtime/exec/pack_weights.h"
-#include "runtime/exec/tails.h"
 
 namespace octile::runtime {
 namespace {
@@ -83,20 +81,6 @@ size_t SlottedOp::tasks(const Choice& choice) const {
 }
 
 size_t SlottedOp::slot_bytes(const Choice& choice) const { return static_cast<const Plan&>(choice).slot; }
-
-Status SlottedOp::begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                        std::span<const Tail> tails, Job& job) const {
-  OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
-  OCTILE_RETURN_IF_ERROR(check(static_cast<const Plan&>(choice), src, dst));
-  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, spec_.dst));
-  job.choice = &choice;
-  job.src = src;
-  job.dst = dst;
-  job.tails = tails;
-  job.scratch = static_cast<uint8_t*>(scratch);
-  job.slot_bytes = slot_bytes(choice);
-  return {};
-}
 
 void SlottedOp::run_task(Job& job, size_t index) const {
   const auto i = static_cast<int64_t>(index);

@@ -21,8 +21,6 @@ class SlottedOp : public PreparedOp {
                            const Parallel& parallel, const void* wei_var, int64_t wei_stride,
                            std::span<const Tail> tails) const final;
   [[nodiscard]] size_t tasks(const Choice& choice) const final;
-  [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
-                             std::span<const Tail> tails, Job& job) const final;
   void run_task(Job& job, size_t index) const final;
   [[nodiscard]] size_t slot_bytes(const Choice& choice) const final;
 
@@ -56,10 +54,10 @@ class SlottedOp : public PreparedOp {
 
  private:
   [[nodiscard]] virtual std::string reason() const = 0;
-  // What only one way of running asks of tensors.
-  [[nodiscard]] virtual Status check(const Plan& /*plan*/, const Tensor& /*src*/, const Tensor& /*dst*/) const {
+  [[nodiscard]] Status check(const Choice& /*choice*/, const Tensor& /*src*/, const Tensor& /*dst*/) const override {
     return {};
   }
+  void bind(Job& job) const final { job.slot_bytes = slot_bytes(*job.choice); }
   // Returns what kernels return.
   [[nodiscard]] virtual int run_in(const Job& job, int64_t index, uint8_t* slot) const = 0;
 };

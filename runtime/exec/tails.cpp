@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/exec/prepared_op.h"
+
 namespace octile::runtime {
 namespace {
 
@@ -29,19 +31,16 @@ void each_piece(const Tensor& dst, const Crop& crop, int64_t limit, const F& f) 
   }
 }
 
-int64_t offset(const Tensor& t, const Piece& p) { return p.n * t.stride_n + p.y * t.stride_y + p.x * t.stride_x; }
-
-// Whether all pixels of t are at equal distance.
-bool gapless(const Tensor& t) {
-  return (t.h == 1 || t.stride_y == t.w * t.stride_x) && (t.n == 1 || t.stride_n == t.h * t.w * t.stride_x);
-}
+uint8_t* start(const Tensor& t, const Piece& p) { return pixel_at(t, p.n, p.y, p.x); }
 
 // How many pixels of a long row of dst may be one piece where `other` is walked as well.
-int64_t limit_beside(const Tensor& other, const Tensor& dst) { return gapless(other) ? dst.n * dst.h * dst.w : dst.w; }
+int64_t limit_beside(const Tensor& other, const Tensor& dst) {
+  return contiguous(other) ? dst.n * dst.h * dst.w : dst.w;
+}
 
 void apply_table(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
-    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    uint8_t* at = start(dst, p) + crop.channel;
     if (crop.channels == dst.stride_x) {
       ops.table(tail.table, at, at, p.count * crop.channels);
     } else {
@@ -56,8 +55,8 @@ void apply_copy(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   const int64_t count = std::min(crop.channel + crop.channels, tail.channel + to.c) - first;
   if (count <= 0) return;
   each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
-    const Rows from{dst.data + offset(dst, p) + first, dst.stride_x};
-    const RowsOut into{to.data + offset(to, p) + first - tail.channel, to.stride_x};
+    const Rows from{start(dst, p) + first, dst.stride_x};
+    const RowsOut into{start(to, p) + first - tail.channel, to.stride_x};
     if (tail.table == nullptr) {
       ops.copy(from, into, count, p.count);
     } else {
@@ -69,8 +68,8 @@ void apply_copy(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   each_piece(dst, crop, limit_beside(other, dst), [&](const Piece& p) {
-    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
-    const Rows own{at, dst.stride_x}, with{other.data + offset(other, p) + crop.channel, other.stride_x};
+    uint8_t* at = start(dst, p) + crop.channel;
+    const Rows own{at, dst.stride_x}, with{start(other, p) + crop.channel, other.stride_x};
     const bool dense = crop.channels == dst.stride_x && crop.channels == other.stride_x;
     const int64_t c = dense ? crop.channels * p.count : crop.channels, rows = dense ? 1 : p.count;
     ops.binary(tail.form, tail.other_first ? with : own, tail.other_first ? own : with, {at, dst.stride_x}, c, rows);
@@ -82,7 +81,7 @@ void apply_line(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   line.gain += crop.channel;
   if (line.offset != nullptr) line.offset += crop.channel;
   each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
-    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    uint8_t* at = start(dst, p) + crop.channel;
     ops.gate(line, {at, dst.stride_x}, {at, dst.stride_x}, crop.channels, p.count);
   });
 }
@@ -93,7 +92,7 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   form.factors += crop.channel;
   if (form.addends != nullptr) form.addends += crop.channel;
   each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
-    uint8_t* at = dst.data + offset(dst, p) + crop.channel * 4;
+    uint8_t* at = start(dst, p) + crop.channel * 4;
     ops.scale_sums(form, {at, dst.stride_x}, {at, dst.stride_x}, crop.channels, p.count);
   });
 }
@@ -101,7 +100,7 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
-    uint8_t* at = dst.data + offset(dst, p) + crop.channel;
+    uint8_t* at = start(dst, p) + crop.channel;
     const Rows own{at, dst.stride_x};
     const Rows gate{other.data + (other.n == 1 ? 0 : p.n * other.stride_n) + crop.channel, 0};
     ops.binary(tail.form, tail.other_first ? gate : own, tail.other_first ? own : gate, {at, dst.stride_x},
@@ -151,7 +150,7 @@ void fill_halo(const Tensor& t, const Crop& crop) {
   const int64_t end = crop.x + crop.xs;
   const int64_t left = crop.x == 0 ? -t.pad_l : crop.x, right = end == t.w ? t.w + t.pad_r : end;
   const auto fill = [&](int64_t y, int64_t from, int64_t to) {
-    uint8_t* at = t.data + crop.n * t.stride_n + y * t.stride_y + from * t.stride_x + crop.channel;
+    uint8_t* at = pixel_at(t, crop.n, y, from) + crop.channel;
     const bool whole = crop.channels == t.stride_x;
     const int64_t bytes = whole ? (to - from) * t.stride_x : crop.channels;
     for (int64_t x = from; x < to; x += whole ? to - from : 1, at += t.stride_x) {

@@ -16,4 +16,8 @@ struct Tensor {
   int border = -1;  // of a destination: the code that who writes it puts into its halo; -1: none, the halo stays
 };
 
+[[nodiscard]] inline uint8_t* pixel_at(const Tensor& t, int64_t n, int64_t y, int64_t x) {
+  return t.data + n * t.stride_n + y * t.stride_y + x * t.stride_x;
+}
+
 }  // namespace octile::runtime

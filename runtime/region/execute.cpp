@@ -84,14 +84,7 @@ class Execution {
 
  private:
   [[nodiscard]] const Store& store(int s) const { return run_.program.stores[static_cast<size_t>(s)]; }
-  [[nodiscard]] Tensor tensor(int s) const {
-    Tensor t = store(s).tensor;
-    t.data = run_.data[s];
-    return t;
-  }
-  static uint8_t* at(const Tensor& t, int64_t n, int64_t y, int64_t x) {
-    return t.data + n * t.stride_n + y * t.stride_y + x * t.stride_x;
-  }
+  [[nodiscard]] Tensor tensor(int s) const { return tensor_of(run_, s); }
 
   void convert_step(const Step& s) const {
     const Store &from = store(s.src[0]), &to = store(s.dst);
@@ -107,7 +100,7 @@ class Execution {
     const bool codes = store(s.dst).type == DType::u8;
     for (int64_t n = 0; n < dst.n; ++n) {
       for (int64_t y = 0; y < dst.h; ++y) {
-        uint8_t* row = at(dst, n, y, 0);
+        uint8_t* row = pixel_at(dst, n, y, 0);
         if (codes) {
           for (int64_t x = 0; x < dst.w; ++x) {
             std::memset(row + x * dst.stride_x, static_cast<int>(s.fill_word), static_cast<size_t>(dst.c));

@@ -17,6 +17,12 @@ struct RunContext {
   uint8_t* scratch = nullptr;
 };
 
+[[nodiscard]] inline Tensor tensor_of(const RunContext& run, int store) {
+  Tensor t = run.program.stores[static_cast<size_t>(store)].tensor;
+  t.data = run.data[store];
+  return t;
+}
+
 // `arena` has program.arena_bytes bytes; `outputs` the host's storage per output; `us`, where given, gets the
 // microseconds of each step. Wants FloatMode here and in every task of `parallel`.
 [[nodiscard]] Status execute(const Program& program, Isa best, const std::vector<HostTensor>& inputs,

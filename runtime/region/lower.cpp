@@ -119,6 +119,19 @@ std::vector<Order> choose_orders(const RegionDesc& desc) {
   return orders;
 }
 
+void connect(Recipe& recipe, const RegionDesc& desc) {
+  const size_t values = desc.values.size();
+  recipe.orders = choose_orders(desc);
+  recipe.consumers.resize(values);
+  recipe.outputs.assign(values, 0);
+  recipe.producers.assign(values, -1);
+  for (size_t i = 0; i < desc.nodes.size(); ++i) {
+    for (int v : desc.nodes[i].inputs) recipe.consumers[static_cast<size_t>(v)].push_back(static_cast<int>(i));
+    recipe.producers[static_cast<size_t>(desc.nodes[i].output)] = static_cast<int>(i);
+  }
+  for (int v : desc.outputs) ++recipe.outputs[static_cast<size_t>(v)];
+}
+
 OpSpec shapeless(const NodeDesc& node) {
   OpSpec s = node.spec;
   s.mb = s.m = 1;

@@ -38,6 +38,8 @@ struct Recipe {
 // Orders by who reads and writes: convolutions and pools want nhwc, matrices flat, the others what their neighbours
 // have. What lies on the other side of a transpose of an image has its channels last as it is.
 [[nodiscard]] std::vector<Order> choose_orders(const RegionDesc& desc);
+// Fills in what a recipe says of each value: its order, its readers and its writer.
+void connect(Recipe& recipe, const RegionDesc& desc);
 // Images between channels first and channels last, as models have them that were saved for NHWC kernels.
 inline const std::vector<int64_t> kFirstToLast{0, 2, 3, 1}, kLastToFirst{0, 3, 1, 2};
 // A window's axes in another order, as a transpose has them: none of them negative.

@@ -8,25 +8,14 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kTasksOfAThread = 4;
-
 class Pass {
  public:
   Pass(const Program& program, const Step& step) : program_(program), s_(step), cut_(step.cut) {}
 
-  // Global means of few channels: threads add up some rows each.
-  [[nodiscard]] int64_t bands(int threads) const {
-    constexpr int64_t kFew = 128, kRows = 7, kBytes = 4 * kOpsGrain;
-    if (s_.kind != StepKind::global_average || threads < 2) return 0;
-    const Tensor& src = source();
-    if (src.n != 1 || src.c >= kFew) return 0;
-    return std::min({int64_t{2} * threads, PassState::kSums / kFew, src.h / kRows, src.h * src.w * src.c / kBytes});
-  }
-
   [[nodiscard]] PassCut cut(int threads) const {
     PassCut cut;
     const Tensor& dst = tensor(s_.dst);
-    const int64_t pixels = dst.n * dst.h * dst.w, most = threads > 1 ? kTasksOfAThread * threads : 1;
+    const int64_t pixels = dst.n * dst.h * dst.w, most = threads > 1 ? kTasksPerThread * threads : 1;
     const auto tasks = [&](int64_t units) {
       return std::clamp<int64_t>(pixels * dst.c / kOpsGrain, 1, std::min(most, units));
     };
@@ -92,7 +81,7 @@ class Pass {
 
   void run(const RunContext& run, PassState& state, int64_t task) const {
     const Ops& ops = run.ops;
-    const Tensor dst = tensor(s_.dst, run), src = tensor(s_.src[0], run);
+    const Tensor dst = tensor_of(run, s_.dst), src = tensor_of(run, s_.src[0]);
     switch (cut_.by) {
       case PassCut::By::pixels: pixels(run, dst, src, patch(task)); break;
       case PassCut::By::rows: rows(ops, dst, src, first_row(task), first_row(task + 1)); break;
@@ -123,14 +112,15 @@ class Pass {
   [[nodiscard]] const Store& store(int s) const { return program_.stores[static_cast<size_t>(s)]; }
   [[nodiscard]] const Tensor& tensor(int s) const { return store(s).tensor; }
   [[nodiscard]] const Tensor& source() const { return tensor(s_.src[0]); }
-  [[nodiscard]] Tensor tensor(int s, const RunContext& run) const {
-    Tensor t = tensor(s);
-    t.data = run.data[s];
-    return t;
+  // Global means of few channels: threads add up some rows each.
+  [[nodiscard]] int64_t bands(int threads) const {
+    constexpr int64_t kFew = 128, kRows = 7, kBytes = 4 * kOpsGrain;
+    if (s_.kind != StepKind::global_average || threads < 2) return 0;
+    const Tensor& src = source();
+    if (src.n != 1 || src.c >= kFew) return 0;
+    return std::min({int64_t{2} * threads, PassState::kSums / kFew, src.h / kRows, src.h * src.w * src.c / kBytes});
   }
-  static uint8_t* at(const Tensor& t, int64_t n, int64_t y, int64_t x) {
-    return t.data + n * t.stride_n + y * t.stride_y + x * t.stride_x;
-  }
+
   // The operand of a gate that has a row of channels per image, or one for all.
   [[nodiscard]] bool small(int s) const { return s_.gate && s == s_.src[s_.gate_first ? 0 : 1]; }
   [[nodiscard]] int64_t first_row(int64_t task) const {
@@ -153,7 +143,7 @@ class Pass {
     switch (s_.kind) {
       case StepKind::table: table(run.ops, dst, src, p); break;
       case StepKind::channel_table: channel_table(run.ops, dst, src, p); break;
-      default: s_.gate ? gate(run, dst, p) : binary(run.ops, dst, src, tensor(s_.src[1], run), p);
+      default: s_.gate ? gate(run, dst, p) : binary(run.ops, dst, src, tensor_of(run, s_.src[1]), p);
     }
   }
 
@@ -161,10 +151,10 @@ class Pass {
     const bool dense = src.stride_x == src.c && dst.stride_x == dst.c;
     each_row(p, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
       if (dense) {
-        ops.table(s_.table->data(), at(src, n, y, x), at(dst, n, y, x), count * src.c);
+        ops.table(s_.table->data(), pixel_at(src, n, y, x), pixel_at(dst, n, y, x), count * src.c);
       } else {
-        ops.table_rows(s_.table->data(), {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, src.c,
-                       count);
+        ops.table_rows(s_.table->data(), {pixel_at(src, n, y, x), src.stride_x}, {pixel_at(dst, n, y, x), dst.stride_x},
+                       src.c, count);
       }
     });
   }
@@ -172,12 +162,13 @@ class Pass {
   void channel_table(const Ops& ops, const Tensor& dst, const Tensor& src, const Patch& p) const {
     each_row(p, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
       if (s_.lines != nullptr) {
-        ops.gate(s_.lines->form, {at(src, n, y, x), src.stride_x}, {at(dst, n, y, x), dst.stride_x}, dst.c, count);
+        ops.gate(s_.lines->form, {pixel_at(src, n, y, x), src.stride_x}, {pixel_at(dst, n, y, x), dst.stride_x}, dst.c,
+                 count);
         return;
       }
       for (int64_t i = 0; i < count; ++i) {
-        const uint8_t* from = at(src, n, y, x + i);
-        uint8_t* to = at(dst, n, y, x + i);
+        const uint8_t* from = pixel_at(src, n, y, x + i);
+        uint8_t* to = pixel_at(dst, n, y, x + i);
         for (int64_t c = 0; c < dst.c; ++c) to[c] = (*s_.tables)[static_cast<size_t>(c * 256 + from[c])];
       }
     });
@@ -187,20 +178,20 @@ class Pass {
     const bool dense = a.stride_x == a.c && b.stride_x == b.c && dst.stride_x == dst.c;
     each_row(p, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
       const int64_t c = dense ? count * dst.c : dst.c, rows = dense ? 1 : count;
-      ops.binary(s_.form, {at(a, n, y, x), a.stride_x}, {at(b, n, y, x), b.stride_x}, {at(dst, n, y, x), dst.stride_x},
-                 c, rows);
+      ops.binary(s_.form, {pixel_at(a, n, y, x), a.stride_x}, {pixel_at(b, n, y, x), b.stride_x},
+                 {pixel_at(dst, n, y, x), dst.stride_x}, c, rows);
     });
   }
 
   void gate(const RunContext& run, const Tensor& dst, const Patch& p) const {
     const int full = s_.src[s_.gate_first ? 1 : 0], few = s_.src[s_.gate_first ? 0 : 1];
-    const Tensor a = tensor(full, run);
+    const Tensor a = tensor_of(run, full);
     const uint8_t* rows = run.data[few];
     const bool per_image = element_count(store(few).shape) > dst.c;
     each_row(p, [&](int64_t n, int64_t y, int64_t x, int64_t count) {
-      const Rows whole{at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
+      const Rows whole{pixel_at(a, n, y, x), a.stride_x}, one{rows + (per_image ? n * dst.c : 0), 0};
       run.ops.binary(s_.form, s_.gate_first ? one : whole, s_.gate_first ? whole : one,
-                     {at(dst, n, y, x), dst.stride_x}, dst.c, count);
+                     {pixel_at(dst, n, y, x), dst.stride_x}, dst.c, count);
     });
   }
 

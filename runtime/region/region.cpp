@@ -100,16 +100,8 @@ class RegionImpl final : public Region {
     recipe_.library = std::move(library);
     recipe_.best = best;
     recipe_.threads = std::max(threads, 1);
-    recipe_.orders = choose_orders(desc);
-    recipe_.consumers.resize(desc.values.size());
-    recipe_.outputs.assign(desc.values.size(), 0);
-    recipe_.producers.assign(desc.values.size(), -1);
-    for (size_t i = 0; i < desc.nodes.size(); ++i) {
-      for (int v : desc.nodes[i].inputs) recipe_.consumers[static_cast<size_t>(v)].push_back(static_cast<int>(i));
-      recipe_.producers[static_cast<size_t>(desc.nodes[i].output)] = static_cast<int>(i);
-      names_.push_back(desc.nodes[i].name);
-    }
-    for (int v : desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
+    connect(recipe_, desc);
+    for (const NodeDesc& node : desc.nodes) names_.push_back(node.name);
     OCTILE_RETURN_IF_ERROR(prepare_ops(desc.nodes, files, packing));
     recipe_.desc = std::move(desc);
     pool_ = pool == nullptr ? ArenaPool::shared() : std::move(pool);

@@ -330,13 +330,17 @@ Parallel test_threads(int threads) {
   return p;
 }
 
-std::unique_ptr<Region> make(const RegionDesc& desc, Isa best, int threads) {
+std::shared_ptr<const KernelLibrary> library_of(Isa best) {
   auto library = std::make_shared<KernelLibrary>();
   if (const char* pack = std::getenv("OCTILE_TEST_PACK"); pack != nullptr) {
     const Status st = library->add_pack(pack, best);
     EXPECT_TRUE(st.ok()) << st.to_string();
   }
-  auto region = Region::create(library, best, desc, threads);
+  return library;
+}
+
+std::unique_ptr<Region> make(const RegionDesc& desc, Isa best, int threads) {
+  auto region = Region::create(library_of(best), best, desc, threads);
   EXPECT_TRUE(region.ok()) << region.status().to_string();
   return region.ok() ? std::move(*region) : nullptr;
 }

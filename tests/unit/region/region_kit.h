@@ -65,7 +65,9 @@ struct RunResult {
                                    const Parallel& parallel = {});
 // Threads of the test's own, all started anew for each call.
 [[nodiscard]] Parallel test_threads(int threads);
-// With portable kernels, and those of the pack named by OCTILE_TEST_PACK where that is set.
+// Portable kernels, and those of the pack named by OCTILE_TEST_PACK where that is set.
+[[nodiscard]] std::shared_ptr<const KernelLibrary> library_of(Isa best);
+// With those.
 [[nodiscard]] std::unique_ptr<Region> make(const RegionDesc& desc, Isa best = Isa::avx512vnni, int threads = 1);
 // Draws inputs of these shapes, runs, and compares every output with the oracle.
 void check(Kit& kit, const Region& region, const std::vector<Shape>& shapes, const Parallel& parallel = {});

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <set>
 
 #include "region_kit.h"
@@ -24,29 +23,22 @@ constexpr uint8_t kSpoilt = 0x55;  // what changes a byte
 class Lab {
  public:
   Lab(Kit& kit, const Shape& shape, int threads, Isa best = Isa::avx512vnni) {
-    recipe_.library = library(best);
+    recipe_.library = library_of(best);
     recipe_.best = best;
     recipe_.threads = threads;
-    recipe_.orders = choose_orders(kit.desc);
-    const size_t values = kit.desc.values.size();
-    recipe_.consumers.resize(values);
-    recipe_.outputs.assign(values, 0);
-    recipe_.producers.assign(values, -1);
+    connect(recipe_, kit.desc);
     recipe_.ops.resize(kit.desc.nodes.size());
     recipe_.sums.resize(kit.desc.nodes.size());
     std::vector<std::string> names;
     for (size_t i = 0; i < kit.desc.nodes.size(); ++i) {
       const NodeDesc& node = kit.desc.nodes[i];
       names.push_back(node.name);
-      for (const int v : node.inputs) recipe_.consumers[static_cast<size_t>(v)].push_back(static_cast<int>(i));
-      recipe_.producers[static_cast<size_t>(node.output)] = static_cast<int>(i);
       const bool product = node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense;
       if (node.kind != NodeKind::spec || !product || node.spec.wei_var) continue;
       auto op = PreparedOp::prepare(*recipe_.library, recipe_.best, shapeless(node), node.quant, node.wei.data());
       EXPECT_TRUE(op.ok()) << op.status().to_string();
       recipe_.ops[i] = std::move(*op);
     }
-    for (const int v : kit.desc.outputs) ++recipe_.outputs[static_cast<size_t>(v)];
     recipe_.desc = kit.desc;
     auto lowered = lower(recipe_, {shape});
     EXPECT_TRUE(lowered.ok()) << lowered.status().to_string();
@@ -91,14 +83,6 @@ class Lab {
   [[nodiscard]] const std::set<StepKind>& seen() const { return seen_; }
 
  private:
-  static std::shared_ptr<const KernelLibrary> library(Isa best) {
-    auto library = std::make_shared<KernelLibrary>();
-    if (const char* pack = std::getenv("OCTILE_TEST_PACK"); pack != nullptr) {
-      EXPECT_TRUE(library->add_pack(pack, best).ok());
-    }
-    return library;
-  }
-
   [[nodiscard]] const Store& store(int s) const { return program_->stores[static_cast<size_t>(s)]; }
   [[nodiscard]] Home home(int s) const { return store(root_of(*program_, s)).home; }
   [[nodiscard]] Tensor tensor(int s) const {
@@ -181,7 +165,7 @@ class Lab {
       }
       const Tensor t = tensor(s);
       for (int64_t p = 0; p < t.n * t.h * t.w; ++p) {
-        uint8_t* at = t.data + p / t.w / t.h * t.stride_n + p / t.w % t.h * t.stride_y + p % t.w * t.stride_x;
+        uint8_t* at = pixel_at(t, p / t.w / t.h, p / t.w % t.h, p % t.w);
         for (int64_t c = 0; c < t.c; ++c) at[c] ^= kSpoilt;
       }
     };
@@ -208,7 +192,7 @@ class Lab {
       for (int64_t p = 0; p < to.n * to.h * to.w; ++p) {
         const int64_t x = p % to.w, y = p / to.w % to.h, n = p / to.w / to.h;
         const bool inside = p >= patch.first && p < patch.last && (to.h == 1 || (x >= patch.x && x < patch.x_end));
-        const uint8_t* at = to.data + n * to.stride_n + y * to.stride_y + x * to.stride_x;
+        const uint8_t* at = pixel_at(to, n, y, x);
         for (int64_t i = 0; i < to.c * element; ++i) {
           const uint8_t is = right[static_cast<size_t>(at + i - arena_.data())];
           if (at[i] == (is ^ kSpoilt)) continue;  // not written
