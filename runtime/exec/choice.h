@@ -38,7 +38,7 @@ struct Choice {
   int64_t blocks = 1, unit = 1;
   std::vector<int64_t> starts;  // of the blocks, then the extent
   bool blocks_first = false;    // neighbouring tasks are the cuts of a block, not the blocks of a cut; every second cut
-                                // then has its blocks the other way round, so that uneven ones add up
+                                // has its blocks the other way round, so that uneven ones add up
   bool widen = false;           // some part reads int16
   // Scratch, byte offsets.
   size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;

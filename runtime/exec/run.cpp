@@ -161,7 +161,9 @@ Crop Op::crop_of(const Choice& c, int64_t batches, size_t index, size_t& cut) {
   const auto i = static_cast<int64_t>(index), per_cut = batches * c.blocks, cuts = std::ssize(c.cuts) - 1;
   cut = static_cast<size_t>(c.blocks_first ? i % cuts : i / per_cut);
   const int64_t at = c.blocks_first ? i / cuts : i % per_cut, block = at % c.blocks;
-  const bool mirrored = c.blocks_first && cut % 2 == 1;
+  const auto size = [&](size_t b) { return c.starts[b + 1] - c.starts[b]; };
+  // The shorter block comes first: it reads less of what the last tasks of the step before write.
+  const bool falls = size(0) > size(c.starts.size() - 2), mirrored = c.blocks_first && (cut % 2 == 1) != falls;
   const auto near = static_cast<size_t>(mirrored ? c.blocks - 1 - block : block);
   const Part& last = c.parts[c.cuts[cut + 1] - 1];
   Crop crop;
