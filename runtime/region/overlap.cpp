@@ -93,6 +93,21 @@ class Overlaps {
     return channel;
   }
 
+  // What of a source a task of a pass reads, if that is known; pools and resizes read rows nearby.
+  [[nodiscard]] std::optional<Patch> source_of_pass(const Step& step, int from, const Patch& out) const {
+    const Tensor& t = store(from).tensor;
+    switch (step.cut.by) {
+      case PassCut::By::pixels:
+        if (element_count(store(from).shape) == element_count(store(step.dst).shape)) return out;
+        return {};
+      case PassCut::By::channels: {
+        const int64_t pixels = t.h * t.w;
+        return Patch{out.first * pixels, out.last * pixels, 0, t.w, out.channel, out.channel_end};
+      }
+      default: return {};
+    }
+  }
+
   // The tasks of `writer` that a task of `step` waits for.
   [[nodiscard]] uint64_t needs(const Step& step, const Patch& out, const Step& writer,
                                const std::vector<Patch>& tasks) const {
@@ -119,10 +134,9 @@ class Overlaps {
       const Patch source = source_of(step.dot.spec, out);
       reads(step.src[0], &source);
     } else {
-      const bool same = step.cut.by == PassCut::By::pixels;  // others read rows nearby, or all
       for (const int from : step.src) {
-        const bool whole = element_count(store(from).shape) == element_count(store(step.dst).shape);
-        reads(from, same && whole ? &out : nullptr);
+        const std::optional<Patch> source = source_of_pass(step, from, out);
+        reads(from, source ? &*source : nullptr);
       }
     }
     for (const StepTail& t : step.tails) {

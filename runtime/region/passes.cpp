@@ -1,8 +1,9 @@
-// Tables, functions of two tensors, pools, resizes, global means and maxima; see passes.h.
+// Tables, functions of two tensors, pools, resizes, global means and maxima, conversions to images; see passes.h.
 #include "runtime/region/passes.h"
 
 #include <algorithm>
 
+#include "runtime/exec/tails.h"
 #include "runtime/region/place.h"
 
 namespace octile::runtime {
@@ -50,6 +51,13 @@ class Pass {
         cut.parts = threads > 1 ? std::max<int64_t>(dst.c / cut.group, 1) : 1;
         cut.tasks = dst.n * cut.parts;
         break;
+      case StepKind::convert:
+        // To one thread, and to short rows, a conversion is one call.
+        if (store(s_.dst).order != Order::nhwc || threads < 2) break;
+        cut.by = PassCut::By::rows;
+        cut.tasks = std::min(tasks(dst.n * dst.h), pixels / kPixels);
+        if (cut.tasks < 2) cut.tasks = 0;
+        break;
       default: break;
     }
     return cut;
@@ -84,7 +92,13 @@ class Pass {
     const Tensor dst = tensor_of(run, s_.dst), src = tensor_of(run, s_.src[0]);
     switch (cut_.by) {
       case PassCut::By::pixels: pixels(run, dst, src, patch(task)); break;
-      case PassCut::By::rows: rows(ops, dst, src, first_row(task), first_row(task + 1)); break;
+      case PassCut::By::rows:
+        if (s_.kind == StepKind::convert) {
+          convert_rows(run, dst, first_row(task), first_row(task + 1));
+        } else {
+          rows(ops, dst, src, first_row(task), first_row(task + 1));
+        }
+        break;
       case PassCut::By::channels: {
         const Patch p = patch(task);
         uint8_t* const to = dst.data + p.first * dst.stride_n;
@@ -207,6 +221,29 @@ class Pass {
       default: ops.resize_linear(s_.meaning, taps(0), taps(1), s_.to, src, dst, begin, end);
     }
   }
+
+  // With the halo beside them.
+  void convert_rows(const RunContext& run, const Tensor& to, int64_t begin, int64_t end) const {
+    while (begin < end) {
+      const int64_t n = begin / to.h, y = begin % to.h, count = std::min(to.h - y, end - begin);
+      const auto part = [&](int s) {
+        View v = view_of(store(s), true);
+        v.data = run.data[s] + (n * v.stride_n + y * v.stride_y) * size_of(v.type);
+        v.n = 1;
+        v.h = count;
+        return v;
+      };
+      convert(s_.convert, part(s_.src[0]), part(s_.dst), run.best, {});
+      if (s_.fills_halo) {
+        Tensor halo = to;
+        halo.border = store(s_.dst).border_code;
+        fill_halo(halo, {n, y, 0, count, to.w, 0, to.stride_x});
+      }
+      begin += count;
+    }
+  }
+
+  static constexpr int64_t kPixels = 256;  // of a conversion's task
 
   const Program& program_;
   const Step& s_;

@@ -191,7 +191,8 @@ class Placement {
     return work;
   }
 
-  // A halo is filled once its store is complete: by the product that writes the whole of it, or afterwards.
+  // A halo is filled once its store is complete: by the product or conversion that writes the whole of it, or
+  // afterwards.
   void mark_borders() {
     std::vector<bool> seen(p_.stores.size(), false);
     for (size_t i = p_.steps.size(); i-- > 0;) {
@@ -200,8 +201,9 @@ class Placement {
         const auto to = static_cast<size_t>(root_of(p_, store));
         if (seen[to] || !p_.stores[to].bordered()) return;
         seen[to] = true;
-        const bool whole = step.kind == StepKind::dot && store == step.dst && static_cast<int>(to) == store &&
-                           step.src.size() == 1 && p_.stores[to].type == DType::u8;
+        const bool by_pixels = step.kind == StepKind::dot || (step.kind == StepKind::convert && step.cut.tasks > 0);
+        const bool whole = by_pixels && store == step.dst && static_cast<int>(to) == store && step.src.size() == 1 &&
+                           p_.stores[to].type == DType::u8;
         if (whole) {
           step.fills_halo = true;
         } else {

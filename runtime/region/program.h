@@ -180,7 +180,7 @@ struct Step {
   bool gate = false;  // binary: src[1] has one pixel per image, or one row for all
   bool gate_first = false;
   std::vector<int> borders;  // stores whose halo is filled afterwards
-  bool fills_halo = false;   // dot: that of dst is filled with its pixels
+  bool fills_halo = false;   // dot, convert: that of dst is filled with its pixels
   PassCut cut;
   bool overlaps = false;        // dot, passes: may run while the step before still does, if that overlaps too
   std::vector<uint64_t> needs;  // then, for each of its tasks: bits of those of the step before that it waits for
