@@ -227,6 +227,8 @@ def arguments():
     if unknown := [p for p in args.peers if p not in pools.PEERS]:
         parser.error(f"unknown peer {unknown[0]}; known: {', '.join(pools.PEERS)}")
     args.threads = [int(n) for n in args.threads.split(",")]
+    if args.spinning and not args.scaling:
+        parser.error("--spinning belongs to --scaling")
     args.scaling = [int(n) for n in args.scaling.split(",")] if args.scaling else None
     args.models = args.models or listed(args.folder)
     if args.forms:

@@ -2,9 +2,11 @@
 // In:  drawn nets.  Out: verdicts.  Not here: single ops.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
 #include "region_kit.h"
+#include "runtime/exec/portable.h"
 
 namespace octile::runtime::test {
 
@@ -67,6 +69,51 @@ TEST(RegionRuns, NothingIsAllocatedOnceWarm) {
   const int64_t before = allocations();
   for (int i = 0; i < 5; ++i) ASSERT_TRUE(region->run(inputs, outputs, {}).ok());
   EXPECT_EQ(allocations(), before);
+}
+
+std::atomic<int> calls_left;  // until a kernel fails
+
+int failing_dot(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult, float lo, float hi,
+                int32_t zp, octile_buffer* dst) {
+  if (calls_left.fetch_sub(1) == 1) return -7;
+  return portable_dot_k4n16(src, wei, bias, mult, lo, hi, zp, dst);
+}
+
+// Whichever step it belongs to, on every thread, with steps that overlap.
+TEST(RegionRuns, AFailingKernelEndsItsRunAlone) {
+  auto library = std::make_shared<KernelLibrary>();
+  packs::KernelEntry e;
+  e.name = "failing";
+  e.family = "dot";
+  e.op = "*";
+  e.target = std::string(target(Isa::avx512vnni).name);
+  e.layout = "k4n16";
+  e.src = e.dst = "u8";
+  e.tile_n = 16;
+  e.tail_n = true;
+  ASSERT_TRUE(library->add_kernel(e, reinterpret_cast<void*>(failing_dot)).ok());
+  Kit kit(49);
+  int x = kit.input(DType::u8);
+  for (int i = 0; i < 4; ++i) x = kit.conv(x, filter(32, 32, 1), DType::u8, 4);
+  kit.output(x);
+  const std::vector<HostValue> inputs{kit.draw(kit.desc.inputs[0], {1, 32, 40, 40})};
+  for (const int threads : {1, 2, 3}) {
+    auto region = Region::create(library, Isa::avx512vnni, kit.desc, threads);
+    ASSERT_TRUE(region.ok()) << region.status().to_string();
+    constexpr int kNever = 1 << 30;
+    calls_left = kNever;
+    check(kit, **region, {{1, 32, 40, 40}}, test_threads(threads));
+    const int calls = kNever - calls_left;
+    ASSERT_GE(calls, 4 * threads);
+    for (int i = 1; i <= calls; ++i) {
+      calls_left = i;
+      const RunResult result = run_region(**region, kit.desc, inputs, test_threads(threads));
+      EXPECT_EQ(result.status.code(), Code::internal) << "call " << i;
+      EXPECT_NE(result.status.message().find("-7"), std::string::npos) << result.status.to_string();
+    }
+    calls_left = kNever;
+    check(kit, **region, {{1, 32, 40, 40}}, test_threads(threads));
+  }
 }
 
 TEST(RegionRuns, StepsAreTimedWhereAsked) {
