@@ -9,6 +9,7 @@
 #include "runtime/exec/geometry.h"
 #include "runtime/exec/paired.h"
 #include "runtime/exec/winograd.h"
+#include "targets/desc/layout.h"
 #include "workload/numerics/unary.h"
 
 namespace octile::plugin {
@@ -144,7 +145,7 @@ class Own {
     ask.kw = static_cast<int>(s.kw);
     ask.sh = s.dh * s.dw == 1 ? static_cast<int>(s.sh) : 0;
     ask.sw = s.dh * s.dw == 1 ? static_cast<int>(s.sw) : 0;
-    constexpr std::array<std::string_view, 3> kLayouts{"t1c", "t4c", "t2cw"};
+    constexpr std::array<Layout, 3> kLayouts{Layout::t1c, Layout::t4c, Layout::t2cw};
     return times * sum(runtime::cover_depthwise(machine_.kernels, ask, kLayouts), ask, 1);
   }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runtime/loader/library.h"
+#include "targets/desc/layout.h"
 
 namespace octile::runtime {
 
@@ -58,7 +59,7 @@ struct Span {
 // Covers the channels of a depthwise op, in spans of single channels (first and panels count channels), at the least
 // estimated cost of all spans together.
 [[nodiscard]] std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
-                                                std::span<const std::string_view> layouts);
+                                                std::span<const Layout> layouts);
 
 // The best instruction set at or below `best` with any-shape (or exact for op_key) kernels of this family.
 [[nodiscard]] Isa best_isa_with(std::span<const Kernel> table, const Ask& ask);

@@ -15,7 +15,7 @@ namespace octile::runtime {
 struct Part {
   int kernel = 0;  // index into PreparedOp's table
   Reason reason = Reason::portable;
-  Layout layout = Layout::k4n16;  // dot families
+  Layout layout = Layout::k4n16;
   int64_t group = 0;
   int64_t wei_offset = 0;  // bytes into the packed weights
   int64_t panels = 0;

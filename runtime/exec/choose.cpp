@@ -14,12 +14,7 @@ constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
 
 constexpr int64_t kDepthwiseTile = 32;  // channels that threads do not cut further
 
-// Of a channel's weights, before those of the next one.
-int64_t depthwise_bytes(const packs::KernelEntry& e) { return e.layout == "t1c" ? 1 : 4; }
-
-Layout layout_of(const packs::KernelEntry& e) {
-  return e.layout == "k4n16" ? Layout::k4n16 : e.layout == "k4n8" ? Layout::k4n8 : Layout::k2n8w;
-}
+Layout layout_of(const packs::KernelEntry& e) { return find_layout(e.layout)->layout; }
 
 }  // namespace
 
@@ -121,23 +116,24 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares
     part.channel = group * geometry_.channels + s.first * lanes_;
     part.src_channel = group * geometry_.depth;
     c.parts.push_back(part);
-    c.widen = c.widen || part.layout == Layout::k2n8w;
+    c.widen = c.widen || layout_desc(part.layout).widens();
   }
   return true;
 }
 
 bool Op::add_depthwise(Choice& c, const Ask& question) const {
-  const std::vector<Span> spans = cover_depthwise(table_, question, dw_names_);
+  const std::vector<Span> spans = cover_depthwise(table_, question, dw_layouts_);
   for (const Span& s : spans) {
     const packs::KernelEntry& e = table_[static_cast<size_t>(s.kernel)].entry;
-    const auto which = static_cast<size_t>(std::find(dw_names_.begin(), dw_names_.end(), e.layout) - dw_names_.begin());
     Part part;
+    part.layout = layout_of(e);
+    const auto which = std::ranges::find(dw_layouts_, part.layout) - dw_layouts_.begin();
     part.kernel = s.kernel;
     part.reason = s.reason;
     part.panels = 1;
     part.channels = s.channels;
     part.table = part.channel = part.src_channel = s.first;
-    part.wei_offset = dw_offsets_[which] + s.first * depthwise_bytes(e);
+    part.wei_offset = dw_offsets_[static_cast<size_t>(which)] + s.first * channel_bytes(part.layout);
     c.parts.push_back(part);
   }
   return !spans.empty();
@@ -198,7 +194,7 @@ void Op::cut(Choice& c, int threads) const {
       t.channel += done;
       if (depthwise_) {
         t.src_channel += done;
-        t.wei_offset += done * depthwise_bytes(k.entry);
+        t.wei_offset += done * channel_bytes(p.layout);
       } else {
         t.panels = width / lanes_;
         t.wei_offset += done / lanes_ * panel_bytes(p.layout, geometry_);

@@ -88,11 +88,11 @@ class Op final : public PreparedOp {
   bool depthwise_ = false, zeros_ = false;
   bool fits_ = false;  // weights less their zero points are within s8
   int lanes_ = 16;
-  std::vector<uint8_t> acc16_;              // dot: acc16 groups each panel could take, all groups
-  std::vector<Layout> layouts_;             // dot: of each panel, all groups
-  std::vector<unsigned> groups_;            // dot: acc16 groups each panel is safe for, bit 0 always set
-  std::vector<int64_t> offsets_;            // dot: of each panel in packed_
-  std::vector<std::string_view> dw_names_;  // depthwise: layouts packed
+  std::vector<uint8_t> acc16_;      // dot: acc16 groups each panel could take, all groups
+  std::vector<Layout> layouts_;     // dot: of each panel, all groups
+  std::vector<unsigned> groups_;    // dot: acc16 groups each panel is safe for, bit 0 always set
+  std::vector<int64_t> offsets_;    // dot: of each panel in packed_
+  std::vector<Layout> dw_layouts_;  // depthwise: those packed
   std::vector<int64_t> dw_offsets_;
   int64_t panels_bytes_ = 0;  // dot: of all panels
   AlignedBytes packed_;

@@ -9,7 +9,6 @@
 namespace octile::runtime {
 namespace {
 
-constexpr std::array<LayoutFacts, 3> kFacts{{{"k4n16", 16, 4, 1}, {"k4n8", 8, 4, 1}, {"k2n8w", 8, 2, 2}}};
 constexpr int64_t kDepthwisePad = 64;
 constexpr int kMaxLanes = 16;
 
@@ -115,7 +114,7 @@ void pack_twos(const PanelRows& rows, uint8_t* out, uint32_t* columns) {
 }
 
 // Adds to `columns`.
-void pack_words(const LayoutFacts& f, DType type, const PanelRows& rows, uint8_t* out, uint32_t* columns) {
+void pack_words(const LayoutDesc& f, DType type, const PanelRows& rows, uint8_t* out, uint32_t* columns) {
   if (f.quantum == 2) {
     (type == DType::s8 ? pack_twos<int8_t> : pack_twos<uint8_t>)(rows, out, columns);
   } else {
@@ -125,10 +124,8 @@ void pack_words(const LayoutFacts& f, DType type, const PanelRows& rows, uint8_t
 
 }  // namespace
 
-const LayoutFacts& facts(Layout layout) { return kFacts[static_cast<size_t>(layout)]; }
-
 int64_t panel_bytes(Layout layout, const DotGeometry& d) {
-  const LayoutFacts& f = facts(layout);
+  const LayoutDesc& f = layout_desc(layout);
   return d.total_words(f.quantum) * f.quantum * f.lanes * f.bytes;
 }
 
@@ -243,7 +240,7 @@ TakenValues taken_values(const WeightRule& rule, int64_t channel, int64_t count)
 
 void pack_dense_rows(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
                      int64_t first_channel, int64_t row, uint8_t* panel, uint32_t* columns) {
-  const LayoutFacts& f = facts(layout);
+  const LayoutDesc& f = layout_desc(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
   const TakenValues taken = taken_values(rule, first_channel, count);
   const uint8_t* const from = static_cast<const uint8_t*>(wei.data) + row * wei.row + first_channel;
@@ -253,7 +250,7 @@ void pack_dense_rows(Layout layout, const DotGeometry& d, const WeightView& wei,
 
 void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
                       int64_t first_channel, uint8_t* out, uint32_t* columns) {
-  std::fill(columns, columns + facts(layout).lanes, 0U);
+  std::fill(columns, columns + layout_desc(layout).lanes, 0U);
   for (int64_t row = 0; row < d.run; row += kDenseRows) {
     pack_dense_rows(layout, d, wei, rule, first_channel, row, out, columns);
   }
@@ -262,7 +259,7 @@ void pack_dense_panel(Layout layout, const DotGeometry& d, const WeightView& wei
 void pack_filter_panel(Layout layout, const DotGeometry& d, const WeightView& wei, const WeightRule& rule,
                        int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
                        uint32_t* columns) {
-  const LayoutFacts& f = facts(layout);
+  const LayoutDesc& f = layout_desc(layout);
   const int64_t count = std::min<int64_t>(f.lanes, d.channels - first_channel);
   const int64_t channel = group * d.channels + first_channel;
   const TakenValues taken = taken_values(rule, channel, count);
@@ -389,9 +386,8 @@ bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_
   return true;
 }
 
-std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, const WeightRule& rule,
-                                    std::string_view layout) {
-  const int64_t taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, bytes = layout == "t2cw" ? 2 : 1;
+std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, const WeightRule& rule, Layout layout) {
+  const int64_t taps = layout_desc(layout).quantum, bytes = layout_desc(layout).bytes;
   const int64_t padded = (s.oc + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad;
   const int64_t groups = (s.kw + taps - 1) / taps;
   std::vector<uint8_t> out(static_cast<size_t>(taps * padded * groups * s.kh * bytes));

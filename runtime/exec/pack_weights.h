@@ -11,17 +11,15 @@
 #include <vector>
 
 #include "runtime/exec/geometry.h"
+#include "targets/desc/layout.h"
 #include "workload/numerics/requantize.h"
 
 namespace octile::runtime {
 
-enum class Layout : uint8_t { k4n16, k4n8, k2n8w };
-
-struct LayoutFacts {
-  std::string_view name;
-  int lanes, quantum, bytes;  // channels in a panel, elements in a word, bytes of an element
-};
-[[nodiscard]] const LayoutFacts& facts(Layout layout);
+// Of a depthwise layout, a channel's weights before those of the next one.
+[[nodiscard]] inline int64_t channel_bytes(Layout layout) {
+  return int64_t{layout_desc(layout).quantum} * layout_desc(layout).bytes;
+}
 // Bytes of one panel.
 [[nodiscard]] int64_t panel_bytes(Layout layout, const DotGeometry& geometry);
 
@@ -102,6 +100,6 @@ struct Acc16 {
 
 // Depthwise panels, channels padded to 64: t1c, t4c (s8), t2cw (s16).
 [[nodiscard]] std::vector<uint8_t> pack_depthwise(const OpSpec& spec, const WeightView& wei, const WeightRule& rule,
-                                                  std::string_view layout);
+                                                  Layout layout);
 
 }  // namespace octile::runtime

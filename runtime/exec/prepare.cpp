@@ -150,8 +150,8 @@ Status Op::pack(const void* wei) {
     const bool dots = std::any_of(table_.begin(), table_.end(), [this](const Kernel& k) {
       return k.entry.layout == "t4c" && k.isa > Isa::portable && k.isa <= best_;
     });
-    if (fits_) dw_names_.emplace_back("t1c");
-    dw_names_.emplace_back(fits_ && dots ? "t4c" : "t2cw");
+    if (fits_) dw_layouts_.push_back(Layout::t1c);
+    dw_layouts_.push_back(fits_ && dots ? Layout::t4c : Layout::t2cw);
     return pack_depthwise_op(view);
   }
   choose_layouts();
@@ -301,10 +301,10 @@ Status Op::pack_depthwise_op(const WeightView& wei) {
   table_length_ = static_cast<int64_t>(align_up(static_cast<size_t>(spec_.oc)));
   tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
   std::vector<uint8_t> all;
-  for (std::string_view name : dw_names_) {
-    std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, name);
+  for (const Layout layout : dw_layouts_) {
+    std::vector<uint8_t> one = pack_depthwise(spec_, wei, rule_, layout);
     if (joinable(spec_)) {  // every channel again, for pixels taken together
-      const int64_t bytes = spec_.oc * (name == "t1c" ? 1 : 4), row = table_length_ * (name == "t1c" ? 1 : 4);
+      const int64_t channel = channel_bytes(layout), bytes = spec_.oc * channel, row = table_length_ * channel;
       for (auto at = one.begin(); at != one.end(); at += row) {
         for (int64_t i = bytes; i < row; ++i) at[i] = at[i - bytes];
       }

@@ -223,7 +223,7 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
   f.rowsum.set(1, crop.ys, c.x);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
     const Part& part = c.parts[p];
-    const bool wide = !depthwise_ && part.layout == Layout::k2n8w;
+    const bool wide = layout_desc(part.layout).widens();
     const int64_t row = wide ? job.wide_y : job.src.stride_y, image = wide ? job.wide_n : job.src.stride_n;
     const int64_t pixel = wide ? job.wide_x : job.src.stride_x, step_x = s.kind == OpKind::dense ? pixel : s.sw * pixel;
     f.src_x = pixel;
@@ -250,13 +250,13 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
 int Op::call_depthwise(const Job& job, Frame& f, const Part& part) const {
   const OpSpec& s = job.choice->shaped;
   const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
-  const std::string& layout = kernel.entry.layout;
-  const int taps = layout == "t1c" ? 1 : layout == "t4c" ? 4 : 2, at = taps == 1 ? 0 : 1;
+  const LayoutDesc& l = layout_desc(part.layout);
+  const int taps = l.quantum, at = taps == 1 ? 0 : 1;
   const int64_t padded = static_cast<int64_t>(align_up(static_cast<size_t>(s.oc))), groups = (s.kw + taps - 1) / taps;
   f.src.set(0, part.channels, 1);
   f.src.set(1, s.kw, s.dw * f.src_x);
   f.wei.raw.dimensions = at + 3;
-  f.wei.raw.type.bits = taps == 2 ? 16 : 8;
+  f.wei.raw.type.bits = static_cast<uint8_t>(8 * l.bytes);
   if (taps > 1) f.wei.set(0, taps, 1);
   f.wei.set(at, padded - part.channel, taps);
   f.wei.set(at + 1, groups, taps * padded);
@@ -269,7 +269,7 @@ int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
   const Choice& c = *job.choice;
   const DotGeometry& d = geometry_;
   const Kernel& kernel = table_[static_cast<size_t>(part.kernel)];
-  const LayoutFacts& l = facts(part.layout);
+  const LayoutDesc& l = layout_desc(part.layout);
   const int64_t words = d.total_words(l.quantum);
   f.src.set(0, d.words(l.quantum) * l.quantum, 1);
   f.src.set(1, d.sx, c.shaped.dw * f.src_x);

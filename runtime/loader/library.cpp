@@ -10,6 +10,7 @@
 #include "packs/format/pack_file.h"
 #include "runtime/exec/portable.h"
 #include "runtime/loader/mapping.h"
+#include "targets/desc/layout.h"
 #include "targets/probe/probe.h"
 
 namespace octile::runtime {
@@ -32,8 +33,9 @@ Status check_entry(const packs::KernelEntry& e, const std::string& what) {
   if (!reduction && !one_of(e.family, {"depthwise", "quantize", "dequantize", "requantize", "transpose"})) {
     return bad("family");
   }
-  if (reduction && !one_of(e.layout, {"k4n16", "k4n8", "k2n16w", "k2n8w"})) return bad("layout");
-  if (e.family == "depthwise" && !one_of(e.layout, {"t1c", "t4c", "t2cw"})) return bad("layout");
+  const LayoutDesc* const layout = find_layout(e.layout);
+  const bool depthwise = e.family == "depthwise";
+  if ((reduction || depthwise) && (layout == nullptr || layout->depthwise != depthwise)) return bad("layout");
   if (!one_of(e.dst, {"u8", "s32", "f32"})) return bad("destination type");
   if (e.tile_x < 1 || e.tile_y < 1 || e.tile_n < 1) return bad("tile");
   if (e.acc16_group < 0 || e.acc16_group > 4 || (e.acc16_group > 0 && e.layout != "k4n8")) return bad("acc16 group");
@@ -60,7 +62,8 @@ Status append(std::vector<Kernel>& out, const Mapping& mapping, const packs::Ker
 
 // What a kernel is for, on whatever instruction set: wide ones take weights beyond s8.
 std::string purpose(const packs::KernelEntry& e) {
-  const bool wide = e.family == "dotz" || one_of(e.layout, {"k2n16w", "k2n8w", "t2cw"});
+  const LayoutDesc* const layout = find_layout(e.layout);
+  const bool wide = e.family == "dotz" || (layout != nullptr && layout->bytes == 2);
   const std::string family = e.family == "dotz" ? "dot" : e.family;
   return family + " " + e.dst + (e.layout.empty() ? " of " + e.src : wide ? " wide" : "");
 }

@@ -24,6 +24,7 @@
 #include "schedules/kernelc/lower_markers.h"
 #include "schedules/kernelc/stand_ins.h"
 #include "schedules/pointwise/schedule.h"
+#include "targets/desc/layout.h"
 
 namespace octile::kernelc {
 namespace {
@@ -77,10 +78,15 @@ generators::DotFacts facts_of(const OpSpec& op, int word) {
 
 Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const Request& r) {
   const int lanes = codegen_of(r.target->isa).lanes;
+  const LayoutDesc* const layout = find_layout(r.cand.layout);
+  const auto misplaced = [&] {
+    return Status(Code::invalid_argument, "no " + r.family + " kernel is generated for layout " + r.cand.layout);
+  };
   if (r.family == "dot" || r.family == "dotz") {
     generators::DotConfig c;
-    c.lanes = r.cand.layout == "k4n16" || r.cand.layout == "k2n16w" ? 16 : 8;
-    c.word = r.cand.layout == "k2n8w" || r.cand.layout == "k2n16w" ? 2 : 4;
+    if (layout == nullptr || layout->depthwise) return misplaced();
+    c.lanes = layout->lanes;
+    c.word = layout->quantum;
     c.group = r.cand.group;
     c.step = r.cand.uk;
     c.weight_zero_points = r.family == "dotz";
@@ -98,7 +104,8 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
   }
   if (r.family == "depthwise") {
     generators::DepthwiseConfig c;
-    c.taps = r.cand.layout == "t4c" ? 4 : 2;
+    if (layout == nullptr || !layout->depthwise || layout->quantum == 1) return misplaced();
+    c.taps = layout->quantum;
     c.kx = r.cand.kx;
     c.ky = r.cand.ky;
     c.stride = r.cand.st;

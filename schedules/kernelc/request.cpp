@@ -9,6 +9,8 @@
 #include <sstream>
 #include <vector>
 
+#include "targets/desc/layout.h"
+
 namespace octile::kernelc {
 namespace {
 
@@ -100,14 +102,14 @@ Result<Request> parse_request(std::string_view line) {
 }
 
 std::string entry_json(const Request& r) {
-  const bool wide = r.cand.layout == "k2n8w" || r.cand.layout == "k2n16w";
+  const LayoutDesc* const layout = find_layout(r.cand.layout);
   const nlohmann::ordered_json j{{"name", r.name},
                                  {"family", r.family},
                                  {"op", r.op ? to_key(*r.op) : "*"},
                                  {"target", r.target->name},
                                  {"layout", r.cand.layout == "none" ? "" : r.cand.layout},
                                  {"cand", to_line(r.cand)},
-                                 {"src", wide ? "s16" : to_string(r.src)},
+                                 {"src", layout != nullptr && layout->widens() ? "s16" : to_string(r.src)},
                                  {"dst", to_string(r.dst)},
                                  {"tile_x", r.cand.tx},
                                  {"tile_y", r.cand.ty},

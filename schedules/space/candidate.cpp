@@ -3,9 +3,10 @@
 #include "schedules/space/candidate.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <sstream>
+
+#include "targets/desc/layout.h"
 
 namespace octile {
 namespace {
@@ -45,10 +46,9 @@ bool is_order(std::string_view v) {
 }
 
 bool set_field(std::string_view key, std::string_view value, Candidate& c) {
-  constexpr std::array<std::string_view, 8> layouts{"k4n16", "k4n8", "k2n16w", "k2n8w", "t1c", "t4c", "t2cw", "none"};
   if (key == "layout") {
     c.layout = value;
-    return std::ranges::find(layouts, value) != layouts.end();
+    return value == "none" || find_layout(value) != nullptr;
   }
   if (key == "tile") return parse_tile(value, c);
   if (key == "group") return parse_number(value, c.group) && c.group <= 4;

@@ -6,15 +6,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "targets/desc/layout.h"
+
 namespace octile {
 namespace {
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 bool has_zero_points(const OpSpec& op) { return op.wei_zp || op.wei == DType::u8; }
-
-// Elements one k-word of the layout holds.
-int word_of(const Candidate& layout) { return layout.layout.starts_with("k2") ? 2 : 4; }
 
 Candidate layout_only(std::string name, int group = 0) {
   Candidate c;
@@ -139,13 +138,13 @@ Result<Space> Space::make(const OpSpec& op, const TargetDesc& target, const Cand
 
 void Space::set_dot_facts(const OpSpec& op) {
   Facts& f = facts_;
-  const int word = word_of(layout_);
-  f.panel = layout_.layout == "k4n16" ? 16 : 8;
+  const LayoutDesc& layout = *find_layout(layout_.layout);
+  f.panel = layout.lanes;
   f.group = layout_.group;
   if (op.kind == OpKind::dense) {
     f.x = f.row = op.m;
     f.n = op.n;
-    f.words = ceil_div(op.k, word);
+    f.words = ceil_div(op.k, layout.quantum);
     return;
   }
   const int64_t channels = op.ic / op.g;
@@ -158,7 +157,7 @@ void Space::set_dot_facts(const OpSpec& op) {
     f.y = 1;
   }
   f.n = op.oc / op.g;
-  f.words = ceil_div(whole ? op.kw * channels : channels, word);
+  f.words = ceil_div(whole ? op.kw * channels : channels, layout.quantum);
   f.segments = whole ? op.kh : op.kh * op.kw;
 }
 
@@ -170,7 +169,7 @@ void Space::set_depthwise_facts(const OpSpec& op) {
   f.y = op.oh();
   f.n = op.oc;
   f.rows = static_cast<int>(op.kh);
-  f.segments = ceil_div(op.kw, layout_.layout == "t4c" ? 4 : 2);
+  f.segments = ceil_div(op.kw, find_layout(layout_.layout)->quantum);
   if (op.dh == 1 && op.dw == 1 && op.sh == op.sw) {
     layout_.kx = static_cast<int>(op.kw);
     layout_.ky = f.ky = static_cast<int>(op.kh);

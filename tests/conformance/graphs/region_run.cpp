@@ -4,6 +4,7 @@
 
 #include <cfenv>
 #include <thread>
+#include <utility>
 
 #include "tests/support/guarded.h"
 
@@ -84,7 +85,7 @@ Result<std::vector<HostArray>> run_region(const runtime::Region& region, const G
 }  // namespace
 
 GraphPrepare on_region(std::shared_ptr<const runtime::KernelLibrary> library, Isa isa, int threads) {
-  return [library, isa, threads](const GraphDesc& graph) -> Result<GraphRun> {
+  return [library = std::move(library), isa, threads](const GraphDesc& graph) -> Result<GraphRun> {
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<runtime::Region> made,
                             runtime::Region::create(library, isa, graph, threads));
     const std::shared_ptr<runtime::Region> region = std::move(made);

@@ -195,7 +195,7 @@ TEST(Dispatch, DepthwiseKernelsMustFitFilterAndStride) {
   fixed.entry.kh = fixed.entry.kw = 3;
   fixed.entry.sh = fixed.entry.sw = 1;
   const std::vector<Kernel> table{any, fixed};
-  const std::vector<std::string_view> layouts{"t1c", "t4c"};
+  const std::vector<Layout> layouts{Layout::t1c, Layout::t4c};
   Ask ask = ask_of(Isa::avx512vnni, 20, 20, 144);
   ask.family = "depthwise";
   ask.reduction = 9;

@@ -51,7 +51,7 @@ struct Slow {
 
 template <class Raw>  // raw(segment, k, channel) is a weight minus its zero point
 Slow pack_slowly(Layout layout, const DotGeometry& d, int64_t first, const Raw& raw) {
-  const LayoutFacts& f = facts(layout);
+  const LayoutDesc& f = layout_desc(layout);
   Slow out{std::vector<uint8_t>(static_cast<size_t>(panel_bytes(layout, d))),
            std::vector<uint32_t>(static_cast<size_t>(f.lanes))};
   for (int64_t s = 0; s < d.sx * d.sy; ++s) {
@@ -97,7 +97,7 @@ TEST(PackWeights, FilterPanelsFollowTheDefinitionInEveryLayout) {
     };
     std::vector<uint8_t> scratch;
     for (const Layout layout : {Layout::k4n16, Layout::k4n8, Layout::k2n8w}) {
-      for (int64_t first = 0; first < s.oc; first += facts(layout).lanes) {
+      for (int64_t first = 0; first < s.oc; first += layout_desc(layout).lanes) {
         const Slow want = pack_slowly(layout, d, first, raw);
         std::vector<uint8_t> panel(want.panel.size(), 0xAA);
         std::vector<uint32_t> columns(want.columns.size(), 1);
@@ -128,8 +128,8 @@ TEST(PackWeights, DensePanelsFollowTheDefinitionInEveryLayout) {
         std::vector<uint8_t> panel(want.panel.size(), 0xAA);
         std::vector<uint32_t> columns(want.columns.size(), 1);
         pack_dense_panel(layout, d, view, rule, first, panel.data(), columns.data());
-        EXPECT_EQ(panel, want.panel) << facts(layout).name;
-        EXPECT_EQ(columns, want.columns) << facts(layout).name;
+        EXPECT_EQ(panel, want.panel) << layout_desc(layout).name;
+        EXPECT_EQ(columns, want.columns) << layout_desc(layout).name;
       }
     }
   }

@@ -3,6 +3,7 @@
 // Not here: what this machine is.
 #include <gtest/gtest.h>
 
+#include "targets/desc/layout.h"
 #include "targets/desc/target.h"
 #include "targets/probe/decode.h"
 #include "targets/probe/probe.h"
@@ -20,6 +21,20 @@ TEST(Targets, NamesAndAliases) {
   const Result<const TargetDesc*> missing = find_target("avx9");
   ASSERT_FALSE(missing.ok());
   EXPECT_NE(missing.status().message().find("avx512vnni"), std::string::npos);
+}
+
+TEST(Targets, LayoutsByName) {
+  for (const Layout layout :
+       {Layout::k4n16, Layout::k4n8, Layout::k2n8w, Layout::k2n16w, Layout::t1c, Layout::t4c, Layout::t2cw}) {
+    const LayoutDesc& desc = layout_desc(layout);
+    EXPECT_EQ(desc.layout, layout);
+    EXPECT_EQ(find_layout(desc.name), &desc);
+    EXPECT_EQ(desc.depthwise, desc.lanes == 0);
+    EXPECT_EQ(desc.name.ends_with("w"), desc.bytes == 2);
+    EXPECT_EQ(desc.name[1] - '0', desc.quantum);
+  }
+  EXPECT_EQ(find_layout("none"), nullptr);
+  EXPECT_EQ(find_layout("k4n160"), nullptr);
 }
 
 TEST(Targets, FallbackEndsWithPortable) {
