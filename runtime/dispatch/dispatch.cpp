@@ -158,7 +158,7 @@ namespace {
 // bytes between the outputs of a row too.
 double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
-  const int taps = desc_of(e).quantum, kw = std::max(ask.kw, 1);
+  const int taps = std::max(desc_of(e).quantum, 2), kw = std::max(ask.kw, 1);  // t1c, of portable kernels: no slower
   const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
   const bool row_loop = whole_blocks(e) && taps == 4 && e.kh > 3;
   const double rows = e.kh == 0 || row_loop ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
