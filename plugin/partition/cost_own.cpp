@@ -9,7 +9,6 @@
 #include "runtime/exec/geometry.h"
 #include "runtime/exec/paired.h"
 #include "runtime/exec/winograd.h"
-#include "targets/desc/layout.h"
 #include "workload/numerics/unary.h"
 
 namespace octile::plugin {

@@ -53,9 +53,6 @@ bool eligible(const Kernel& k, const Ask& ask) {
 
 bool tile_fits(const packs::KernelEntry& e, const Ask& ask) { return ask.x >= e.tile_x && ask.y >= e.tile_y; }
 
-// Entries are checked when packs are opened.
-const LayoutDesc& desc_of(const packs::KernelEntry& e) { return *find_layout(e.layout); }
-
 int vector_lanes(Isa isa) { return isa == Isa::portable ? 4 : target(isa).vector_bytes / 4; }
 
 // In lane order blocks of channels are whole; the last one shifts inwards.
@@ -78,7 +75,7 @@ double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   constexpr std::array<double, 4> kNarrow{4.5, 2.1, 2.0, 1.6};  // per sum, by vectors narrowed together
   constexpr double kPlain = 1;                                  // of a sum that is stored as it is
   constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05, kHalf = 0.5;
-  const auto steps = static_cast<double>(ceil_div(ask.reduction, desc_of(e).quantum));
+  const auto steps = static_cast<double>(ceil_div(ask.reduction, layout_of(e).quantum));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
   const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
   const double accs = static_cast<double>(vectors * pixels) * share;
@@ -158,7 +155,7 @@ namespace {
 // bytes between the outputs of a row too.
 double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
-  const int taps = std::max(desc_of(e).quantum, 2), kw = std::max(ask.kw, 1);  // t1c, of portable kernels: no slower
+  const int taps = std::max(layout_of(e).quantum, 2), kw = std::max(ask.kw, 1);  // t1c, of portable kernels: no slower
   const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
   const bool row_loop = whole_blocks(e) && taps == 4 && e.kh > 3;
   const double rows = e.kh == 0 || row_loop ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
@@ -250,7 +247,7 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
     const packs::KernelEntry& e = k.entry;
     const auto fixed = [](int have, int want) { return have == 0 || have == want; };
     return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) && fixed(e.sh, ask.sh) &&
-           fixed(e.sw, ask.sw) && std::ranges::find(layouts, desc_of(e).layout) != layouts.end();
+           fixed(e.sw, ask.sw) && std::ranges::find(layouts, layout_of(e).layout) != layouts.end();
   };
   std::map<int64_t, Rest> known;
   const auto cheapest = [&](const auto& self, int64_t left) -> const Rest& {

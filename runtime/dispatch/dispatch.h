@@ -56,6 +56,9 @@ struct Span {
 [[nodiscard]] std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
                                              std::span<const PanelModes> modes);
 
+// Of a kernel for products; entries are checked when packs are opened.
+[[nodiscard]] inline const LayoutDesc& layout_of(const packs::KernelEntry& entry) { return *find_layout(entry.layout); }
+
 // Covers the channels of a depthwise op, in spans of single channels (first and panels count channels), at the least
 // estimated cost of all spans together.
 [[nodiscard]] std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,

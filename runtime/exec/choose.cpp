@@ -14,8 +14,6 @@ constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
 
 constexpr int64_t kDepthwiseTile = 32;  // channels that threads do not cut further
 
-Layout layout_of(const packs::KernelEntry& e) { return find_layout(e.layout)->layout; }
-
 }  // namespace
 
 Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threads, bool contiguous,
@@ -107,7 +105,7 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares
     Part part;
     part.kernel = s.kernel;
     part.reason = s.reason;
-    part.layout = layout_of(k.entry);
+    part.layout = layout_of(k.entry).layout;
     part.group = group;
     part.panels = s.panels;
     part.channels = s.channels;
@@ -126,7 +124,7 @@ bool Op::add_depthwise(Choice& c, const Ask& question) const {
   for (const Span& s : spans) {
     const packs::KernelEntry& e = table_[static_cast<size_t>(s.kernel)].entry;
     Part part;
-    part.layout = layout_of(e);
+    part.layout = layout_of(e).layout;
     const auto which = std::ranges::find(dw_layouts_, part.layout) - dw_layouts_.begin();
     part.kernel = s.kernel;
     part.reason = s.reason;

@@ -59,7 +59,8 @@ class Execution {
     if (s.kind == StepKind::dot) {
       const DotPlan& d = s.dot;
       const std::span<const Tail> list = tails_of(s, pending.tails);
-      OCTILE_RETURN_IF_ERROR(d.op->begin(*d.choice, tensor(s.src[0]), destination(s), run_.scratch, list, pending.job));
+      OCTILE_RETURN_IF_ERROR(
+          d.op->begin(*d.choice, tensor(s.src[0]), destination_of(run_, s), run_.scratch, list, pending.job));
       pending.job.slots = &slots;
       pending.job.slot_bytes = run_.program.slot_bytes;
     } else {
@@ -89,10 +90,7 @@ class Execution {
   void convert_step(const Step& s) const {
     const Store &from = store(s.src[0]), &to = store(s.dst);
     const bool image = from.order == Order::nhwc || to.order == Order::nhwc;
-    View src = view_of(from, image), dst = view_of(to, image);
-    src.data = run_.data[s.src[0]];
-    dst.data = run_.data[s.dst];
-    convert(s.convert, src, dst, run_.best, run_.parallel);
+    convert(s.convert, view_of(run_, s.src[0], image), view_of(run_, s.dst, image), run_.best, run_.parallel);
   }
 
   void fill(const Step& s) const {
@@ -213,15 +211,9 @@ class Execution {
     const DotPlan& d = s.dot;
     Tail tails[kMaxTails];
     const std::span<const Tail> list = tails_of(s, tails);
-    const Tensor src = tensor(s.src[0]), dst = destination(s);
+    const Tensor src = tensor(s.src[0]), dst = destination_of(run_, s);
     if (s.src.size() < 2) return d.op->run(*d.choice, src, dst, run_.scratch, run_.parallel, nullptr, 0, list);
     return products(s, src, dst, list);
-  }
-
-  [[nodiscard]] Tensor destination(const Step& s) const {
-    Tensor dst = tensor(s.dst);
-    if (s.fills_halo) dst.border = store(s.dst).border_code;
-    return dst;
   }
 
   std::span<const Tail> tails_of(const Step& s, Tail* tails) const {

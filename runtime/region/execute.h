@@ -3,6 +3,7 @@
 // Not here: deciding anything.  Nothing is allocated.
 #pragma once
 
+#include "runtime/region/place.h"
 #include "runtime/region/program.h"
 
 namespace octile::runtime {
@@ -21,6 +22,17 @@ struct RunContext {
   Tensor t = run.program.stores[static_cast<size_t>(store)].tensor;
   t.data = run.data[store];
   return t;
+}
+// What a step writes, with the halo that it fills.
+[[nodiscard]] inline Tensor destination_of(const RunContext& run, const Step& step) {
+  Tensor t = tensor_of(run, step.dst);
+  if (step.fills_halo) t.border = run.program.stores[static_cast<size_t>(step.dst)].border_code;
+  return t;
+}
+[[nodiscard]] inline View view_of(const RunContext& run, int store, bool image) {
+  View v = view_of(run.program.stores[static_cast<size_t>(store)], image);
+  v.data = run.data[store];
+  return v;
 }
 
 // `arena` has program.arena_bytes bytes; `outputs` the host's storage per output; `us`, where given, gets the

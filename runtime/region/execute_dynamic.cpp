@@ -30,17 +30,12 @@ void range(const RunContext& run, const Step& s) {
 }
 
 void quantize(const RunContext& run, const Step& s) {
-  const Store& from = run.program.stores[static_cast<size_t>(s.src[0])];
-  const Store& to = run.program.stores[static_cast<size_t>(s.dst)];
   const auto* parameters = reinterpret_cast<const float*>(run.data[s.src[1]]);
-  const bool image = to.order == Order::nhwc;
-  View src = view_of(from, image), dst = view_of(to, image);
-  src.data = run.data[s.src[0]];
-  dst.data = run.data[s.dst];
+  const bool image = run.program.stores[static_cast<size_t>(s.dst)].order == Order::nhwc;
   ConvertOp op = s.convert;
   op.scale = parameters[0];
   op.dst_zp = static_cast<int32_t>(parameters[1]);
-  convert(op, src, dst, run.best, run.parallel);
+  convert(op, view_of(run, s.src[0], image), view_of(run, s.dst, image), run.best, run.parallel);
 }
 
 // Of an image: planes of floats. A dense's sums are scaled by its tail.

@@ -89,16 +89,10 @@ class Pass {
 
   void run(const RunContext& run, PassState& state, int64_t task) const {
     const Ops& ops = run.ops;
-    const Tensor dst = tensor_of(run, s_.dst), src = tensor_of(run, s_.src[0]);
+    const Tensor dst = destination_of(run, s_), src = tensor_of(run, s_.src[0]);
     switch (cut_.by) {
       case PassCut::By::pixels: pixels(run, dst, src, patch(task)); break;
-      case PassCut::By::rows:
-        if (s_.kind == StepKind::convert) {
-          convert_rows(run, dst, first_row(task), first_row(task + 1));
-        } else {
-          rows(ops, dst, src, first_row(task), first_row(task + 1));
-        }
-        break;
+      case PassCut::By::rows: rows(run, dst, src, first_row(task), first_row(task + 1)); break;
       case PassCut::By::channels: {
         const Patch p = patch(task);
         uint8_t* const to = dst.data + p.first * dst.stride_n;
@@ -209,12 +203,14 @@ class Pass {
     });
   }
 
-  void rows(const Ops& ops, const Tensor& dst, const Tensor& src, int64_t begin, int64_t end) const {
+  void rows(const RunContext& run, const Tensor& dst, const Tensor& src, int64_t begin, int64_t end) const {
+    const Ops& ops = run.ops;
     const auto taps = [&](size_t i) {
       return s_.hi[i].empty() ? ResizeTaps{s_.lo[i].data(), nullptr, nullptr}
                               : ResizeTaps{s_.lo[i].data(), s_.hi[i].data(), s_.share[i].data()};
     };
     switch (s_.kind) {
+      case StepKind::convert: convert_rows(run, dst, begin, end); break;
       case StepKind::max_pool: ops.max_pool(s_.pool, src, dst, begin, end); break;
       case StepKind::average_pool: ops.average_pool(s_.pool, s_.meaning, s_.to, src, dst, begin, end); break;
       case StepKind::resize_nearest: ops.resize_nearest(s_.lo[0].data(), s_.lo[1].data(), src, dst, begin, end); break;
@@ -227,18 +223,14 @@ class Pass {
     while (begin < end) {
       const int64_t n = begin / to.h, y = begin % to.h, count = std::min(to.h - y, end - begin);
       const auto part = [&](int s) {
-        View v = view_of(store(s), true);
-        v.data = run.data[s] + (n * v.stride_n + y * v.stride_y) * size_of(v.type);
+        View v = view_of(run, s, true);
+        v.data = static_cast<uint8_t*>(v.data) + (n * v.stride_n + y * v.stride_y) * size_of(v.type);
         v.n = 1;
         v.h = count;
         return v;
       };
       convert(s_.convert, part(s_.src[0]), part(s_.dst), run.best, {});
-      if (s_.fills_halo) {
-        Tensor halo = to;
-        halo.border = store(s_.dst).border_code;
-        fill_halo(halo, {n, y, 0, count, to.w, 0, to.stride_x});
-      }
+      fill_halo(to, {n, y, 0, count, to.w, 0, to.stride_x});
       begin += count;
     }
   }

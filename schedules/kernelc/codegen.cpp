@@ -79,12 +79,13 @@ generators::DotFacts facts_of(const OpSpec& op, int word) {
 Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const Request& r) {
   const int lanes = codegen_of(r.target->isa).lanes;
   const LayoutDesc* const layout = find_layout(r.cand.layout);
-  const auto misplaced = [&] {
+  const bool reduction = r.family == "dot" || r.family == "dotz", depthwise = r.family == "depthwise";
+  // Single taps are the portable kernels' own.
+  if ((reduction || depthwise) && (layout == nullptr || layout->depthwise != depthwise || layout->quantum == 1)) {
     return Status(Code::invalid_argument, "no " + r.family + " kernel is generated for layout " + r.cand.layout);
-  };
-  if (r.family == "dot" || r.family == "dotz") {
+  }
+  if (reduction) {
     generators::DotConfig c;
-    if (layout == nullptr || layout->depthwise) return misplaced();
     c.lanes = layout->lanes;
     c.word = layout->quantum;
     c.group = r.cand.group;
@@ -102,9 +103,8 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     schedules::schedule_dot(s, r.cand, half ? lanes / 2 : lanes);
     return std::pair{s.out, s.args};
   }
-  if (r.family == "depthwise") {
+  if (depthwise) {
     generators::DepthwiseConfig c;
-    if (layout == nullptr || !layout->depthwise || layout->quantum == 1) return misplaced();
     c.taps = layout->quantum;
     c.kx = r.cand.kx;
     c.ky = r.cand.ky;

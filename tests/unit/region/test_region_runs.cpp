@@ -7,6 +7,7 @@
 
 #include "region_kit.h"
 #include "runtime/exec/portable.h"
+#include "tests/unit/runtime/exact_op.h"
 
 namespace octile::runtime::test {
 
@@ -82,15 +83,7 @@ int failing_dot(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, oct
 // Whichever step it belongs to, on every thread, with steps that overlap.
 TEST(RegionRuns, AFailingKernelEndsItsRunAlone) {
   auto library = std::make_shared<KernelLibrary>();
-  packs::KernelEntry e;
-  e.name = "failing";
-  e.family = "dot";
-  e.op = "*";
-  e.target = std::string(target(Isa::avx512vnni).name);
-  e.layout = "k4n16";
-  e.src = e.dst = "u8";
-  e.tile_n = 16;
-  e.tail_n = true;
+  const packs::KernelEntry e = octile::test::dot_entry("k4n16", "u8", "*", 1, 16);
   ASSERT_TRUE(library->add_kernel(e, reinterpret_cast<void*>(failing_dot)).ok());
   Kit kit(49);
   int x = kit.input(DType::u8);

@@ -9,6 +9,7 @@
 #include "runtime/exec/padded.h"
 #include "runtime/exec/prepared_op.h"
 #include "runtime/exec/tails.h"
+#include "targets/desc/layout.h"
 #include "tests/unit/runtime/random_op.h"
 #include "tests/unit/runtime/striped_host.h"
 #include "workload/numerics/float_mode.h"
@@ -24,10 +25,10 @@ inline packs::KernelEntry dot_entry(const char* layout, const char* dst, const c
   e.family = "dot";
   e.op = op;
   e.layout = layout;
-  const bool wide = e.layout == "k4n16" || e.layout == "k2n16w";
-  e.target = std::string(target(wide ? Isa::avx512vnni : Isa::avx2).name);
+  const LayoutDesc& facts = *find_layout(e.layout);
+  e.target = std::string(target(facts.lanes == 16 ? Isa::avx512vnni : Isa::avx2).name);
   e.dst = dst;
-  e.src = e.layout.starts_with("k2") ? "s16" : "u8";
+  e.src = facts.widens() ? "s16" : "u8";
   e.acc16_group = e.layout == "k4n8" ? 1 : 0;
   e.tile_x = x;
   e.tile_n = n;
