@@ -8,7 +8,8 @@ target_compile_options(octile_flags INTERFACE -Wall -Wextra -Wshadow -Wconversio
                        $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)  # GCC 12 sees overlaps in std::string that are not there
 if(OCTILE_SANITIZE)
   target_compile_options(octile_flags INTERFACE -fsanitize=${OCTILE_SANITIZE} -fno-omit-frame-pointer
-                         -fno-sanitize-recover=all)
+                         -fno-sanitize-recover=all
+                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)  # GCC sees some in std::regex then
   target_link_options(octile_flags INTERFACE -fsanitize=${OCTILE_SANITIZE})
 endif()
 
