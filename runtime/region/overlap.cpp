@@ -54,7 +54,7 @@ class Overlaps {
         for (size_t i = 0; i < tasks_of(step); ++i) now.push_back(patch(step, i));
         step.needs.assign(now.size(), 0);
         if (last != nullptr) {
-          for (size_t i = 0; i < now.size(); ++i) step.needs[i] = needs(step, now[i], *last, before);
+          for (size_t i = 0; i < now.size(); ++i) step.needs[i] = needs(step, i, now[i], *last, before);
         }
         before.swap(now);
       }
@@ -94,7 +94,7 @@ class Overlaps {
   }
 
   // What of a source a task of a pass reads, if that is known; pools and resizes read rows nearby.
-  [[nodiscard]] std::optional<Patch> source_of_pass(const Step& step, int from, const Patch& out) const {
+  [[nodiscard]] std::optional<Patch> source_of_pass(const Step& step, size_t task, int from, const Patch& out) const {
     const Tensor& t = store(from).tensor;
     switch (step.cut.by) {
       case PassCut::By::pixels:
@@ -104,12 +104,16 @@ class Overlaps {
         const int64_t pixels = t.h * t.w;
         return Patch{out.first * pixels, out.last * pixels, 0, t.w, out.channel, out.channel_end};
       }
+      case PassCut::By::bands: {
+        const auto band = static_cast<int64_t>(task);
+        return Patch{band_start(step.cut, t.h, band) * t.w, band_start(step.cut, t.h, band + 1) * t.w, 0, t.w, 0, t.c};
+      }
       default: return {};
     }
   }
 
-  // The tasks of `writer` that a task of `step` waits for.
-  [[nodiscard]] uint64_t needs(const Step& step, const Patch& out, const Step& writer,
+  // The tasks of `writer` that a task of `step` waits for; out: what that one writes.
+  [[nodiscard]] uint64_t needs(const Step& step, size_t task, const Patch& out, const Step& writer,
                                const std::vector<Patch>& tasks) const {
     const uint64_t all = kAll >> (Team::kMostTasks - tasks.size());
     uint64_t found = 0;
@@ -135,7 +139,7 @@ class Overlaps {
       reads(step.src[0], &source);
     } else {
       for (const int from : step.src) {
-        const std::optional<Patch> source = source_of_pass(step, from, out);
+        const std::optional<Patch> source = source_of_pass(step, task, from, out);
         reads(from, source ? &*source : nullptr);
       }
     }

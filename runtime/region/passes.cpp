@@ -104,10 +104,10 @@ class Pass {
         break;
       }
       case PassCut::By::bands: {
-        const int64_t first = src.h * task / cut_.tasks;
+        const int64_t first = band_start(cut_, src.h, task);
         Tensor part = src;
         part.data += first * src.stride_y;
-        part.h = src.h * (task + 1) / cut_.tasks - first;
+        part.h = band_start(cut_, src.h, task + 1) - first;
         ops.add_pixels(part, state.sums + task * src.c);
         if (state.left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
           ops.average_of_sums(s_.meaning, s_.to, state.sums, cut_.tasks, src, dst.data);
@@ -120,13 +120,13 @@ class Pass {
   [[nodiscard]] const Store& store(int s) const { return program_.stores[static_cast<size_t>(s)]; }
   [[nodiscard]] const Tensor& tensor(int s) const { return store(s).tensor; }
   [[nodiscard]] const Tensor& source() const { return tensor(s_.src[0]); }
-  // Global means of few channels: threads add up some rows each.
+  // How many tasks add up some rows each of a global mean; fewer than 2: it is cut by channels.
   [[nodiscard]] int64_t bands(int threads) const {
-    constexpr int64_t kFew = 128, kRows = 7, kBytes = 4 * kOpsGrain;
-    if (s_.kind != StepKind::global_average || threads < 2) return 0;
+    constexpr int64_t kRows = 7, kBytes = 4 * kOpsGrain;
+    if (s_.kind != StepKind::global_average || threads < 2 || source().n != 1) return 0;
     const Tensor& src = source();
-    if (src.n != 1 || src.c >= kFew) return 0;
-    return std::min({int64_t{2} * threads, PassState::kSums / kFew, src.h / kRows, src.h * src.w * src.c / kBytes});
+    return std::min({int64_t{2} * threads, PassState::kSums / std::max<int64_t>(src.c, 1), src.h / kRows,
+                     src.h * src.w * src.c / kBytes});
   }
 
   // The operand of a gate that has a row of channels per image, or one for all.

@@ -15,6 +15,11 @@ namespace octile::runtime {
 // What a task of a pass writes.
 [[nodiscard]] Patch patch_of(const Program& program, const Step& step, size_t task);
 
+// The first row of its source that a task adds up, of one cut into bands.
+[[nodiscard]] inline int64_t band_start(const PassCut& cut, int64_t rows, int64_t task) {
+  return rows * task / cut.tasks;
+}
+
 // What the tasks of one run of a pass share.
 struct PassState {
   static constexpr int64_t kSums = 2048;

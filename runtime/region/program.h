@@ -154,7 +154,7 @@ struct PassCut {
     pixels,    // of all images
     rows,      // of all images
     channels,  // of an image
-    bands,     // of the rows of one image, whose channels are too few to share
+    bands,     // of the rows of one image: a thread mostly wrote those it adds up
   };
   By by = By::pixels;
   int64_t tasks = 0;             // 0: not a pass

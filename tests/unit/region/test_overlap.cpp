@@ -115,16 +115,17 @@ class Lab {
     }
   }
 
-  void run(const Step& step, uint64_t tasks) {
+  // state: of a pass whose other tasks run before or afterwards.
+  void run(const Step& step, uint64_t tasks, PassState* state = nullptr) {
     const auto each = [&](const auto& f) {
       for (size_t i = 0; i < step.needs.size(); ++i) {
         if ((tasks >> i & 1) != 0) f(i);
       }
     };
     if (step.kind != StepKind::dot) {
-      const auto state = std::make_unique<PassState>();
-      begin_pass(*program_, step, *state);
-      each([&](size_t i) { run_pass(context(), step, *state, i); });
+      const auto own = std::make_unique<PassState>();
+      if (state == nullptr) begin_pass(*program_, step, *own);
+      each([&](size_t i) { run_pass(context(), step, state == nullptr ? *own : *state, i); });
       return;
     }
     std::vector<Tail> tails;
@@ -179,8 +180,16 @@ class Lab {
       spoil(writer);
       spoil(reader);
       run(writer, reader.needs[task]);
-      const bool bands = reader.cut.by == PassCut::By::bands;  // nothing is there before the last one is done
-      run(reader, bands ? ~uint64_t{0} : uint64_t{1} << task);
+      const uint64_t own = uint64_t{1} << task;
+      if (reader.cut.by == PassCut::By::bands) {  // nothing is there before the last one is done
+        const auto state = std::make_unique<PassState>();
+        begin_pass(*program_, reader, *state);
+        run(reader, own, state.get());
+        run(writer, ~reader.needs[task]);
+        run(reader, ~own, state.get());
+      } else {
+        run(reader, own);
+      }
       const bool product = reader.kind == StepKind::dot;
       const Patch patch = product ? reader.dot.op->patch(*reader.dot.choice, task) : patch_of(*program_, reader, task);
       int64_t wrong = 0, written = 0, elsewhere = 0;
