@@ -106,7 +106,8 @@ class Overlaps {
       }
       case PassCut::By::bands: {
         const auto band = static_cast<int64_t>(task);
-        return Patch{band_start(step.cut, t.h, band) * t.w, band_start(step.cut, t.h, band + 1) * t.w, 0, t.w, 0, t.c};
+        return Patch{
+            share_start(step.cut, t.h, band) * t.w, share_start(step.cut, t.h, band + 1) * t.w, 0, t.w, 0, t.c};
       }
       default: return {};
     }

@@ -69,8 +69,8 @@ class Pass {
     Patch p{0, pixels, 0, dst.w, 0, dst.c};
     switch (cut_.by) {
       case PassCut::By::pixels:
-        p.first = pixels * task / cut_.tasks;
-        p.last = pixels * (task + 1) / cut_.tasks;
+        p.first = share_start(cut_, pixels, task);
+        p.last = share_start(cut_, pixels, task + 1);
         break;
       case PassCut::By::rows:
         p.first = first_row(task) * dst.w;
@@ -104,10 +104,10 @@ class Pass {
         break;
       }
       case PassCut::By::bands: {
-        const int64_t first = band_start(cut_, src.h, task);
+        const int64_t first = share_start(cut_, src.h, task);
         Tensor part = src;
         part.data += first * src.stride_y;
-        part.h = band_start(cut_, src.h, task + 1) - first;
+        part.h = share_start(cut_, src.h, task + 1) - first;
         ops.add_pixels(part, state.sums + task * src.c);
         if (state.left.fetch_sub(1, std::memory_order_acq_rel) == 1) {
           ops.average_of_sums(s_.meaning, s_.to, state.sums, cut_.tasks, src, dst.data);
@@ -133,7 +133,7 @@ class Pass {
   [[nodiscard]] bool small(int s) const { return s_.gate && s == s_.src[s_.gate_first ? 0 : 1]; }
   [[nodiscard]] int64_t first_row(int64_t task) const {
     const Tensor& dst = tensor(s_.dst);
-    return dst.n * dst.h * task / cut_.tasks;
+    return share_start(cut_, dst.n * dst.h, task);
   }
 
   // Calls f(n, y, x, count) for each row of a patch, or what there is of it.

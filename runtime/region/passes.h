@@ -15,9 +15,9 @@ namespace octile::runtime {
 // What a task of a pass writes.
 [[nodiscard]] Patch patch_of(const Program& program, const Step& step, size_t task);
 
-// The first row of its source that a task adds up, of one cut into bands.
-[[nodiscard]] inline int64_t band_start(const PassCut& cut, int64_t rows, int64_t task) {
-  return rows * task / cut.tasks;
+// Tasks share so many pixels or rows evenly; the first one of a task.
+[[nodiscard]] inline int64_t share_start(const PassCut& cut, int64_t units, int64_t task) {
+  return units * task / cut.tasks;
 }
 
 // What the tasks of one run of a pass share.

@@ -123,9 +123,13 @@ class Lab {
       }
     };
     if (step.kind != StepKind::dot) {
-      const auto own = std::make_unique<PassState>();
-      if (state == nullptr) begin_pass(*program_, step, *own);
-      each([&](size_t i) { run_pass(context(), step, state == nullptr ? *own : *state, i); });
+      std::unique_ptr<PassState> own;
+      if (state == nullptr) {
+        own = std::make_unique<PassState>();
+        state = own.get();
+        begin_pass(*program_, step, *state);
+      }
+      each([&](size_t i) { run_pass(context(), step, *state, i); });
       return;
     }
     std::vector<Tail> tails;
