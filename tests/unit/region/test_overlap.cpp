@@ -12,6 +12,7 @@
 #include "runtime/region/fuse.h"
 #include "runtime/region/passes.h"
 #include "runtime/region/place.h"
+#include "targets/probe/probe.h"
 #include "workload/numerics/float_mode.h"
 
 namespace octile::runtime::test {
@@ -19,10 +20,13 @@ namespace {
 
 constexpr uint8_t kSpoilt = 0x55;  // what changes a byte
 
+// Products that widen their source for AVX2 do so before their tasks, and overlap with nothing: elsewhere all may.
+Isa overlapping() { return host_isa() == Isa::avx512vnni ? Isa::avx512vnni : Isa::portable; }
+
 // A region as far as a program, every tensor of which has memory of its own, run once.
 class Lab {
  public:
-  Lab(Kit& kit, const Shape& shape, int threads, Isa best = Isa::avx512vnni) {
+  Lab(Kit& kit, const Shape& shape, int threads, Isa best = overlapping()) {
     recipe_.library = library_of(best);
     recipe_.best = best;
     recipe_.threads = threads;
@@ -278,7 +282,7 @@ TEST(Overlap, TasksReadNothingElseOfTheStepBefore) {
     for (const Shape& shape : {Shape{1, 16, 28, 28}, Shape{2, 16, 13, 13}, Shape{1, 16, 3, 96}}) {
       for (const int64_t k : {3, 5}) {
         Kit kit = bottleneck(32, k);
-        for (const Isa best : {Isa::avx512vnni, Isa::avx2}) pairs += Lab(kit, shape, threads, best).try_all();
+        for (const Isa best : {overlapping(), Isa::avx2}) pairs += Lab(kit, shape, threads, best).try_all();
       }
     }
   }
