@@ -22,10 +22,16 @@ inline constexpr const char* kRoundSmall = "q8_round_small";  // the same of flo
 inline constexpr const char* kRoundLanes =
     "q8_round_lanes";                              // sums and multipliers in lane order to codes in channel order
 inline constexpr const char* kDot16 = "q8_dot16";  // acc + widened 16-bit sum of several u8 x s8 word pairs
+inline constexpr const char* kAhead = "q8_ahead";  // a load, and a distance at which memory is asked for early
 
 // The 32-bit word that starts at `element`, a plain access to an 8- or 16-bit buffer whose innermost stride is 1.
 inline Halide::Expr word(const Halide::Expr& element) {
   return Halide::Internal::Call::make(Halide::Int(32), kWord, {element}, Halide::Internal::Call::PureExtern);
+}
+
+// A load that also asks the second cache for what lies `distance` elements further on.
+inline Halide::Expr ahead(const Halide::Expr& element, const Halide::Expr& distance) {
+  return Halide::Internal::Call::make(element.type(), kAhead, {element, distance}, Halide::Internal::Call::PureExtern);
 }
 
 // elements: of a word, 4 bytes or 2 of 16 bits.

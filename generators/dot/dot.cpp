@@ -61,7 +61,8 @@ DotStages make_dot(const DotConfig& c) {
 
   const auto a = [&](const Expr& k, const Expr& i, const Expr& j) { return word(s.src(k * c.word, i, j, s.x, s.y)); };
   const auto b = [&](const Expr& k, const Expr& i, const Expr& j) {
-    return s.wei(s.n % c.lanes + c.lanes * (k + words * (i + s.sx * (j + s.sy * (s.n / c.lanes)))));
+    const Expr weights = s.wei(s.n % c.lanes + c.lanes * (k + words * (i + s.sx * (j + s.sy * (s.n / c.lanes)))));
+    return c.ahead == 0 ? weights : ahead(weights, c.ahead * c.lanes * words * s.sx * s.sy);
   };
 
   s.acc(s.n, s.x, s.y) = s.bias(s.n);

@@ -29,6 +29,7 @@ struct DotConfig {
   int word = 4;    // elements in a 32-bit word: 4 bytes, or 2 int16 (k2n8w)
   int group = 0;   // acc16: k-words summed in 16 bits; 0: none
   int step = 1;    // k-words (or groups) of one reduction iteration; the rest of a run goes word by word
+  int ahead = 0;   // panels: weights that lie as far ahead, the next tile's, are asked for early; 0: none are
   bool weight_zero_points = false;
   bool dst_s32 = false;
   DotFacts facts;

@@ -39,13 +39,14 @@ struct Codegen {
   std::string halide;  // Halide target features
   std::string cpu;     // clang -mcpu
   int lanes;           // int32 lanes of the vectors we schedule
+  bool ahead = false;  // whether the next tile's weights are fetched early: where measured (docs/schedules.md)
 };
 
 const Codegen& codegen_of(Isa isa) {
   static const std::string kBare = "-no_runtime-no_asserts-no_bounds_query";
   static const std::map<Isa, Codegen> table{
       {Isa::x86_64_v2, {"x86-64-linux-sse41" + kBare, "x86_64_v2", 4}},
-      {Isa::avx2, {"x86-64-linux-avx-avx2-f16c-fma-sse41" + kBare, "haswell", 8}},
+      {Isa::avx2, {"x86-64-linux-avx-avx2-f16c-fma-sse41" + kBare, "haswell", 8, true}},
       {Isa::avx512vnni,
        {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
         "cascadelake", 16}},
@@ -93,6 +94,8 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     c.weight_zero_points = r.family == "dotz";
     c.dst_s32 = r.dst == DType::s32;
     if (r.op) c.facts = facts_of(*r.op, c.word);
+    // A single pixel reads its weights as fast as they come.
+    if (codegen_of(r.target->isa).ahead && r.cand.tx * r.cand.ty > 1) c.ahead = std::max(r.cand.tn / c.lanes, 1);
     // Half a panel of AVX-512 is worth registers of half the width: the last 8 of 24 channels.
     const bool half = lanes == 16 && c.lanes == 16 && r.cand.tn == 8 && !r.cand.tail;
     if (!half && (r.cand.tn % lanes != 0 || r.cand.tn % c.lanes != 0)) {
@@ -137,17 +140,20 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
 
 // Removes what Halide stamped on the functions, so that clang's -mcpu decides, and what stood in for instructions. Asks
 // for a realigned stack: else vectors are spilled to wherever the caller's stack happens to end, half of them across
-// two cache lines.
+// two cache lines. What is fetched ahead goes to the second cache (prefetcht1), where Halide would have it read once.
 Status retarget(const std::string& path) {
   std::ifstream in(path);
   std::stringstream text;
   text << in.rdbuf();
   if (!in) return {Code::io_error, path + ": cannot read the IR Halide wrote"};
   static const std::regex attributes(R"re("(target-cpu|tune-cpu|target-features)"="[^"]*")re");
+  static const std::regex once(R"re((@llvm\.prefetch[^\n]*), i32 0, i32 0, i32 1\))re");
   static const std::regex sets(R"re((\nattributes #\d+ = \{))re");
+  std::string ir = std::regex_replace(text.str(), attributes, "");
+  ir = std::regex_replace(ir, once, "$1, i32 0, i32 2, i32 1)");
+  ir = std::regex_replace(ir, sets, "$1 \"stackrealign\"");
   std::ofstream out(path);
-  out << stand_ins::replace(
-      std::regex_replace(std::regex_replace(text.str(), attributes, ""), sets, "$1 \"stackrealign\""));
+  out << stand_ins::replace(ir);
   out.close();
   return out ? Status() : Status(Code::io_error, path + ": cannot write (disk full?)");
 }

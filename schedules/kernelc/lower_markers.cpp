@@ -27,8 +27,30 @@ class MarkerLowering : public IRMutator {
  protected:
   using IRMutator::visit;
 
+  // Places are fetched once in a loop's body, before the store that reads them.
+  Stmt visit(const For* op) override {
+    std::vector<Expr> outer;
+    std::swap(outer, fetched_);
+    Stmt out = IRMutator::visit(op);
+    std::swap(outer, fetched_);
+    return out;
+  }
+  Stmt visit(const Store* op) override {
+    Stmt out = IRMutator::visit(op);
+    for (const Stmt& fetch : fetches_) out = Block::make(fetch, out);
+    fetches_.clear();
+    return out;
+  }
+  Expr visit(const Let* op) override {
+    lets_.emplace_back(op->name, op->value);
+    Expr out = IRMutator::visit(op);
+    lets_.pop_back();
+    return out;
+  }
+
   Expr visit(const Call* op) override {
     if (op->name == generators::kWord) return word(op);
+    if (op->name == generators::kAhead) return ahead(op);
     if (!op->name.starts_with("q8_")) return IRMutator::visit(op);
     std::vector<Expr> args;
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
@@ -47,6 +69,28 @@ class MarkerLowering : public IRMutator {
   }
 
  private:
+  // Vectors that stand in one line of the cache ask for it once.
+  Expr ahead(const Call* op) {
+    constexpr int kLine = 16;  // 32-bit elements
+    const Load* const load = op->args[0].as<Load>();
+    const Ramp* const ramp = load == nullptr ? nullptr : load->index.as<Ramp>();
+    if (ramp == nullptr || !is_const_one(ramp->stride)) refuse("fetching ahead of what is no dense load", op);
+    Expr place = ramp->base + scalar(op->args[1]);
+    for (size_t i = lets_.size(); i-- > 0;) place = substitute(lets_[i].first, lets_[i].second, place);
+    place = simplify(place);
+    const bool known = std::any_of(fetched_.begin(), fetched_.end(), [&](const Expr& other) {
+      const auto apart = as_const_int(simplify(place - other));
+      return apart && *apart >= 0 && *apart < kLine;
+    });
+    if (!known) {
+      fetched_.push_back(place);
+      const Expr buffer = Variable::make(Handle(), load->name);
+      fetches_.push_back(
+          Evaluate::make(Call::make(load->type.element_of(), Call::prefetch, {buffer, place, 1, 1}, Call::Intrinsic)));
+    }
+    return op->args[0];
+  }
+
   [[noreturn]] static void refuse(const char* what, const Call* op) {
     std::ostringstream message;
     message << what << ": " << op->args[0];
@@ -238,6 +282,9 @@ class MarkerLowering : public IRMutator {
   }
 
   Isa isa_;
+  std::vector<std::pair<std::string, Expr>> lets_;  // around the expression being visited, inside its store
+  std::vector<Expr> fetched_;                       // places, in the loop being visited
+  std::vector<Stmt> fetches_;                       // for the store being visited
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import golden  # noqa: E402
 
 VNNI = {"target": "x86-64/avx512vnni", "layout": "k4n16", "family": "dot", "acc16_group": 0}
-ACC16 = {"target": "x86-64/avx2", "layout": "k4n8", "family": "dot", "acc16_group": 2}
+ACC16 = {"target": "x86-64/avx2", "layout": "k4n8", "family": "dot", "acc16_group": 2, "tile_x": 1, "tile_y": 1}
 WIDE = {"target": "x86-64/v2", "layout": "k2n8w", "family": "dot", "acc16_group": 0}
 
 
@@ -40,6 +40,12 @@ class Judge(unittest.TestCase):
         self.assertIn("no vpdpbusd on zmm", self.broken(VNNI, loop("vpmulld %zmm0,%zmm1,%zmm2"))[0])
         self.assertIn("no vpdpbusd on zmm", self.broken(VNNI, loop("vpdpbusd %ymm0,%ymm1,%ymm2"))[0])
         self.assertIn("no vpmaddwd", self.broken(ACC16, loop("vpmaddubsw %ymm0,%ymm1,%ymm2"))[0])
+
+    def test_weights_ahead(self):
+        pixels = {**ACC16, "tile_x": 4}
+        dots = ["vpmaddubsw %ymm0,%ymm1,%ymm2", "vpmaddwd %ymm2,%ymm3,%ymm4"]
+        self.assertIn("no weights asked for ahead", self.broken(pixels, loop(*dots))[0])
+        self.assertEqual(self.broken(pixels, loop("prefetcht1 (%rax)", *dots)), [])
 
     def test_dot_outside_of_any_loop(self):
         self.assertIn("no loop", self.broken(VNNI, kernel("vpdpbusd %zmm0,%zmm1,%zmm2", "ret"))[0])
