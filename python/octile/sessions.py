@@ -70,8 +70,7 @@ def open_session(model, provider="octile", threads=1, options=None, profile=None
         settings.enable_profiling = True
         settings.profile_file_prefix = profile
     # Two sessions taking turns must not burn each other's cores between their runs.
-    settings.add_session_config_entry("session.force_spinning_stop", "1")
-    for key, value in (entries or {}).items():
+    for key, value in {"session.force_spinning_stop": "1", **(entries or {})}.items():
         settings.add_session_config_entry(key, str(value))
     try:
         if provider == "octile":
