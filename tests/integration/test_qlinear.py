@@ -68,7 +68,8 @@ def test_pools(check_near, dtype, last):
 def test_conv_between_channels_last(check_near, group):
     net, x = start("uint8", (1, 6, 7, 8))
     codes, scale, zps, _ = net.weights((8, 8 // group, 3, 3), "int8", True, 0, 0)
-    weights = [net.constant(codes), net.constant(scale), net.constant(zps)]
+    # Seven bits: the host's own sums saturate on CPUs without VNNI.
+    weights = [net.constant(codes // 2), net.constant(scale), net.constant(zps)]
     check(check_near, net, "QLinearConv", lambda y: [*params(net, x), *weights, *y], x, x.scale, x.zp, channels=6,
           kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=group, channels_last=1)  # fmt: skip
 
