@@ -124,11 +124,10 @@ def judge(entry, code):
     hot = [loop for loop in innermost_loops(code) if is_hot(loop, dots)]
     if dots and not hot:
         yield "no loop holds the dot instruction"
-    if dots and entry["target"] == "x86-64/avx2" and entry["tile_x"] * entry["tile_y"] > 1:
-        for loop in hot:
-            if not any(m == "prefetcht1" for _, m, _ in loop):
-                yield f"no weights asked for ahead in the loop of {len(loop)} at {loop[0][0]:#x}"
+    ahead = dots and entry["target"] == "x86-64/avx2" and entry["tile_x"] * entry["tile_y"] > 1
     for loop in hot:
+        if ahead and not any(m == "prefetcht1" for _, m, _ in loop):
+            yield f"no weights asked for ahead in the loop of {len(loop)} at {loop[0][0]:#x}"
         moves = sum(is_stack_move(m, operands) for _, m, operands in loop)
         crowded = entry["acc16_group"] or entry["family"] == "depthwise"
         allowed = MAX_STACK_SHARE * len(loop) if crowded else MAX_STACK_MOVES
