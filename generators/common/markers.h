@@ -17,6 +17,7 @@ inline constexpr const char* kDotPairs = "q8_dot_pairs";  // acc + dot of two wo
 inline constexpr const char* kQuad = "q8_quad";           // words of four bytes, in lane order
 inline constexpr const char* kPair = "q8_pair";           // words of two bytes widened to 16 bits, in lane order
 inline constexpr const char* kLanes = "q8_lanes";         // a vector of 32-bit elements put into lane order
+inline constexpr const char* kChannels = "q8_channels";   // a vector in lane order put back into channel order
 inline constexpr const char* kRound = "q8_round";         // floats to codes: rounded, moved by the zero point, clamped
 inline constexpr const char* kRoundSmall = "q8_round_small";  // the same of floats below 2^31
 inline constexpr const char* kRoundLanes =
@@ -56,6 +57,10 @@ inline Halide::Expr pair(const std::vector<Halide::Expr>& bytes) {
 }
 inline Halide::Expr lanes(const Halide::Expr& element) {
   return Halide::Internal::Call::make(element.type(), kLanes, {element}, Halide::Internal::Call::PureExtern);
+}
+
+inline Halide::Expr channels(const Halide::Expr& element) {
+  return Halide::Internal::Call::make(element.type(), kChannels, {element}, Halide::Internal::Call::PureExtern);
 }
 
 // lo, hi, zp are scalars. `small`: all floats are known to be below 2^31.

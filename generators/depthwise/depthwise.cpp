@@ -177,7 +177,9 @@ DepthwiseStages make_depthwise(const DepthwiseConfig& c) {
   const Expr acc = s.acc(s.c, s.x, s.y);
   s.lane_order = c.lane_order;
   s.phases = c.phases;
-  if (c.lane_order) {
+  if (c.dst_s32) {
+    s.out(s.c, s.x, s.y) = c.lane_order ? channels(acc) : acc;
+  } else if (c.lane_order) {
     s.out(s.c, s.x, s.y) = round_lanes(acc, kept(s, c, s.mult(s.c)), s.lo, s.hi, s.zp);
   } else {
     s.out(s.c, s.x, s.y) = requantize(acc, s.mult(s.c), s.lo, s.hi, s.zp, true);

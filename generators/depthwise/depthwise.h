@@ -24,6 +24,7 @@ struct DepthwiseConfig {
   bool lane_order = false;  // a fixed filter: words by unpacking bytes inside 128-bit lanes (markers.h)
   int phases = 1;           // lane order, bytes: outputs beside each other that read the same words
   bool row_loop = false;    // lane order, bytes: a loop over the filter's rows instead of one expression
+  bool dst_s32 = false;     // store the accumulators
 };
 
 struct DepthwiseStages {

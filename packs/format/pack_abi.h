@@ -80,7 +80,7 @@ typedef int (*octile_dotz_fn)(octile_buffer* src, octile_buffer* wei, octile_buf
  *        t2cw    s16 [2, c, groups, ky]             taps of a row in groups of 2, c padded to 64
  * Kernels fixed to a filter and a stride (KernelEntry.kh, kw, sh, sw) take dilation 1 only: they use the strides of kx
  * and ky for neighbouring pixels and ignore those of x and y. Nothing outside the filter's windows is read, but up to
- * 15 bytes past the last channel are. dst [c, x, y] u8; c any (tail_n kernels), anything from tile_n
+ * 15 bytes past the last channel are. dst [c, x, y] u8 or s32; c any (tail_n kernels), anything from tile_n
  * up (candidates with unpack=lane: their last block of channels shifts inwards) or a multiple of tile_n. */
 typedef int (*octile_depthwise_fn)(octile_buffer* src, octile_buffer* wei, octile_buffer* bias, octile_buffer* mult,
                                    float lo, float hi, int32_t zp, octile_buffer* dst);

@@ -29,7 +29,7 @@ void schedule_depthwise(generators::DepthwiseStages& s, const Candidate& cand, i
     s.out.vectorize(ci, lanes);
     if (cand.tn > lanes) s.out.unroll(ci);
   }
-  const Var tile = outer.at(cand.order[0]);
+  const Var& tile = outer.at(cand.order[0]);
   const int width = s.lane_order ? cand.tn : lanes;  // dots and shuffles see the whole block
   const auto in_registers = [&](Stage stage) { stage.vectorize(s.c, width).unroll(s.c).unroll(s.x).unroll(s.y); };
   s.acc.compute_at(s.out, s.lane_order && !s.row_loop ? xi : tile).bound_extent(s.c, cand.tn);

@@ -116,6 +116,7 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
       return Status(Code::invalid_argument, "depthwise kernels fix filter and stride together, or neither");
     }
     c.lane_order = r.cand.lane_unpack;
+    c.dst_s32 = r.dst == DType::s32;
     if (c.lane_order && (c.kx == 0 || r.cand.tail || (r.cand.tn != 32 && r.cand.tn != 64))) {
       return Status(Code::invalid_argument, "unpack=lane wants a fixed filter, 32 or 64 channels, no tail");
     }

@@ -63,7 +63,8 @@ class MarkerLowering : public IRMutator {
     if (op->type.lanes() != 32 && op->type.lanes() != 64) refuse("lane order on a vector of other width", op);
     if (op->name == generators::kQuad) return quad(args);
     if (op->name == generators::kPair) return pair(args);
-    if (op->name == generators::kLanes) return lanes(args[0]);
+    if (op->name == generators::kLanes) return lanes(args[0], false);
+    if (op->name == generators::kChannels) return lanes(args[0], true);
     if (op->name == generators::kRoundLanes) return round_lanes(args);
     return IRMutator::visit(op);
   }
@@ -201,12 +202,13 @@ class MarkerLowering : public IRMutator {
     return Shuffle::make_concat(words);
   }
 
-  static Expr lanes(const Expr& v) {
+  // Into lane order, or back.
+  static Expr lanes(const Expr& v, bool back) {
     const int n = v.type().lanes();
     std::vector<int> order(static_cast<size_t>(n));
     for (int c = 0; c < n; ++c) {
       const int at = c % 16 / 4 * (n / 4) + c / 16 * 4 + c % 4;
-      order[static_cast<size_t>(at)] = c;
+      order[static_cast<size_t>(back ? c : at)] = back ? at : c;
     }
     return Shuffle::make({v}, order);
   }

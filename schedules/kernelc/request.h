@@ -3,7 +3,7 @@
 // Not here: Halide.
 //   avx512vnni | any:dot dst=u8 | layout=k4n16 tile=x7y1n64 uk=2        an any-shape kernel of a family
 //   avx512vnni | conv2d mb1g1ic64... | layout=k4n16 tile=x7y1n64 uk=2   a kernel specialised to one workload
-// Families and their options: dot, dotz (dst=u8|s32), depthwise, quantize, dequantize, requantize (src=s32|u8),
+// Families and their options: dot, dotz, depthwise (dst=u8|s32), quantize, dequantize, requantize (src=s32|u8),
 // transpose.
 #pragma once
 
