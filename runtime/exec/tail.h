@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "runtime/exec/ops/ops.h"
+#include "runtime/exec/float_function.h"
 #include "runtime/exec/tensor.h"
 
 namespace octile::runtime {
@@ -20,16 +20,18 @@ struct Tail {
     line,    // dst = line(dst): a line per channel
     copy,    // other = table[dst], or dst where there is no table; dst stays
     sums,    // int32 sums to floats; the only one that takes sums
+    floats,  // floats = function(floats, other), after sums; other like dst, or a pixel per image, or one for all
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
   BinaryForm form;
-  GateForm line;             // its lists begin at channel 0
-  SumsForm sums;             // likewise
+  GateForm line;  // its lists begin at channel 0
+  SumsForm sums;  // likewise
+  const FloatFunction* function = nullptr;
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on
-  // binary, copy: n, h, w of dst, and binary: c, any strides, halo ignored. A dense's tensors have h = 1, w = m. It may
-  // not overlap dst unless it is dst's own elements (binary).
+  // binary, floats, copy: n, h, w of dst, and binary, floats: c, any strides, halo ignored. A dense's tensors have h =
+  // 1, w = m. It may not overlap dst unless it is dst's own elements (binary).
   Tensor other;
 };
 

@@ -97,6 +97,23 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   });
 }
 
+void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  constexpr int64_t kFloat = sizeof(float);
+  const Tensor& other = tail.other;
+  const bool gate = other.n != dst.n || other.h != dst.h || other.w != dst.w;
+  const int64_t limit = other.data == nullptr ? dst.n * dst.h * dst.w : gate ? dst.h * dst.w : limit_beside(other, dst);
+  each_piece(dst, crop, limit, [&](const Piece& p) {
+    uint8_t* at = start(dst, p) + crop.channel * kFloat;
+    Rows with;
+    if (other.data != nullptr) {
+      const int64_t image = other.n == 1 ? 0 : p.n;
+      with.data = (gate ? other.data + image * other.c * kFloat : start(other, p)) + crop.channel * kFloat;
+      with.stride = gate ? 0 : other.stride_x;
+    }
+    tail.function->run(ops, {at, dst.stride_x}, with, {at, dst.stride_x}, crop.channels, p.count);
+  });
+}
+
 void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& other = tail.other;
   each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
@@ -114,8 +131,9 @@ Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 
 Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
   for (const Tail& t : tails) {
-    if ((t.kind == Tail::Kind::sums) != (type == DType::s32) || (type == DType::s32 && tails.size() > 1)) {
-      return refuse("sums take the one tail that is theirs, codes all others");
+    const bool of_sums = t.kind == Tail::Kind::sums || t.kind == Tail::Kind::floats;
+    if (of_sums != (type == DType::s32) || (of_sums && (t.kind == Tail::Kind::sums) != (&t == tails.data()))) {
+      return refuse("sums take a tail that makes them floats, then those of floats; codes all others");
     }
     const bool images = t.other.n == 1 || t.other.n == dst.n;
     switch (t.kind) {
@@ -128,6 +146,14 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
       case Tail::Kind::sums:
         if (t.sums.columns == nullptr || t.sums.factors == nullptr) return refuse("a tail without its factors");
         break;
+      case Tail::Kind::floats: {
+        const Tensor& o = t.other;
+        const bool like = (o.n == dst.n && o.h == dst.h && o.w == dst.w) || (images && o.h == 1 && o.w == 1);
+        if (t.function == nullptr || (o.data != nullptr && (!like || o.c != dst.c))) {
+          return refuse("a tail of floats does not fit");
+        }
+        break;
+      }
       case Tail::Kind::binary:
       case Tail::Kind::copy:
         if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
@@ -183,6 +209,7 @@ void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst,
       case Tail::Kind::line: apply_line(ops, tail, dst, crop); break;
       case Tail::Kind::copy: apply_copy(ops, tail, dst, crop); break;
       case Tail::Kind::sums: apply_sums(ops, tail, dst, crop); break;
+      case Tail::Kind::floats: apply_floats(ops, tail, dst, crop); break;
     }
   }
 }

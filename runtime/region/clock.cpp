@@ -50,6 +50,7 @@ std::string form_of(const Step& step) {
     if (t.tail.kind == Tail::Kind::line) out += "line";
     if (t.tail.kind == Tail::Kind::copy) out += "copy";
     if (t.tail.kind == Tail::Kind::sums) out += "sums";
+    if (t.tail.kind == Tail::Kind::floats) out += "floats";
     if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
     if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));
   }
@@ -79,14 +80,14 @@ std::string_view name_of(StepKind kind) {
                                              "layer_norm_rows",
                                              "layer_norm_codes",
                                              "channel_floats",
-                                             "float_unary",
+                                             "float_function",
                                              "float_binary",
                                              "float_cast",
                                              "float_members",
                                              "float_linear",
+                                             "float_average",
                                              "dynamic_range",
-                                             "dynamic_quantize",
-                                             "dynamic_scale"};
+                                             "dynamic_quantize"};
   return kNames[static_cast<size_t>(kind)];
 }
 

@@ -201,7 +201,23 @@ void blocks_task(void* arg, size_t index) {
   }
 }
 
-// Whatever no faster way fits: planar on both sides, and int32 or float tensors that change their layout.
+// int32 and float tensors that change their layout and nothing else: index counts (image, line, piece).
+void words_task(void* arg, size_t index) {
+  const Job& job = *static_cast<const Job*>(arg);
+  const auto i = static_cast<int64_t>(index);
+  const int64_t piece = i % job.pieces, line = i / job.pieces, n = line / job.src.h, y = line % job.src.h;
+  const int64_t w = job.src.w, c = job.src.c, element = size_of(job.src.type);
+  const int64_t first = w * piece / job.pieces, last = w * (piece + 1) / job.pieces;
+  const uint8_t* const src = at(job.src, n, y, first, 0);
+  uint8_t* const dst = at(job.dst, n, y, first, 0);
+  if (job.src.stride_c == 1) {
+    job.kernels->turn_words(src, job.src.stride_x * element, last - first, c, dst, job.dst.stride_c * element);
+  } else {
+    job.kernels->turn_words(src, job.src.stride_c * element, c, last - first, dst, job.dst.stride_x * element);
+  }
+}
+
+// Whatever no faster way fits: planar on both sides, and int32 tensors that become codes in another layout.
 void slow_task(void* arg, size_t index) {
   const Job& job = *static_cast<const Job*>(arg);
   const auto i = static_cast<int64_t>(index);
@@ -287,6 +303,17 @@ void run_blocks(Job& job, bool to_pixels, const Parallel& parallel) {
   (small ? Parallel{} : parallel)(tasks, to_pixels ? blocks_task<true> : blocks_task<false>, &job);
 }
 
+void run_words(Job& job, const Parallel& parallel) {
+  join_axes(job.src, job.dst);
+  const int64_t lines = job.src.n * job.src.h, row = job.src.w * job.src.c;
+  if (parallel.threads > 1) {
+    const int64_t most = std::max<int64_t>(1, job.src.w / kBlockPixels);
+    job.pieces = std::min(std::clamp<int64_t>(row / kTaskElements, 1, int64_t{4} * parallel.threads), most);
+  }
+  const bool small = lines * row < 2 * kTaskElements;
+  (small ? Parallel{} : parallel)(static_cast<size_t>(lines * job.pieces), words_task, &job);
+}
+
 }  // namespace
 
 View planar_view(int64_t n, int64_t c, int64_t h, int64_t w, DType type) {
@@ -336,6 +363,8 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
     run_blocks(job, true, parallel);
   } else if (src_rows && !dst_rows && size_of(job.src.type) == 1) {
     run_blocks(job, false, parallel);
+  } else if (op.copy && src_rows != dst_rows && (src_rows ? job.dst : job.src).stride_x == 1) {
+    run_words(job, parallel);
   } else {
     parallel(static_cast<size_t>(job.src.n * job.src.h), slow_task, &job);
   }

@@ -37,11 +37,15 @@ using PlanesToPixelsFn = void (*)(const uint8_t* src, int64_t plane, int channel
 using PixelsToPlanesFn = void (*)(const uint8_t* src, const int64_t* offsets, int channels, int pixels, uint8_t flip,
                                   uint8_t* dst, int64_t plane);
 
+// Turns a matrix of 32-bit words: word c of row r goes to word r of row c. Rows are `from` and `to` bytes apart.
+using TurnWordsFn = void (*)(const uint8_t* src, int64_t from, int64_t rows, int64_t columns, uint8_t* dst, int64_t to);
+
 struct ConvertKernels {
   RowFn copy_u8, quantize, dequantize, requantize_u8, requantize_s32, requantize_u8_by_channel,
       requantize_s32_by_channel;
   PlanesToPixelsFn planes_to_pixels;
   PixelsToPlanesFn pixels_to_planes;
+  TurnWordsFn turn_words;
 };
 
 extern const ConvertKernels kConvertPortable;

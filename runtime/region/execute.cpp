@@ -36,8 +36,7 @@ class Execution {
       case StepKind::move: move(s); break;
       case StepKind::fill: fill(s); break;
       case StepKind::dynamic_range:
-      case StepKind::dynamic_quantize:
-      case StepKind::dynamic_scale: run_dynamic_step(run_, s); break;
+      case StepKind::dynamic_quantize: run_dynamic_step(run_, s); break;
       default: run_float_step(run_, s);
     }
     return {};
@@ -228,7 +227,10 @@ class Execution {
         continue;
       }
       tails[i].other = tensor(s.tails[i].other);
-      if (tails[i].kind == Tail::Kind::gate) tails[i].other = gate_rows(s.tails[i].other, store(s.dst).tensor.c);
+      const Store& to = store(s.dst);
+      const bool row = tails[i].kind == Tail::Kind::floats &&
+                       element_count(store(s.tails[i].other).shape) != element_count(to.shape);
+      if (tails[i].kind == Tail::Kind::gate || row) tails[i].other = gate_rows(s.tails[i].other, to.tensor.c);
     }
     return {tails, count};
   }

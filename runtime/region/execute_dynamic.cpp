@@ -1,5 +1,5 @@
-// Quantization on the spot: the range of a tensor, its codes, and accumulators back to floats.
-// In/out: see execute.h.  Not here: the product between (execute.cpp).
+// Quantization on the spot: the range of a tensor, its codes.
+// In/out: see execute.h.  Not here: the product that reads them, whose tail makes floats of its sums (execute.cpp).
 #include <algorithm>
 #include <array>
 
@@ -38,38 +38,10 @@ void quantize(const RunContext& run, const Step& s) {
   convert(op, view_of(run, s.src[0], image), view_of(run, s.dst, image), run.best, run.parallel);
 }
 
-// Of an image: planes of floats. A dense's sums are scaled by its tail.
-void scale(const RunContext& run, const Step& s) {
-  const auto* acc = reinterpret_cast<const int32_t*>(run.data[s.src[0]]);
-  const auto* parameters = reinterpret_cast<const float*>(run.data[s.src[1]]);
-  auto* dst = reinterpret_cast<float*>(run.data[s.dst]);
-  const int64_t count = element_count(run.program.stores[static_cast<size_t>(s.dst)].shape);
-  const auto channels = static_cast<int64_t>(s.factors.size());
-  const int64_t planes = count / s.row, group = std::max<int64_t>(1, kPiece / s.row);
-  spread(run.parallel, (planes + group - 1) / group, [&](int64_t task) {
-    for (int64_t p = task * group; p < std::min(planes, (task + 1) * group); ++p) {
-      const int32_t* __restrict from = acc + p * s.row;
-      float* __restrict to = dst + p * s.row;
-      const auto c = static_cast<size_t>(p % channels);
-      const uint32_t taken = static_cast<uint32_t>(parameters[1]) * static_cast<uint32_t>(s.sums[c]);
-      const float factor = parameters[0] * s.factors[c];
-      for (int64_t i = 0; i < s.row; ++i) {
-        to[i] = static_cast<float>(static_cast<int32_t>(static_cast<uint32_t>(from[i]) - taken)) * factor;
-      }
-      if (s.addends.empty()) continue;
-      for (int64_t i = 0; i < s.row; ++i) to[i] = to[i] + s.addends[c];
-    }
-  });
-}
-
 }  // namespace
 
 void run_dynamic_step(const RunContext& run, const Step& step) {
-  switch (step.kind) {
-    case StepKind::dynamic_range: range(run, step); break;
-    case StepKind::dynamic_quantize: quantize(run, step); break;
-    default: scale(run, step);
-  }
+  step.kind == StepKind::dynamic_range ? range(run, step) : quantize(run, step);
 }
 
 }  // namespace octile::runtime

@@ -71,15 +71,12 @@ class Floats {
           }
         });
         break;
-      case StepKind::float_unary:
-        pieces([&](int64_t i, int64_t n) {
-          for (int64_t k = i; k < i + n; ++k) out()[k] = s_.unary(in(0)[k]);
-        });
-        break;
+      case StepKind::float_function: function(); break;
       case StepKind::float_cast: cast(); break;
       case StepKind::float_binary: binary_step(); break;
       case StepKind::float_members: members(); break;
       case StepKind::float_linear: linear(); break;
+      case StepKind::float_average: average(); break;
       default: break;
     }
   }
@@ -117,6 +114,25 @@ class Floats {
            [&](int64_t task) { f(task * group, std::min(group, total - task * group)); });
   }
 
+  void function() const {
+    const bool two = s_.src.size() > 1;
+    const int64_t others = two ? element_count(store(s_.src[1]).shape) : count_;
+    // Of a gate, a row for all pixels or one for those of each image; else numbers side by side.
+    const bool gate = others != count_;
+    const int64_t row = gate ? store(s_.dst).tensor.c : 1, size = row * static_cast<int64_t>(sizeof(float));
+    const int64_t images = gate && row > 0 ? others / row : 1, rows = row > 0 ? count_ / row / images : 0;
+    const int64_t group = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, size));
+    const int64_t tasks = (rows + group - 1) / group;
+    spread(run_.parallel, images * tasks, [&](int64_t task) {
+      const int64_t image = task / tasks, first = task % tasks * group;
+      const int64_t at = (image * rows + first) * size;
+      Rows other;
+      if (two) other = gate ? Rows{bytes(1) + image * size, 0} : Rows{bytes(1) + at, size};
+      s_.function->run(run_.ops, {bytes(0) + at, size}, other, {out_bytes() + at, size}, row,
+                       std::min(group, rows - first));
+    });
+  }
+
   void cast() const {
     const auto* ints = reinterpret_cast<const int32_t*>(bytes(0));
     pieces([&](int64_t i, int64_t n) {
@@ -128,14 +144,10 @@ class Floats {
     const Shape& dims = store(s_.dst).shape;
     const Shape &a = store(s_.src[0]).shape, &b = store(s_.src[1]).shape;
     if (a == dims && b == dims) {
-      const float *const x = in(0), *const y = in(1);
-      float* const to = out();
       pieces([&](int64_t i, int64_t n) {
-        if (s_.float_kind == NodeKind::add) {  // of residuals, as many as there are activations
-          for (int64_t k = i; k < i + n; ++k) to[k] = x[k] + y[k];
-        } else {
-          for (int64_t k = i; k < i + n; ++k) to[k] = binary(s_.float_kind, x[k], y[k]);
-        }
+        if (vector_kernel(s_.float_kind))
+          return run_.ops.float_binary(s_.float_kind, {in(0) + i, false}, {in(1) + i, false}, out() + i, n);
+        for (int64_t k = i; k < i + n; ++k) out()[k] = binary(s_.float_kind, in(0)[k], in(1)[k]);
       });
       return;
     }
@@ -188,6 +200,17 @@ class Floats {
           out()[i] = static_cast<float>(sum / static_cast<double>(s_.counts[k]));
         }
       }
+    });
+  }
+
+  void average() const {
+    constexpr int64_t kGroup = 64;  // channels of a task
+    const Tensor& t = store(s_.src[0]).tensor;
+    const int64_t pixels = t.h * t.w, groups = (t.c + kGroup - 1) / kGroup;
+    spread(run_.parallel, t.n * groups, [&](int64_t task) {
+      const int64_t image = task / groups, first = task % groups * kGroup;
+      run_.ops.average_floats(in(0) + image * pixels * t.c + first, pixels, t.c, out() + image * t.c + first,
+                              std::min(kGroup, t.c - first));
     });
   }
 

@@ -20,7 +20,7 @@ class Fuser {
       changed = false;
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i);
+        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i);
       }
     }
     count();
@@ -200,6 +200,48 @@ class Fuser {
     dot.tails.push_back(std::move(tail));
     dot.dst = sum.dst;
     say(sum.node, dot);
+    p_.steps[i] = std::move(dot);
+    erase(static_cast<size_t>(best));
+    return true;
+  }
+
+  // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs
+  // where it stood.
+  bool fuse_floats(size_t i) {
+    const Step& step = p_.steps[i];
+    if (step.kind != StepKind::float_function || (step.src.size() > 1 && step.src[0] == step.src[1])) return false;
+    int best = -1;
+    size_t operand = 0;
+    for (size_t k = 0; k < step.src.size(); ++k) {
+      const int writer = sole_writer(step.src[k]);
+      if (writer <= best || !alike(step.src[k], step.dst)) continue;
+      const Step& dot = p_.steps[static_cast<size_t>(writer)];
+      const bool floats = !dot.tails.empty() && dot.tails[0].tail.kind == Tail::Kind::sums;
+      if (!floats || dot.tails.size() == kMaxTails) continue;
+      best = writer;
+      operand = k;
+    }
+    if (best < 0) return false;
+    Step dot = std::move(p_.steps[static_cast<size_t>(best)]);
+    StepTail tail;
+    tail.tail.kind = Tail::Kind::floats;
+    tail.function = step.function;
+    if (step.src.size() > 1) tail.other = step.src[1 - operand];
+    if (operand == 1) {
+      FloatFunction turned = *step.function;
+      const auto turn = [](int& a) {
+        if (a == FloatFunction::kSource || a == FloatFunction::kOther) a = FloatFunction::kOther - a;
+      };
+      for (FloatFunction::Operation& op : turned.operations) {
+        turn(op.a);
+        turn(op.b);
+      }
+      tail.function = std::make_shared<const FloatFunction>(std::move(turned));
+    }
+    tail.nodes = {step.node};
+    dot.tails.push_back(std::move(tail));
+    dot.dst = step.dst;
+    say(step.node, dot);
     p_.steps[i] = std::move(dot);
     erase(static_cast<size_t>(best));
     return true;

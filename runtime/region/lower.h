@@ -12,8 +12,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "runtime/exec/float_function.h"
 #include "runtime/region/functions.h"
 #include "runtime/region/program.h"
 #include "workload/graph/resize.h"
@@ -54,6 +56,8 @@ struct Phases {
   bool phase_major = true;  // channels: phase, then channel; else channel, then phase
 };
 [[nodiscard]] Phases phases_of(const NodeDesc& node);
+// Does a tensor have one pixel per image of another one, or one row for all of it?
+[[nodiscard]] bool is_gate(const Shape& gate, const Shape& dims, Order order);
 // Sums of the weights of each output channel, zero points taken off (lower_dynamic.cpp).
 [[nodiscard]] std::vector<int32_t> column_sums(const NodeDesc& node);
 
@@ -77,8 +81,14 @@ struct Pair {
   PairFunction function;
 };
 
+// A float value that is a function of stored floats of its shape, which lie in the order of the source.
+struct Chain {
+  int source = -1, other = -1;  // stores; other: -1 none, or a gate
+  FloatFunction function;
+};
+
 struct Value {
-  enum class Kind : uint8_t { none, codes, function, channels, pair, plain };
+  enum class Kind : uint8_t { none, codes, function, channels, pair, chain, plain };
   Kind kind = Kind::none;
   int codes = -1;    // codes, function
   FloatFn function;  // function: of the codes as stored once they are made
@@ -86,6 +96,7 @@ struct Value {
   std::shared_ptr<const std::vector<FloatTable>> per_channel;
   size_t axis = 0;
   std::shared_ptr<Pair> pair;
+  std::shared_ptr<const Chain> chain;
   Window plain;                  // f32 or s32, stored
   std::optional<float> scalar;   // its only element, where that is known
   std::optional<Window> floats;  // function and pair: once stored as floats
@@ -127,8 +138,9 @@ class Lowering {
   const Window& made(int codes);  // codes stored as such
   Window stored(int codes);       // the same, never as the host has signed ones
   int codes_store(int codes, Order order, bool may_border = false);
-  int floats_store(size_t value);  // flat
-  int raw_store(int codes);        // flat, signed codes as the host has them
+  int floats_store(size_t value);     // flat
+  int floats_in_place(size_t value);  // those of an image may lie as nhwc
+  int raw_store(int codes);           // flat, signed codes as the host has them
   int add_codes(int store, bool is_signed);
   int add_codes(Window window, bool is_signed);
   void set_codes(size_t value, int codes);
@@ -141,7 +153,6 @@ class Lowering {
   [[nodiscard]] Status lower_unary(int index);
   [[nodiscard]] Status lower_binary(int index);
   void lower_binary_scalar(int index, size_t of, float scalar, bool scalar_first);
-  void lower_float_binary(int index);
   void lower_cast(int index);
   [[nodiscard]] Result<int> quantize_value(size_t value, const QuantizeTo& to, Order order);
   [[nodiscard]] Result<int> quantize_pair(const Pair& pair, const Shape& shape, const QuantizeTo& to, Order order);
@@ -153,6 +164,13 @@ class Lowering {
   void reshape_leading(size_t value, const Value& from);
   // The quantize that alone reads this value; -1: none. With `turns` also one behind transposes, which are added there.
   [[nodiscard]] int sole_quantize(size_t value, std::vector<int>* turns = nullptr) const;
+
+  // lower_floats.cpp
+  void lower_float_unary(int index, const Unary& f);
+  void lower_float_binary(int index);
+  [[nodiscard]] Chain chain_of(size_t value);
+  void set_chain(size_t value, Chain chain);
+  void settle(size_t value);  // a chain becomes a step
 
   // lower_windows.cpp
   [[nodiscard]] Status lower_max_pool(int index);

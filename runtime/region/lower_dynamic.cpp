@@ -4,6 +4,8 @@
 // The zero point is known only in the run, so weights are packed for zero, and zp times the sum of a channel's weights
 // is taken off afterwards: sum (a - zp) w = sum a w - zp sum w, modulo 2^32 on both sides. Padding holds zp, so this is
 // right at the borders too.
+#include <algorithm>
+
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
@@ -33,13 +35,11 @@ Status Lowering::lower_dynamic(int index) {
   const NodeDesc& n = node(index);
   const Shape src_shape = shape(in(index, 0)), dims = shape(out(index));
   const bool image = n.spec.kind == OpKind::conv2d;
-  const int floats = floats_store(in(index, 0));
-  const Quantized* known = nullptr;
-  for (const Quantized& q : quantized_) {
-    if (q.floats == floats && q.image == image && !image) known = &q;
-  }
+  const int floats = image ? floats_in_place(in(index, 0)) : floats_store(in(index, 0));
+  const auto known = std::find_if(quantized_.begin(), quantized_.end(),
+                                  [&](const Quantized& q) { return q.floats == floats && q.image == image; });
   Quantized q{floats, -1, -1, image};
-  if (known != nullptr) {
+  if (known != quantized_.end()) {
     q = *known;
   } else {
     q.parameters = add_store({2}, Order::flat, DType::f32);
@@ -59,30 +59,24 @@ Status Lowering::lower_dynamic(int index) {
     s.ih = rows.in, s.pt = rows.begin, s.pb = rows.end;
     s.iw = columns.in, s.pl = columns.begin, s.pr = columns.end;
     Store& from = store(q.codes);
-    from.pad_t = static_cast<int>(s.pt), from.pad_b = static_cast<int>(s.pb);
-    from.pad_l = static_cast<int>(s.pl), from.pad_r = static_cast<int>(s.pr);
+    from.pad_t = std::max(from.pad_t, static_cast<int>(s.pt)),
+    from.pad_b = std::max(from.pad_b, static_cast<int>(s.pb));
+    from.pad_l = std::max(from.pad_l, static_cast<int>(s.pl)),
+    from.pad_r = std::max(from.pad_r, static_cast<int>(s.pr));
   } else {
     s.mb = 1;
     s.m = element_count(Shape(src_shape.begin(), src_shape.end() - 1));
   }
-  // The sums of a dense become floats where they lie, those of an image are turned first.
-  const int acc = add_store(dims, image ? Order::nhwc : Order::flat, image ? DType::s32 : DType::f32);
-  Step& dot = add_step(StepKind::dot, {q.codes}, acc);
-  dot.dot.op = recipe_.ops[static_cast<size_t>(index)];
-  OCTILE_RETURN_IF_ERROR(finish_dot(index, dot, s, acc));
-  if (image) {
-    const int flat = whole(window_of(acc), Order::flat), made_store = add_store(dims, Order::flat, DType::f32);
-    add_step(StepKind::dynamic_scale, {flat, q.parameters}, made_store).row =
-        element_count(Shape(dims.begin() + 2, dims.end()));
-    set_plain(out(index), made_store);
-  } else {
-    StepTail tail;
-    tail.tail.kind = Tail::Kind::sums;
-    tail.other = q.parameters;
-    tail.nodes = {index};
-    dot.tails.push_back(std::move(tail));
-  }
-  Step& step = program_.steps.back();
+  // The sums become floats where they lie.
+  const int acc = add_store(dims, image ? Order::nhwc : Order::flat, DType::f32);
+  Step& step = add_step(StepKind::dot, {q.codes}, acc);
+  step.dot.op = recipe_.ops[static_cast<size_t>(index)];
+  OCTILE_RETURN_IF_ERROR(finish_dot(index, step, s, acc));
+  StepTail tail;
+  tail.tail.kind = Tail::Kind::sums;
+  tail.other = q.parameters;
+  tail.nodes = {index};
+  step.tails.push_back(std::move(tail));
   step.sums = recipe_.sums[static_cast<size_t>(index)];
   const auto channels = static_cast<size_t>(s.channels());
   const auto spread = [channels](const std::vector<float>& values) {

@@ -67,7 +67,7 @@ Result<int> Lowering::quantize_value(size_t v, const QuantizeTo& to, Order order
     const Pair pair = *value.pair;
     return quantize_pair(pair, shape(v), to, order);
   }
-  const int src = floats_store(v);
+  const int src = order == Order::nhwc ? floats_in_place(v) : floats_store(v);
   const int dst = add_store(shape(v), order, DType::u8);
   Step& step = add_step(StepKind::convert, {src}, dst);
   step.convert.kind = OpKind::quantize;
@@ -96,8 +96,6 @@ int Lowering::expanded(int c, const Shape& dims, Order order) {
   return whole(wide, order);
 }
 
-namespace {
-
 // One pixel per image, or one row for all: what a binary step repeats by itself.
 bool is_gate(const Shape& gate, const Shape& dims, Order order) {
   const Extents e = extents_of(dims, order);
@@ -111,8 +109,6 @@ bool is_gate(const Shape& gate, const Shape& dims, Order order) {
   }
   return full[1] == dims[1] && (full[0] == 1 || full[0] == dims[0]);
 }
-
-}  // namespace
 
 Result<int> Lowering::quantize_pair(const Pair& pair, const Shape& dims, const QuantizeTo& to, Order order) {
   const FormCache::Entry entry = recipe_.forms.find(pair.function, to);
@@ -257,12 +253,7 @@ Status Lowering::lower_unary(int index) {
     say(index, "part of the operation before it");
     return {};
   }
-  const std::optional<float> scalar = to.scalar;
-  const int floats = floats_store(src);
-  const int made_store = add_store(shape(dst), Order::flat, DType::f32);
-  add_step(StepKind::float_unary, {floats}, made_store).unary = f;
-  set_plain(dst, made_store);
-  values_[dst].scalar = scalar;
+  lower_float_unary(index, f);
   return {};
 }
 
@@ -309,15 +300,6 @@ void Lowering::lower_binary_scalar(int index, size_t of, float scalar, bool scal
   } else {
     values_[dst] = std::move(made_value);
   }
-}
-
-void Lowering::lower_float_binary(int index) {
-  const size_t dst = out(index);
-  const int a = floats_store(in(index, 0)), b = floats_store(in(index, 1));
-  const int made_store = add_store(shape(dst), Order::flat, DType::f32);
-  Step& step = add_step(StepKind::float_binary, {a, b}, made_store);
-  step.float_kind = node(index).kind;
-  set_plain(dst, made_store);
 }
 
 Status Lowering::lower_binary(int index) {

@@ -223,6 +223,7 @@ void Lowering::set_plain(size_t value, int s) {
 }
 
 int Lowering::floats_store(size_t v) {
+  if (values_[v].kind == Value::Kind::chain) settle(v);
   Value& value = values_[v];
   if (value.kind == Value::Kind::plain) return whole(value.plain, Order::flat);
   if (value.floats) return value.floats->store;
@@ -250,7 +251,9 @@ int Lowering::floats_store(size_t v) {
     step.float_kind = pair.function.kind;
     for (const Unary& f : pair.function.then) {
       const int next = add_store(dims, Order::flat, DType::f32);
-      add_step(StepKind::float_unary, {dst}, next).unary = f;
+      FloatFunction one;
+      one.operations.push_back({f});
+      add_step(StepKind::float_function, {dst}, next).function = std::make_shared<const FloatFunction>(std::move(one));
       dst = next;
     }
   }

@@ -131,6 +131,17 @@ Status Lowering::lower_average(int index) {
     rows = rows && (gone[i] == (i + 1 == dims.size()));
   }
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
+  if (!known && pixels && (from.kind == Value::Kind::plain || from.kind == Value::Kind::chain) &&
+      recipe_.desc.values[src].type == DType::f32) {
+    const int floats = floats_in_place(src);
+    if (store(floats).order == Order::nhwc) {
+      const int made_store = add_store(Shape{dims[0], dims[1], 1}, Order::nhwc, DType::f32);
+      (void)add_step(StepKind::float_average, {floats}, made_store);
+      values_[dst].kind = Value::Kind::plain;
+      values_[dst].plain = reshaped(window_of(made_store), shape(dst));
+      return {};
+    }
+  }
   if (!known || !((pool && image) || pixels || rows)) {
     return pool ? lower_float_window(index) : lower_float_mean(index);
   }

@@ -145,7 +145,8 @@ class Overlaps {
       }
     }
     for (const StepTail& t : step.tails) {
-      if (t.other >= 0 && !t.writes_other()) reads(t.other, t.tail.kind == Tail::Kind::binary ? &out : nullptr);
+      const bool beside = t.tail.kind == Tail::Kind::binary || t.tail.kind == Tail::Kind::floats;
+      if (t.other >= 0 && !t.writes_other()) reads(t.other, beside ? &out : nullptr);
     }
     return found;
   }

@@ -146,6 +146,8 @@ class Placement {
         t.tail.table = t.table == nullptr ? nullptr : t.table->data();
       } else if (t.tail.kind == Tail::Kind::line) {
         t.tail.line = t.lines->form;
+      } else if (t.tail.kind == Tail::Kind::floats) {
+        t.tail.function = t.function.get();
       } else if (t.tail.kind != Tail::Kind::sums) {
         bind_form(t.tail.form, t.table, t.pairs);
       }

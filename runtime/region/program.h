@@ -12,13 +12,13 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/exec/float_function.h"
 #include "runtime/exec/ops/ops.h"
 #include "runtime/exec/prepared_op.h"
 #include "runtime/region/convert.h"
 #include "runtime/region/functions.h"
 #include "runtime/region/region.h"
 #include "workload/graph/infer.h"
-#include "workload/numerics/unary.h"
 
 namespace octile::runtime {
 
@@ -121,15 +121,15 @@ enum class StepKind : uint8_t {
   layer_norm_codes,  // codes in, codes out
   // Floats, element by element: right, but slow.
   channel_floats,  // codes to floats, a function per channel
-  float_unary,
-  float_binary,
-  float_cast,     // s32 or codes to the numbers themselves
-  float_members,  // means and maxima over listed elements: pools, means
-  float_linear,   // resize
+  float_function,  // floats, perhaps with as many others or a row of them, to floats
+  float_binary,    // broadcast
+  float_cast,      // s32 or codes to the numbers themselves
+  float_members,   // means and maxima over listed elements: pools, means
+  float_linear,    // resize
+  float_average,   // means over the pixels of images that lie as nhwc
   // Products of what is quantized on the spot. Their parameters are a store of two floats: scale, zero point.
   dynamic_range,     // floats to parameters
   dynamic_quantize,  // floats, parameters to codes
-  dynamic_scale,     // int32 of an image by parameters to floats
 };
 
 // What a step is called in reports.
@@ -146,6 +146,7 @@ struct StepTail {
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   std::shared_ptr<const ChannelLines> lines;
+  std::shared_ptr<const FloatFunction> function;
 };
 
 // How a pass (passes.h) is cut. Set by placement.
@@ -194,12 +195,11 @@ struct Step {
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
   int64_t row = 1;         // elements of a row of softmax, layer_norm, mean
   float epsilon = 0;
-  Unary unary;
+  std::shared_ptr<const FloatFunction> function;
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.
-  // dynamic_scale, and a dot whose tail scales sums: per channel, sums holds those of its weights, addends what is
-  // added (or is empty).
+  // A dot whose tail scales sums: per channel, sums holds those of its weights, addends what is added (or is empty).
   std::vector<int64_t> members, starts, counts;
   std::vector<int32_t> sums;
   std::vector<float> factors, addends;

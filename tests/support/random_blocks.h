@@ -26,6 +26,8 @@ struct NamedBlock {
 // fitted to its accumulators. `accumulate`: the destination is s32.
 [[nodiscard]] int add_dot(GraphBuilder& b, NodeDesc node, std::vector<int> inputs, bool accumulate = false);
 [[nodiscard]] int add_dense(GraphBuilder& b, int x, int64_t n, bool accumulate = false);
+// A product of floats that are quantized on the spot: of windows, where f is an image, else of rows.
+[[nodiscard]] int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window);
 [[nodiscard]] int add_pointwise(GraphBuilder& b, int x, int64_t oc);
 
 }  // namespace octile::testing

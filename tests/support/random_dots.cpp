@@ -241,32 +241,9 @@ int ones(GraphBuilder& b, int64_t count) {
 int draw_dynamic(GraphBuilder& b, int x, Values) {
   if (b.type(x) == DType::s32 || b.shape(x).empty()) return kNone;
   const int f = b.floats(x);
-  const size_t rank = b.shape(f).size();
-  NodeDesc node;
-  node.spec.kind = OpKind::dense;
-  node.spec.k = b.shape(f).back();
-  const bool residual = node.spec.k <= 80 && b.rng.chance(0.3);
-  node.spec.n = residual ? node.spec.k : b.rng.range(1, 24);
-  if (!residual && (rank == 3 || rank == 4) && b.shape(f)[1] <= 80 && b.rng.chance(0.4)) {
-    node = draw_window(b, b.shape(f)[1], static_cast<int>(rank) - 2);
-  }
-  OpSpec& s = node.spec;
-  node.kind = NodeKind::dynamic;
-  const bool conv = s.kind == OpKind::conv2d;
-  draw_weights(b, node, conv ? window_weights(s) : s.k * s.n);
-  draw_channels(b, node, s.channels());
-  s.bias = false;
-  node.quant.bias.clear();
-  s.src = DType::u8;
-  s.src_zp = true;
-  s.dst = DType::s32;
-  if (b.rng.chance(0.6)) {
-    for (int64_t c = b.rng.chance(0.2) ? 1 : s.channels(); c > 0; --c) {
-      node.floats.push_back(static_cast<float>(b.rng.normal()));
-    }
-  }
-  const int y = b.add(std::move(node), {f}, {DType::f32, 1.0F, 0});
-  if (!residual) return settle(b, y);
+  const bool residual = b.shape(f).back() <= 80 && b.rng.chance(0.3);
+  const int y = add_dynamic(b, f, residual, !residual && b.rng.chance(0.4));
+  if (!residual || y == kNone) return settle(b, y);
   const int sum = b.add(NodeKind::add, {y, f});
   return settle(b, b.rng.chance(0.5) ? b.add(NodeKind::layer_norm, {sum, ones(b, b.shape(f).back())}) : sum);
 }
@@ -345,6 +322,43 @@ int add_dense(GraphBuilder& b, int x, int64_t n, bool accumulate) {
   draw_weights(b, node, node.spec.k * n);
   draw_channels(b, node, n);
   return add_dot(b, std::move(node), {x}, accumulate);
+}
+
+int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window) {
+  if (f == kNone || b.shape(f).empty()) return kNone;
+  const size_t rank = b.shape(f).size();
+  NodeDesc node;
+  node.spec.kind = OpKind::dense;
+  node.spec.k = b.shape(f).back();
+  node.spec.n = keeps_shape ? node.spec.k : b.rng.range(1, 24);
+  if (window && (rank == 3 || rank == 4) && b.shape(f)[1] <= 80) {
+    node = draw_window(b, b.shape(f)[1], static_cast<int>(rank) - 2);
+    OpSpec& s = node.spec;
+    if (keeps_shape) {
+      const int64_t ry = s.dh * (s.kh - 1), rx = s.dw * (s.kw - 1);
+      s.sh = s.sw = 1;
+      s.oc = s.ic;
+      node.auto_pad = "NOTSET";
+      s.pt = ry / 2, s.pb = ry - ry / 2, s.pl = rx / 2, s.pr = rx - rx / 2;
+    }
+  }
+  OpSpec& s = node.spec;
+  node.kind = NodeKind::dynamic;
+  const bool conv = s.kind == OpKind::conv2d;
+  if (!conv && s.k > 200) return kNone;
+  draw_weights(b, node, conv ? window_weights(s) : s.k * s.n);
+  draw_channels(b, node, s.channels());
+  s.bias = false;
+  node.quant.bias.clear();
+  s.src = DType::u8;
+  s.src_zp = true;
+  s.dst = DType::s32;
+  if (b.rng.chance(0.6)) {
+    for (int64_t c = b.rng.chance(0.2) ? 1 : s.channels(); c > 0; --c) {
+      node.floats.push_back(static_cast<float>(b.rng.normal()));
+    }
+  }
+  return b.add(std::move(node), {f}, {DType::f32, 1.0F, 0});
 }
 
 int add_pointwise(GraphBuilder& b, int x, int64_t oc) {

@@ -82,6 +82,51 @@ int draw_chain(GraphBuilder& b, int x, Values) {
   return settle(b, f);
 }
 
+// What a network that is quantized on the spot does between its products: floats all the way.
+int activation(GraphBuilder& b, int f) {
+  const Shape& shape = b.shape(f);
+  switch (b.rng.below(8)) {
+    case 0: return b.add(NodeKind::relu, {f});
+    case 1: return hard_swish(b, f, false);
+    case 2: return b.add(NodeKind::mul, {f, b.add(NodeKind::sigmoid, {f})});
+    case 3: return b.add(NodeKind::mul, {b.add(NodeKind::hard_sigmoid, {f}), f});
+    case 4: return gelu(b, f, false);
+    case 5: {  // a number per channel
+      Shape dims(shape.size(), 1);
+      const size_t axis = shape.size() > 2 ? 1 : shape.size() - 1;
+      dims[axis] = shape[axis];
+      std::vector<float> values;
+      for (int64_t i = 0; i < shape[axis]; ++i) values.push_back(static_cast<float>(b.rng.normal()));
+      const int c = b.constant(dims, values);
+      const NodeKind kind = b.rng.pick({NodeKind::add, NodeKind::mul, NodeKind::max, NodeKind::div});
+      return b.rng.chance(0.5) ? b.add(kind, {f, c}) : b.add(kind, {c, f});
+    }
+    case 6: return unary(b, f);
+    default: return f;
+  }
+}
+
+// Layers of such a network, with sums of what earlier ones made.
+int draw_dynamic_layers(GraphBuilder& b, int x, Values) {
+  if (b.type(x) == DType::s32 || b.shape(x).empty() || element_count(b.shape(x)) > 4000) return kNone;
+  const bool window = b.rng.chance(0.8);
+  int f = b.floats(x), earlier = kNone;
+  for (int64_t i = b.rng.range(2, 4); i > 0; --i) {
+    int y = add_dynamic(b, f, b.rng.chance(0.6), window);
+    if (y == kNone) break;
+    for (int64_t k = b.rng.below(3); k > 0 && y != kNone; --k) y = activation(b, y);
+    if (y != kNone && earlier != kNone && b.shape(earlier) == b.shape(y) && b.rng.chance(0.7)) {
+      const NodeKind kind = b.rng.pick({NodeKind::add, NodeKind::add, NodeKind::sub, NodeKind::mul, NodeKind::min});
+      y = b.rng.chance(0.5) ? b.add(kind, {y, earlier}) : b.add(kind, {earlier, y});
+      if (y != kNone && b.rng.chance(0.5)) y = b.add(NodeKind::relu, {y});
+    }
+    if (y == kNone) return kNone;
+    if (b.rng.chance(0.6)) earlier = y;
+    f = y;
+  }
+  return settle(b, f);
+}
+
 NodeKind two_operands(GraphBuilder& b) {
   return b.rng.pick({NodeKind::add, NodeKind::add, NodeKind::mul, NodeKind::mul, NodeKind::sub, NodeKind::div,
                      NodeKind::min, NodeKind::max, NodeKind::pow});
@@ -262,8 +307,8 @@ int draw_resize(GraphBuilder& b, int x, Values) {
 
 const std::vector<NamedBlock>& float_blocks() {
   static const std::vector<NamedBlock> kBlocks{
-      {draw_chain, 8}, {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},    {draw_pool, 5},
-      {draw_mean, 2},  {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}};
+      {draw_chain, 8}, {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},     {draw_pool, 5},
+      {draw_mean, 2},  {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}, {draw_dynamic_layers, 4}};
   return kBlocks;
 }
 

@@ -107,6 +107,20 @@ bool search(Proof& proof, const BinaryHint& hint, BinaryForm& form) {
 
 }  // namespace
 
+bool vector_kernel(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::relu:
+    case NodeKind::leaky_relu:
+    case NodeKind::clip:
+    case NodeKind::hard_sigmoid:
+    case NodeKind::hard_swish:
+    case NodeKind::neg:
+    case NodeKind::reciprocal:
+    case NodeKind::abs: return true;
+    default: return is_binary(kind) && kind != NodeKind::pow;
+  }
+}
+
 const Ops& ops_for([[maybe_unused]] Isa best) {
 #if defined(__x86_64__)
   if (best >= Isa::avx512vnni && can_run(Isa::avx512vnni)) {

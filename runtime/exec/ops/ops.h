@@ -14,6 +14,7 @@
 
 #include "runtime/exec/tensor.h"
 #include "targets/desc/target.h"
+#include "workload/numerics/unary.h"
 
 namespace octile::runtime {
 
@@ -96,6 +97,12 @@ struct SumsForm {
   int32_t zp = 0;
   const int32_t* columns = nullptr;
   const float *factors = nullptr, *addends = nullptr;
+};
+
+// Floats, or one float again and again.
+struct FloatOperand {
+  const float* data = nullptr;
+  bool repeated = false;
 };
 
 // 32 bytes in another order, from two times 16: byte i of what is written at `to` is byte order[i] of what lies at
@@ -186,6 +193,13 @@ struct Ops {
   // Rows of `c` int32 to rows of as many floats; in place allowed.
   void (*scale_sums)(const SumsForm& form, Rows sums, RowsOut dst, int64_t c, int64_t rows);
 
+  // dst = f(src), dst = a op b, of kinds with a kernel; dst may be an operand.
+  void (*float_unary)(const Unary& f, const float* src, float* dst, int64_t count);
+  void (*float_binary)(NodeKind kind, FloatOperand a, FloatOperand b, float* dst, int64_t count);
+
+  // dst[c] = mean of channel c over pixels `step` floats apart, summed in the order of workload/numerics/sums.h.
+  void (*average_floats)(const float* src, int64_t pixels, int64_t step, float* dst, int64_t channels);
+
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
 
@@ -199,6 +213,9 @@ struct Ops {
   void (*average_of_sums)(const Meaning& meaning, const QuantizeForm& to, const uint32_t* sums, int64_t rows,
                           const Tensor& src, uint8_t* dst);
 };
+
+// Whether float_unary or float_binary has this kind.
+[[nodiscard]] bool vector_kernel(NodeKind kind);
 
 // The best variant this machine runs that asks for no more than `best`.
 [[nodiscard]] const Ops& ops_for(Isa best);

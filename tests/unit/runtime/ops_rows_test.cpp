@@ -203,6 +203,76 @@ TEST(OpsRows, LayerNorm) {
   }
 }
 
+std::vector<NodeKind> kinds_with_kernels(NodeKind first, NodeKind last) {
+  std::vector<NodeKind> all;
+  for (int k = static_cast<int>(first); k <= static_cast<int>(last); ++k) {
+    if (vector_kernel(static_cast<NodeKind>(k))) all.push_back(static_cast<NodeKind>(k));
+  }
+  return all;
+}
+
+TEST(OpsRows, FunctionsOfFloats) {
+  Rng rng(kSeed + 8);
+  for (const Variant& v : variants()) {
+    for (const NodeKind kind : kinds_with_kernels(NodeKind::relu, NodeKind::ceil)) {
+      for (int i = 0; i < 60; ++i) {
+        const int64_t c = draw_length(rng);
+        const Unary f{kind, static_cast<float>(rng.normal()), static_cast<float>(rng.normal())};
+        const Floats src(random_floats(rng, c)), apart(src.all());
+        const Floats& dst = rng.chance(0.5) ? src : apart;
+        std::vector<float> want;
+        for (float x : src.all()) want.push_back(f(x));
+        v.ops->float_unary(f, src.data(), dst.data(), c);
+        ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " " << to_string(kind) << " c " << c;
+        EXPECT_TRUE(src.intact() && apart.intact());
+      }
+    }
+  }
+}
+
+TEST(OpsRows, OperationsOfTwoFloats) {
+  Rng rng(kSeed + 9);
+  for (const Variant& v : variants()) {
+    for (const NodeKind kind : kinds_with_kernels(NodeKind::add, NodeKind::max)) {
+      for (int i = 0; i < 60; ++i) {
+        const int64_t c = draw_length(rng);
+        const bool one_a = rng.chance(0.3), one_b = !one_a && rng.chance(0.3);
+        const Floats a(random_floats(rng, one_a ? 1 : c)), b(random_floats(rng, one_b ? 1 : c));
+        const Floats apart(std::vector<float>(static_cast<size_t>(c)));
+        const Floats& dst = one_a ? b : one_b || rng.chance(0.5) ? a : apart;
+        const std::vector<float> x = a.all(), y = b.all();
+        std::vector<float> want;
+        for (size_t k = 0; k < static_cast<size_t>(c); ++k) {
+          want.push_back(binary(kind, x[one_a ? 0 : k], y[one_b ? 0 : k]));
+        }
+        v.ops->float_binary(kind, {a.data(), one_a}, {b.data(), one_b}, dst.data(), c);
+        ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " " << to_string(kind) << " c " << c;
+        EXPECT_TRUE(a.intact() && b.intact() && apart.intact());
+      }
+    }
+  }
+}
+
+TEST(OpsRows, AverageFloatsSumsInOrder) {
+  Rng rng(kSeed + 10);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 150; ++i) {
+      const int64_t c = draw_length(rng) + 1, pixels = rng.range(1, 40), step = c + rng.below(5);
+      std::vector<float> x(static_cast<size_t>((pixels - 1) * step + c));
+      for (float& f : x) f = cancelling(rng);
+      const Floats src(x), dst(std::vector<float>(static_cast<size_t>(c)));
+      std::vector<float> want;
+      for (int64_t k = 0; k < c; ++k) {
+        const double sum = sum_in_order(pixels, [&](int64_t p) { return x[static_cast<size_t>(p * step + k)]; });
+        want.push_back(static_cast<float>(sum / static_cast<double>(pixels)));
+      }
+      v.ops->average_floats(src.data(), pixels, step, dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
+      EXPECT_TRUE(dst.intact());
+    }
+  }
+}
+
 // Any table does as exponentials: here the order of their sum shows.
 TEST(OpsRows, SoftmaxOfCodesSumsInOrder) {
   Rng rng(kSeed + 6);

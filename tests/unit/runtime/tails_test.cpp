@@ -249,6 +249,10 @@ TEST_F(Tails, WhatDoesNotFitIsRefused) {
   t.kind = Tail::Kind::gate;
   t.other = dst;
   EXPECT_EQ(code(t), Code::invalid_argument);
+  const FloatFunction function{{{{NodeKind::relu}}}};
+  t.kind = Tail::Kind::floats;  // of codes
+  t.function = &function;
+  EXPECT_EQ(code(t), Code::invalid_argument);
 }
 
 // Crops of all rows, columns and channels, in pieces of any size: together they fill the halo and nothing else.

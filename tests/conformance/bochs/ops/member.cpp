@@ -242,6 +242,21 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
                           reinterpret_cast<int16_t*>(out), words * elements + few);
       return true;
     }
+    case 26: {
+      constexpr NodeKind kKinds[] = {NodeKind::relu,       NodeKind::leaky_relu, NodeKind::clip, NodeKind::hard_sigmoid,
+                                     NodeKind::hard_swish, NodeKind::neg,        NodeKind::abs,  NodeKind::reciprocal};
+      const Unary f{kKinds[below(8)], real() * 0.1F, real()};
+      ops.float_unary(f, reals + below(3), out_reals, c);
+      return true;
+    }
+    case 27: {
+      constexpr NodeKind kKinds[] = {NodeKind::add, NodeKind::sub, NodeKind::mul,
+                                     NodeKind::div, NodeKind::min, NodeKind::max};
+      const NodeKind kind = kKinds[below(6)];
+      ops.float_binary(kind, {reals + below(3), below(3) == 0}, {factors, below(3) == 0}, out_reals, c);
+      return true;
+    }
+    case 28: ops.average_floats(reals, 1 + below(19), few, out_reals, few); return true;
     default: return false;
   }
 }

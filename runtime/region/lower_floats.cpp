@@ -1,0 +1,136 @@
+// Functions of stored floats: operations one after the other become one step, or the tail of the product they follow.
+// In/out: see lower.h.  Not here: functions of codes (lower_pointwise.cpp), arithmetic (runtime/exec/float_function.h).
+#include "runtime/region/lower.h"
+
+namespace octile::runtime {
+namespace {
+
+int last_of(const FloatFunction& f) {
+  return f.operations.empty() ? FloatFunction::kSource
+                              : FloatFunction::kMade + static_cast<int>(f.operations.size()) - 1;
+}
+
+void append(FloatFunction& f, NodeKind kind, int a, int b, float constant = 0) {
+  FloatFunction::Operation op;
+  op.unary.kind = kind;
+  op.a = a;
+  op.b = b;
+  op.constant = constant;
+  f.operations.push_back(op);
+}
+
+// Takes the operations of `from` behind those of `f`; the number of its last one.
+int append(FloatFunction& f, const FloatFunction& from) {
+  const int shift = static_cast<int>(f.operations.size());
+  const auto moved = [&](int a) { return a >= FloatFunction::kMade ? a + shift : a; };
+  for (FloatFunction::Operation op : from.operations) {
+    op.a = moved(op.a);
+    op.b = moved(op.b);
+    f.operations.push_back(op);
+  }
+  return moved(last_of(from));
+}
+
+}  // namespace
+
+Chain Lowering::chain_of(size_t v) {
+  if (values_[v].kind == Value::Kind::chain) return *values_[v].chain;
+  Chain chain;
+  chain.source = floats_in_place(v);
+  return chain;
+}
+
+// Stays symbolic for its only reader.
+void Lowering::set_chain(size_t v, Chain chain) {
+  const size_t operations = chain.function.operations.size();
+  values_[v].kind = Value::Kind::chain;
+  values_[v].chain = std::make_shared<const Chain>(std::move(chain));
+  if (recipe_.consumers[v].size() + static_cast<size_t>(recipe_.outputs[v]) != 1 ||
+      operations == FloatFunction::kMost) {
+    settle(v);
+  } else {
+    say(recipe_.producers[v], "part of a function of floats");
+  }
+}
+
+void Lowering::settle(size_t v) {
+  const std::shared_ptr<const Chain> chain = values_[v].chain;
+  const int node = std::exchange(at_, recipe_.producers[v]);
+  const int dst = add_store(shape(v), store(chain->source).order, DType::f32);
+  std::vector<int> sources{chain->source};
+  if (chain->other >= 0) sources.push_back(chain->other);
+  add_step(StepKind::float_function, std::move(sources), dst).function =
+      std::make_shared<const FloatFunction>(chain->function);
+  at_ = node;
+  set_plain(v, dst);
+}
+
+int Lowering::floats_in_place(size_t v) {
+  if (values_[v].kind == Value::Kind::chain) settle(v);
+  const Value& value = values_[v];
+  const bool pixels = value.kind == Value::Kind::plain && store(value.plain.store).order == Order::nhwc &&
+                      same_window(value.plain, window_of(value.plain.store));
+  return pixels ? value.plain.store : floats_store(v);
+}
+
+void Lowering::lower_float_unary(int index, const Unary& f) {
+  Chain chain = chain_of(in(index, 0));
+  const int from = last_of(chain.function);
+  append(chain.function, f.kind, from, FloatFunction::kNone);
+  chain.function.operations.back().unary = f;
+  set_chain(out(index), std::move(chain));
+}
+
+void Lowering::lower_float_binary(int index) {
+  constexpr int kConstant = FloatFunction::kConstant, kOther = FloatFunction::kOther;
+  const size_t a = in(index, 0), b = in(index, 1), dst = out(index);
+  const NodeKind kind = node(index).kind;
+  const Shape dims = shape(dst);
+  const auto full = [&](size_t v) { return shape(v) == dims; };
+  // `of` as the source, with one number or another tensor beside it.
+  const auto beside = [&](size_t of, bool first, float number) {
+    Chain chain = chain_of(of);
+    const int from = last_of(chain.function);
+    append(chain.function, kind, first ? from : kConstant, first ? kConstant : from, number);
+    set_chain(dst, std::move(chain));
+  };
+  const auto with = [&](size_t of, bool first, const auto& other_of) {
+    if (values_[of].kind == Value::Kind::chain && values_[of].chain->other >= 0) settle(of);
+    Chain chain = chain_of(of);
+    chain.other = other_of(store(chain.source).order);
+    const int from = last_of(chain.function);
+    append(chain.function, kind, first ? from : kOther, first ? kOther : from);
+    set_chain(dst, std::move(chain));
+  };
+  if (values_[b].scalar && full(a)) return beside(a, true, *values_[b].scalar);
+  if (values_[a].scalar && full(b)) return beside(b, false, *values_[a].scalar);
+  if (full(a) && full(b)) {
+    Chain x = chain_of(a), y = chain_of(b);
+    const bool same = x.source == y.source && (x.other < 0 || y.other < 0 || x.other == y.other);
+    if (same && x.function.operations.size() + y.function.operations.size() < FloatFunction::kMost) {
+      x.other = std::max(x.other, y.other);
+      const int first = last_of(x.function), second = append(x.function, y.function);
+      append(x.function, kind, first, second);
+      set_chain(dst, std::move(x));
+      return;
+    }
+    const bool a_first = x.other < 0 || y.other >= 0;
+    return with(a_first ? a : b, a_first,
+                [&](Order order) { return whole(window_of(floats_in_place(a_first ? b : a)), order); });
+  }
+  // A gate: a number per channel, of all images or of each.
+  for (const bool first : {true, false}) {
+    const size_t of = first ? a : b, row = first ? b : a;
+    if (!full(of)) continue;
+    const Chain chain = chain_of(of);
+    const Order order = store(chain.source).order;
+    if (element_count(dims) == 0 || !is_gate(shape(row), dims, order)) continue;
+    return with(of, first, [&](Order) { return floats_store(row); });
+  }
+  const int left = floats_store(a), right = floats_store(b);
+  const int made_store = add_store(dims, Order::flat, DType::f32);
+  add_step(StepKind::float_binary, {left, right}, made_store).float_kind = kind;
+  set_plain(dst, made_store);
+}
+
+}  // namespace octile::runtime
