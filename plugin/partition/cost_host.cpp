@@ -58,6 +58,7 @@ class Host {
 
   [[nodiscard]] double product(const Unit& unit, const HostNode& anchor, const NodeDesc& node) const {
     const double in = elements(node.inputs[0]), out = elements(node.output);
+    if (node.kind == NodeKind::dynamic && node.spec.kind == OpKind::conv2d) return integer_conv(node, out);
     if (node.kind == NodeKind::dynamic) {
       return r_.node + r_.matrix * macs(node) + r_.requantize * out + r_.weights * weights_of(node);
     }
@@ -72,13 +73,23 @@ class Host {
     if (floats) {
       return 3 * r_.node + r_.float_product * macs(node) + r_.dequantize * (in + weights_of(node)) + r_.quantize * out;
     }
-    double sum = r_.node + r_.requantize * out + r_.weights * weights_of(node);
+    const double sum = r_.node + r_.requantize * out + r_.weights * weights_of(node);
     if (form_of_its_own && node.spec.src == DType::s8) return sum + r_.signed_product * macs(node);
-    if (!conv) return sum + r_.matrix * macs(node);
-    if (node.spec.depthwise()) return sum + r_.depthwise * macs(node);
+    return sum + (conv ? convolution(node) : r_.matrix * macs(node));
+  }
+
+  [[nodiscard]] double convolution(const NodeDesc& node) const {
+    if (node.spec.depthwise()) return r_.depthwise * macs(node);
     const OpSpec s = shaped(node, shapes_);
-    if (s.kh * s.kw > 1) sum += r_.column * static_cast<double>(s.mb * s.oh() * s.ow() * s.kh * s.kw * s.ic);
-    return sum + (s.g > 1 ? r_.grouped : r_.conv) * macs(node);
+    const auto columns = static_cast<double>(s.mb * s.oh() * s.ow() * s.kh * s.kw * s.ic);
+    return (s.kh * s.kw > 1 ? r_.column * columns : 0) + (s.g > 1 ? r_.grouped : r_.conv) * macs(node);
+  }
+
+  // A ConvInteger, which the host fuses with nothing: its Cast, Mul and Add are passes.
+  [[nodiscard]] double integer_conv(const NodeDesc& node, double out) const {
+    const double passes = node.floats.empty() ? 2 : 3;
+    return r_.node + r_.weights * weights_of(node) + convolution(node) + r_.integer_conv * out +
+           passes * (r_.node + r_.float_pass * out);
   }
 
   [[nodiscard]] double weights_of(const NodeDesc& node) const {

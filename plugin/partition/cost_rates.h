@@ -21,6 +21,7 @@ struct HostRates {
   double matrix;                // per multiply-add of an integer matrix product on u8
   double requantize;            // per element an integer product writes
   double weights;               // per constant weight
+  double integer_conv;          // per element a ConvInteger writes, besides its multiply-adds
   double signed_product;        // per multiply-add on s8 in the QOperator form
   double float_product;         // per multiply-add in floats
   double quantize, dequantize;  // per element

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "runtime/exec/ops/ops.h"
 #include "workload/numerics/unary.h"
 
 namespace octile::plugin {
@@ -13,7 +14,8 @@ namespace {
 constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first extent
 
 struct Form {
-  enum class Kind : uint8_t { scalar, vector, function, channels, pair, stored };  // vector: a constant per channel
+  // vector: a constant per channel. made: stored floats of a dynamic product, and functions of them.
+  enum class Kind : uint8_t { scalar, vector, function, channels, pair, made, stored };
   Kind kind = Kind::stored;
   int codes = -1;  // function, channels: of these
 };
@@ -59,15 +61,18 @@ class Forms {
     if (d.kind == NodeKind::spec) {
       return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0]} : Form{Kind::stored};
     }
-    if (d.kind == NodeKind::dynamic || d.kind == NodeKind::cast) return {Kind::stored};
+    if (d.kind == NodeKind::dynamic) return {Kind::made};
+    if (d.kind == NodeKind::cast) return {Kind::stored};
     const Form a = form(d.inputs[0]);
-    if (is_binary(d.kind)) return binary(a, form(d.inputs[1]), d.output);
-    if (is_unary(d.kind)) return a;
+    if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
+    if (is_unary(d.kind)) return a.kind != Kind::made || runtime::vector_kernel(d.kind) ? a : Form{Kind::stored};
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
   }
 
-  [[nodiscard]] Form binary(const Form& a, const Form& b, int output) const {
+  [[nodiscard]] Form binary(const NodeDesc& d, const Form& a, const Form& b) const {
     using Kind = Form::Kind;
+    const int output = d.output;
+    if (a.kind == Kind::made || b.kind == Kind::made) return {joins_made(d, a, b) ? Kind::made : Kind::stored};
     const bool a_constant = a.kind <= Kind::vector, b_constant = b.kind <= Kind::vector;
     if (a_constant && b_constant) return {std::max(a.kind, b.kind), std::max(a.codes, b.codes)};
     if (a_constant || b_constant) {
@@ -78,6 +83,23 @@ class Forms {
     }
     if (a.kind != Kind::function || b.kind != Kind::function) return {Kind::stored};
     return a.codes == b.codes ? a : Form{Kind::pair};
+  }
+
+  // With a number, one per channel, or as many others, or a gate.
+  [[nodiscard]] bool joins_made(const NodeDesc& d, const Form& a, const Form& b) const {
+    if (!runtime::vector_kernel(d.kind)) return false;
+    const Form& other = a.kind == Form::Kind::made ? b : a;
+    if (other.kind == Form::Kind::scalar) return true;
+    if (other.kind == Form::Kind::vector) return innermost(other, d.output);
+    if (other.kind != Form::Kind::made || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
+    const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.inputs[1]];
+    return x.ranked && y.ranked && (x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims));
+  }
+
+  // Has an image a number of the other tensor for each channel?
+  static bool gates(const std::vector<int64_t>& image, const std::vector<int64_t>& gate) {
+    return image.size() == gate.size() && gate.size() > 2 && image[1] == gate[1] && image[1] > 0 &&
+           std::all_of(gate.begin() + 2, gate.end(), [](int64_t d) { return d == 1; });
   }
 
   [[nodiscard]] static bool moves(const NodeDesc& d) {

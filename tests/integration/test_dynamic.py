@@ -70,6 +70,39 @@ def test_normalized_residual(open_session, target, tmp_path):
     assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
 
 
+def test_layers_in_floats(open_session, target, tmp_path):
+    """Activations, a residual and a gate between convolutions: floats all the way, and yet one region."""
+    rng = np.random.default_rng(6)
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["x", "w0", "b0"], ["c0"], "first", pads=[1, 1, 1, 1]),
+        node("Relu", ["c0"], ["r0"], "relu"),
+        node("Conv", ["r0", "w1", "b1"], ["c1"], "depthwise", pads=[1, 1, 1, 1], group=8),
+        node("Add", ["c1", "three"], ["t1"], "shift"),
+        node("Clip", ["t1", "zero", "six"], ["k1"], "clip"),
+        node("Mul", ["c1", "k1"], ["m1"], "swish"),
+        node("Div", ["m1", "six"], ["h1"], "scale"),
+        node("GlobalAveragePool", ["h1"], ["p1"], "pool"),
+        node("Conv", ["p1", "w2", "b2"], ["c2"], "squeeze"),
+        node("HardSigmoid", ["c2"], ["g2"], "gate"),
+        node("Mul", ["h1", "g2"], ["e1"], "excite"),
+        node("Conv", ["e1", "w3", "b3"], ["c3"], "second"),
+        node("Add", ["r0", "c3"], ["s3"], "residual"),
+        node("Conv", ["s3", "w4", "b4"], ["y"], "last"),
+    ]
+    shapes = {"w0": (8, 3, 3, 3), "w1": (8, 1, 3, 3), "w2": (8, 8, 1, 1), "w3": (8, 8, 1, 1), "w4": (4, 8, 1, 1)}
+    constants = {name: rng.normal(0, 0.3, shape) for name, shape in shapes.items()}
+    constants |= {f"b{i}": rng.normal(0, 1, shape[0]) for i, shape in enumerate(shapes.values())}
+    constants |= {"zero": np.array(0.0), "three": np.array(3.0), "six": np.array(6.0)}
+    inputs, outputs = {"x": (2, 3, 11, 9)}, {"y": (2, 4, 11, 9)}
+    model = quantized(tmp_path, nodes, inputs, outputs, constants, QuantType.QUInt8)
+    x = rng.normal(0, 1, inputs["x"]).astype(np.float32)
+    got = open_session(model, target, full=True).run(None, {"x": x})[0]
+    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, {"x": x})[0]
+    # A last bit of a float may move a code by one.
+    assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
+
+
 @pytest.mark.parametrize("groups", [1, 4])
 def test_convolution(open_session, target, tmp_path, groups):
     rng = np.random.default_rng(2)

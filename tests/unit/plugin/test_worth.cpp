@@ -138,6 +138,48 @@ TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
   }
 }
 
+// Between two products that quantize on the spot floats stay inside, if the functions of them are quick there.
+TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
+  struct Case {
+    const char* op;
+    const char* other;  // the second operand
+    bool product;       // another one reads the result
+    Reason reason;
+  };
+  for (const Case& c :
+       {Case{"Relu", "", true, Reason::taken}, Case{"Sigmoid", "", true, Reason::stored_floats},
+        Case{"Relu", "", false, Reason::float_to_host}, Case{"Mul", "per column", true, Reason::taken},
+        Case{"Mul", "per row", true, Reason::stored_floats}, Case{"Add", "product", true, Reason::taken},
+        Case{"Pow", "product", true, Reason::stored_floats}, Case{"Add", "host", true, Reason::float_from_host}}) {
+    SCOPED_TRACE(std::string(c.op) + " " + c.other + (c.product ? "" : " for the host"));
+    WorthKit kit;
+    const std::vector<int64_t> dims{64, 640};
+    (void)kit.quantize_here(kit.input(ElemType::f32, {64, 4}));
+    const HostNode quantize = kit.last();
+    const int y = kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.5F), dims);
+    std::vector<int> operands{y};
+    const std::string_view other = c.other;
+    if (other == "product") {
+      operands.push_back(kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.25F), dims));
+    } else if (other == "host") {
+      operands.push_back(kit.node("Sort", {kit.input(ElemType::f32, dims)}, ElemType::f32, dims));
+    } else if (!other.empty()) {
+      const bool column = other == "per column";
+      operands.push_back(kit.constant(ElemType::f32, std::vector<float>(column ? 640 : 64, 2),
+                                      column ? std::vector<int64_t>{640} : std::vector<int64_t>{64, 1}));
+    }
+    const int made = kit.node(c.op, operands, ElemType::f32, dims);
+    if (c.product) {
+      (void)kit.quantize_here(made);
+      kit.output(kit.dynamic_product(HostNode(kit.last()), kit.weights({640, 4}), kit.scale(0.5F), {64, 4}));
+    } else {
+      kit.output(kit.node("Sort", {made}, ElemType::f32, dims));
+    }
+    EXPECT_EQ(kit.of(y), Reason::taken);
+    EXPECT_EQ(kit.of(made), c.reason);
+  }
+}
+
 TEST(Worth, RowsOfCodesThatTheHostMakesAndOfConstants) {
   WorthKit kit;
   const int codes = kit.node("Sort", {kit.image}, ElemType::u8, {1, 4, 8, 8});
