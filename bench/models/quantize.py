@@ -18,22 +18,25 @@ DOT_OPS = ("Conv", "MatMul", "Gemm")
 
 
 class Form(NamedTuple):
-    """Weights are s8 per channel at full +-127 in every form."""
+    """Weights are s8 per channel at full +-127, unless said."""
 
     format: QuantFormat | None  # none: dynamic, activations get their scale at run time
     activation: QuantType
     ops: tuple[str, ...] | None = None  # None: every op the quantizer knows
     float_first: bool = False  # the first convolution, which sees the picture, stays float
+    weights: QuantType = QuantType.QInt8
 
 
 # dot_*: only convolutions and matmuls are quantized, the first one and the tails between them stay float. It keeps the
 # OCR models readable: with every op quantized the recognizer loses spaces and letters under any provider.
+# dynamic_u8u8: what networks of convolutions want, ONNX Runtime takes several times as long with signed weights.
 FORMS = {
     "qdq_u8s8": Form(QuantFormat.QDQ, QuantType.QUInt8),
     "qdq_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8),
     "qop_u8s8": Form(QuantFormat.QOperator, QuantType.QUInt8),
     "qop_s8s8": Form(QuantFormat.QOperator, QuantType.QInt8),
     "dynamic_u8s8": Form(None, QuantType.QUInt8),
+    "dynamic_u8u8": Form(None, QuantType.QUInt8, weights=QuantType.QUInt8),
     "dot_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS, float_first=True),
 }
 
@@ -79,7 +82,7 @@ def quantize(source, destination, samples, form):
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer advises pre-processing on every call
     try:
         if chosen.format is None:
-            quantize_dynamic(str(source), str(destination), per_channel=True, weight_type=QuantType.QInt8)
+            quantize_dynamic(str(source), str(destination), per_channel=True, weight_type=chosen.weights)
         else:
             quantize_statically(source, destination, samples, chosen, convolutions)
     finally:
@@ -96,7 +99,7 @@ def quantize_statically(source, destination, samples, chosen, convolutions):
         per_channel=True,
         reduce_range=False,
         activation_type=chosen.activation,
-        weight_type=QuantType.QInt8,
+        weight_type=chosen.weights,
         op_types_to_quantize=chosen.ops and list(chosen.ops),
         nodes_to_exclude=convolutions[:1] if chosen.float_first else [],
     )

@@ -22,13 +22,14 @@ class Entry(NamedTuple):
 
 QDQ = ("qdq_u8s8", "qdq_s8s8")
 QOPERATOR = ("qop_u8s8", "qop_s8s8")
-OCR = (*QDQ, "dot_s8s8")  # their QOperator form as the quantizer writes it is not a valid model
+DYNAMIC = ("dynamic_u8u8",)
+OCR = (*QDQ, "dot_s8s8", *DYNAMIC)  # their QOperator form as the quantizer writes it is not a valid model
 
 MODELS = {
-    "resnet50": Entry("resnet_50", tuple(imagenet.IMAGE), imagenet.resnet50, QDQ + QOPERATOR),
+    "resnet50": Entry("resnet_50", tuple(imagenet.IMAGE), imagenet.resnet50, QDQ + QOPERATOR + DYNAMIC),
     "mobilenet_v1": Entry("mobilenet_v1", tuple(imagenet.IMAGE), imagenet.mobilenet_v1, QDQ + QOPERATOR),
-    "mobilenet_v2": Entry("mobilenet_v2", tuple(imagenet.IMAGE), imagenet.mobilenet_v2, QDQ + QOPERATOR),
-    "mobilenet_v3": Entry("mobilenet_v3", tuple(imagenet.IMAGE), imagenet.mobilenet_v3, QDQ + QOPERATOR),
+    "mobilenet_v2": Entry("mobilenet_v2", tuple(imagenet.IMAGE), imagenet.mobilenet_v2, QDQ + QOPERATOR + DYNAMIC),
+    "mobilenet_v3": Entry("mobilenet_v3", tuple(imagenet.IMAGE), imagenet.mobilenet_v3, QDQ + QOPERATOR + DYNAMIC),
     "efficientnet_lite0": Entry(
         "efficientnet_lite0", tuple(imagenet.IMAGE), imagenet.efficientnet_lite0, QDQ + QOPERATOR
     ),
