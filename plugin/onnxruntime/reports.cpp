@@ -14,6 +14,7 @@
 #include <unordered_map>
 
 #include "packs/format/atomic_file.h"
+#include "plugin/onnxruntime/ep.h"
 #include "workload/spec/op_spec.h"
 
 namespace octile::ort {
@@ -21,13 +22,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+bool is_fused(const plugin::HostNode& node) { return node.op.starts_with(std::string(kProviderName) + "_"); }
+
+// `first`: the number of the partition's first region.
 Json node_json(const plugin::HostGraph& graph, const plugin::Partition& partition, size_t n,
-               const std::vector<std::string>& unit_names) {
+               const std::vector<std::string>& unit_names, size_t first) {
   const plugin::HostNode& node = graph.nodes[n];
   const plugin::NodeVerdict& verdict = partition.nodes[n];
   Json out{{"name", node.name}, {"op_type", node.op}, {"taken", verdict.group >= 0}};
   if (verdict.group >= 0) {
-    out["region"] = verdict.group;
+    out["region"] = first + static_cast<size_t>(verdict.group);
     out["unit"] = unit_names[n];
   } else {
     out["reason"] = plugin::to_string(verdict.reason);
@@ -55,9 +59,9 @@ Json left_json(size_t kept, const std::vector<Judgement>& judged) {
   return out;
 }
 
-Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& partition,
-                  const std::vector<Judgement>& judged) {
-  Json out = Json::array();
+void add_regions(Json& out, const plugin::HostGraph& graph, const plugin::Partition& partition,
+                 const std::vector<Judgement>& judged) {
+  const size_t first = out.size();
   for (const plugin::Group& group : partition.groups) {
     const plugin::Border border = plugin::border_of(graph, group);
     out.push_back({{"region", out.size()},
@@ -66,9 +70,8 @@ Json regions_json(const plugin::HostGraph& graph, const plugin::Partition& parti
                    {"float_inputs", border.float_inputs},
                    {"outputs", border.outputs},
                    {"float_outputs", border.float_outputs}});
-    if (out.size() <= judged.size()) add_costs(out.back(), judged[out.size() - 1]);
+    if (out.size() - first <= judged.size()) add_costs(out.back(), judged[out.size() - 1 - first]);
   }
-  return out;
 }
 
 // Per host node, the name of the unit it is part of.
@@ -227,14 +230,25 @@ Status Reports::add_partition(const std::string& key, const plugin::HostGraph& g
   const std::lock_guard lock(state_->mutex);
   if (state_->explain_path.empty()) return {};
   const std::vector<std::string> names = unit_names(graph, partition);
-  Json nodes = Json::array();
-  for (size_t n = 0; n < graph.nodes.size(); ++n) nodes.push_back(node_json(graph, partition, n, names));
+  const bool again = std::any_of(graph.nodes.begin(), graph.nodes.end(), is_fused);
+  Json nodes = Json::array(), &regions = state_->regions[key];
+  if (again) {
+    for (const Json& node : state_->graphs[key]) {
+      if (node["taken"].get<bool>()) nodes.push_back(node);
+    }
+  } else {
+    regions = Json::array();
+  }
+  const size_t first = regions.size();
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    if (!is_fused(graph.nodes[n])) nodes.push_back(node_json(graph, partition, n, names, first));
+  }
   state_->graphs[key] = std::move(nodes);
-  state_->regions[key] = regions_json(graph, partition, judged);
+  add_regions(regions, graph, partition, judged);
   state_->left[key] = left_json(partition.groups.size(), judged);
   for (size_t g = 0; g < partition.groups.size(); ++g) {
     for (const plugin::Unit& unit : partition.groups[g].units) {
-      for (const int n : unit.nodes) state_->region_of[plugin::node_label(graph, graph.nodes[n])] = {key, g};
+      for (const int n : unit.nodes) state_->region_of[plugin::node_label(graph, graph.nodes[n])] = {key, first + g};
     }
   }
   return state_->write_explain();

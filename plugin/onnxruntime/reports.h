@@ -35,8 +35,9 @@ class Reports {
   // Makes the profile's file, so that a session knows at once when it cannot.
   [[nodiscard]] Status begin_profile();
   [[nodiscard]] bool profiles() const;
-  // The verdicts on one graph; a graph seen again replaces what was said of it. `key` tells graphs apart. `judged`: of
-  // the partition's groups, then of those that were left for being slower.
+  // The verdicts on one graph; a graph seen again replaces what was said of it, but for what it holds as fused nodes of
+  // ours: the host asks again once it has written out functions it has no kernel for. `key` tells graphs apart.
+  // `judged`: of the partition's groups, then of those that were left for being slower.
   [[nodiscard]] Status add_partition(const std::string& key, const plugin::HostGraph& graph,
                                      const plugin::Partition& partition, const std::vector<Judgement>& judged);
   // What the kernels of one region are at shapes not met before.

@@ -12,10 +12,13 @@ import sys
 import threading
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from conftest import EP, ROOT, cpu_session, library_path
 from nets import Net
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import QuantType, quantize_dynamic
 
 
 def small_net(seed=1):
@@ -164,6 +167,28 @@ def test_explain(open_session, target, tmp_path):
     assert conv["op"].startswith("conv2d mb2")
     assert [s["op"].split("g1")[0] for s in conv["shapes"]] == ["conv2d mb1", "conv2d mb2"]
     assert conv["kernels"][0]["kernel"] and conv["kernels"][0]["target"] and conv["kernels"][0]["reason"]
+
+
+def test_explain_where_the_host_writes_out_functions(decisions, tmp_path):
+    """The host has no HardSwish: it writes it out and asks again about a graph that holds our fused nodes."""
+    rng = np.random.default_rng(3)
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4, 80, 80]) for name in ("x", "y")}
+    weights = [numpy_helper.from_array(rng.normal(0, 0.3, (4, 4, 1, 1)).astype(np.float32), f"w{i}") for i in (0, 1)]
+    nodes = [
+        helper.make_node("Conv", ["x", "w0"], ["c"], "first"),
+        helper.make_node("MaxPool", ["c"], ["m"], "pool", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        helper.make_node("HardSwish", ["m"], ["h"], "swish"),
+        helper.make_node("Conv", ["h", "w1"], ["y"], "second"),
+    ]
+    graph = helper.make_graph(nodes, "net", [values["x"]], [values["y"]], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "f.onnx")
+    quantize_dynamic(tmp_path / "f.onnx", tmp_path / "q.onnx", weight_type=QuantType.QUInt8)
+    report = decisions((tmp_path / "q.onnx").read_bytes())
+    left = {node["op_type"] for node in report["nodes"] if not node["taken"]}
+    assert left in ({"MaxPool", "HardSwish"}, {"MaxPool", "HardSigmoid", "Mul"})
+    assert report["nodes_taken"] == 10
+    assert [region["region"] for region in report["regions"]] == [0, 1]
+    assert {node["region"] for node in report["nodes"] if node["taken"]} == {0, 1}
 
 
 def test_explain_says_what_is_not_used(open_session, tmp_path):
