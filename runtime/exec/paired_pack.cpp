@@ -22,19 +22,39 @@ constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide group
 // Tuning compares exact kernels with exact ones.
 constexpr double kExact = 1.32, kTuned = 1.2, kLonger = 0.8;
 
-// The rows asked for of some channels: raw - zero point, which fits s8.
+// The rows asked for of some channels: raw - zero point, as s8; what of a row does not fit is a further row.
 void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, const WeightRows& asked,
-                  int8_t* to) {
+                  int8_t* to, PairedRows& more) {
   auto* const raw = reinterpret_cast<uint8_t*>(to);
   gather_rows(d, wei, asked, raw);
+  std::array<int16_t, kPairChannels> taken{}, left{};
   for (int64_t j = 0; j < asked.count; ++j) {
-    const int32_t taken = rule.taken(asked.channel + j);
-    if (taken == 0) continue;
-    for (int64_t k = 0; k < asked.to - asked.from; ++k) {
-      uint8_t& v = raw[k * kPairChannels + j];
-      v = static_cast<uint8_t>(v - taken);
-    }
+    taken[static_cast<size_t>(j)] = static_cast<int16_t>(rule.taken(asked.channel + j));
   }
+  const bool plain = std::all_of(taken.begin(), taken.end(), [](int16_t t) { return t == 0; });
+  if (plain && wei.type == DType::s8) return;
+  const int sign = wei.type == DType::s8 ? 128 : 0;
+  const auto count = static_cast<size_t>(asked.count);
+  for (int64_t k = 0; k < asked.to - asked.from; ++k) {
+    uint8_t* const row = raw + k * kPairChannels;
+    int any = 0;
+    for (size_t j = 0; j < count; ++j) {
+      const int value = (row[j] ^ sign) - sign - taken[j], kept = std::clamp(value, -128, 127);
+      left[j] = static_cast<int16_t>(value - kept);
+      any |= left[j];
+      row[j] = static_cast<uint8_t>(kept);
+    }
+    if (any == 0) continue;
+    more.element.push_back(static_cast<int32_t>(k));
+    for (const int16_t v : left) more.weights.push_back(static_cast<int8_t>(v));
+  }
+}
+
+// Is what is left of every weight within s8 too? 255 of u8 less 0, and 127 of s8 less -128, are one too many.
+bool left_fits(const OpSpec& spec, const WeightView& wei, const WeightRule& rule) {
+  const int32_t lowest = qmin_of(spec.wei);
+  const bool may = std::none_of(rule.zp.begin(), rule.zp.end(), [&](int32_t z) { return z == lowest; });
+  return may || fits_s8(spec, wei, rule.zp);
 }
 
 // The next 16 bytes that a part of an order comes from, and which of them go where in it; their elements become -1.
@@ -84,7 +104,7 @@ int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, 
   double least = least_cost(best, 1) / static_cast<double>(best);
   const int64_t count = std::min(kSampleRows, d.run);
   std::vector<int8_t> rows(static_cast<size_t>(count * kPairChannels));
-  PairedRows ordered;
+  PairedRows ordered, more;
   std::vector<Reorder> moves;
   for (int64_t most = kPairChannels; most > kTileChannels; most -= kTileChannels) {
     const int64_t channels = std::min(most, d.channels);
@@ -95,11 +115,11 @@ int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, 
       const int64_t first = (d.channels - channels) * i / (kSamples - 1) / kTileChannels * kTileChannels;
       const int64_t segment = d.sx * d.sy * i / kSamples, row = (d.run - count) * i / (kSamples - 1);
       std::fill(rows.begin(), rows.end(), 0);
-      gather_group(d, wei, rule, {first, channels, kPairChannels, segment, row, row + count}, rows.data());
+      gather_group(d, wei, rule, {first, channels, kPairChannels, segment, row, row + count}, rows.data(), more);
       ordered.element.clear();
       ordered.weights.clear();
       moves.clear();
-      pair_rows(ops, rows.data(), count, channels, ordered);
+      pair_rows(ops, rows.data(), count, channels, more, ordered);
       add_moves(ordered.element, count, 0, moves);
       cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
     }
@@ -142,7 +162,8 @@ double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule, dou
   double sum = 0;
   int64_t panels = 0;
   for (int64_t first = 0; first < geometry_.channels; first += kLanes, ++panels) {
-    const unsigned groups = acc16_of(geometry_, wei, rule, 0, first, true).groups;
+    const Acc16 found = acc16_of(geometry_, wei, rule, 0, first, true);
+    const unsigned groups = found.s8 ? found.groups : 0;
     sum += groups == 0 ? exact : (groups & ~3U) == 0 ? 1 : kLonger;
   }
   return sum / static_cast<double>(panels);
@@ -160,13 +181,14 @@ Paired::Group Paired::group_at(int64_t index, int64_t count) const {
 int64_t Paired::group_bytes(const Group& group) const { return ceil_div(group.channels, kLanes) * kLanes * group.row; }
 
 // Each segment in an order of its own.
-void Paired::order(Group& group, const std::vector<int8_t>& rows, PairedRows& ordered) const {
+void Paired::order(Group& group, const std::vector<int8_t>& rows, std::vector<PairedRows>& more,
+                   PairedRows& ordered) const {
   ordered.element.clear();
   ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
     pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run, group.channels,
-              ordered);
+              more[static_cast<size_t>(s)], ordered);
     add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
               group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());
@@ -232,9 +254,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   *worthwhile = false;
   const WeightView view{wei, spec_.wei, spec_.kind == OpKind::dense, spec_.n};
   const WeightRule rule = subtracting(spec_.wei, quant.wei_zp);
-  const int32_t middle = spec_.wei == DType::u8 ? 128 : 0;
-  const bool plain = std::all_of(rule.zp.begin(), rule.zp.end(), [&](int32_t z) { return z == middle; });
-  if (!plain && !fits_s8(spec_, view, rule.zp)) return {};
+  if (!left_fits(spec_, view, rule)) return {};
   const double others = cost_of_others(view, rule, exact);
   // Rows may become longer, but not as much as to cost more than they save.
   const double budget = others * static_cast<double>(geometry_.reduction() * geometry_.channels);
@@ -250,6 +270,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   packed_ = AlignedBytes::uninitialized(static_cast<size_t>(budget) + static_cast<size_t>(partial));
   if (!packed_.ok() || !tables_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
   std::vector<int8_t> rows;
+  std::vector<PairedRows> more(static_cast<size_t>(geometry_.sx * geometry_.sy));  // per segment
   PairedRows ordered;
   std::array<uint32_t, kLanes> columns;
   for (int64_t g = 0; g < count; ++g) {
@@ -258,12 +279,12 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
     rows.assign(static_cast<size_t>(geometry_.reduction() * kPairChannels), 0);
     for (int64_t i = 0; i < geometry_.sx * geometry_.sy; ++i) {
       gather_group(geometry_, view, rule, {group.first, group.channels, kPairChannels, i, 0, geometry_.run},
-                   &rows[static_cast<size_t>(i * geometry_.run * kPairChannels)]);
+                   &rows[static_cast<size_t>(i * geometry_.run * kPairChannels)], more[static_cast<size_t>(i)]);
     }
-    order(group, rows, ordered);
+    order(group, rows, more, ordered);
     cost += cost_of(group.channels, group.row, static_cast<double>(group.moves.size())) -
             least_cost(group.channels, geometry_.reduction());
-    if (cost > budget) return {};
+    if (cost > budget || group.row > kMostRows * geometry_.reduction() + 4) return {};
     DotGeometry d;
     d.channels = group.channels;
     d.depth = d.run = group.row;

@@ -60,13 +60,13 @@ void put_block(const Ops& ops, const int8_t* rows, const int32_t* element, int c
 
 }  // namespace
 
-void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& out) {
+void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& more, PairedRows& out) {
   std::vector<int32_t> element(static_cast<size_t>(count));
   for (size_t i = 0; i < element.size(); ++i) element[i] = static_cast<int32_t>(i);
-  PairedRows from;
+  PairedRows from, rest = std::move(more);
+  more = {};
   // What is left of weights is left of half the rows at most, so this ends.
-  while (count > 0) {
-    PairedRows rest;
+  for (; count > 0; rest = {}) {
     for (int64_t at = 0; at < count; at += kPairRows) {
       const auto block = static_cast<int>(std::min<int64_t>(kPairRows, count - at));
       put_block(ops, rows + at * kPairChannels, &element[static_cast<size_t>(at)], block, static_cast<int>(channels),

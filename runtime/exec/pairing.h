@@ -21,7 +21,8 @@ struct PairedRows {
   std::vector<int8_t> weights;   // kPairChannels for each
 };
 
-// Appends `count` rows in order. rows: [count][kPairChannels], zeros from `channels` on.
-void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& out);
+// Appends `count` rows in order. rows: [count][kPairChannels], zeros from `channels` on. `more`: further rows of some
+// of them, for what of their weights does not fit s8; it is used up.
+void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& more, PairedRows& out);
 
 }  // namespace octile::runtime
