@@ -45,19 +45,29 @@ void FloatFunction::run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64
     c *= rows;
     rows = 1;
   }
+  alignas(64) float from[kBlock], with[kBlock], to[kBlock];
+  const auto size = static_cast<size_t>(bytes);
+  if (src.stride == bytes && dst.stride == bytes && reads && other.stride == 0 && c <= kBlock && rows > 1) {
+    // One row for all, as often as it fits a block.
+    const int64_t some = std::min(kBlock / c, rows);
+    for (int64_t r = 0; r < some; ++r) std::memcpy(with + r * c, other.data, size);
+    for (int64_t first = 0; first < rows; first += some) {
+      run_block(ops, floats(src.data + first * bytes), with, reinterpret_cast<float*>(dst.data + first * bytes),
+                std::min(some, rows - first) * c);
+    }
+    return;
+  }
   if (c >= kBlock / 2 || rows == 1) {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t at = 0; at < c; at += kBlock) {
-        const float* const with = reads ? floats(other.data + r * other.stride) + at : nullptr;
-        run_block(ops, floats(src.data + r * src.stride) + at, with,
+        const float* const beside = reads ? floats(other.data + r * other.stride) + at : nullptr;
+        run_block(ops, floats(src.data + r * src.stride) + at, beside,
                   reinterpret_cast<float*>(dst.data + r * dst.stride) + at, std::min(kBlock, c - at));
       }
     }
     return;
   }
   // Short rows: several at a time, side by side.
-  alignas(64) float from[kBlock], with[kBlock], to[kBlock];
-  const auto size = static_cast<size_t>(bytes);
   for (int64_t first = 0; first < rows; first += kBlock / c) {
     const int64_t count = std::min(kBlock / c, rows - first);
     for (int64_t r = 0; r < count; ++r) {
