@@ -46,8 +46,9 @@ const UnaryRow& unary_row(std::string_view op) {
 
 NodeKind binary_kind(std::string_view op) {
   static const std::map<std::string_view, NodeKind> kKinds = {
-      {"Add", NodeKind::add}, {"Sub", NodeKind::sub}, {"Mul", NodeKind::mul}, {"Div", NodeKind::div},
-      {"Sum", NodeKind::add}, {"Min", NodeKind::min}, {"Max", NodeKind::max}, {"Pow", NodeKind::pow}};
+      {"Add", NodeKind::add}, {"Sub", NodeKind::sub}, {"Mul", NodeKind::mul},
+      {"Div", NodeKind::div}, {"Sum", NodeKind::add}, {"Min", NodeKind::min},
+      {"Max", NodeKind::max}, {"Pow", NodeKind::pow}, {"PRelu", NodeKind::prelu}};
   return kKinds.at(op.starts_with("QLinear") ? op.substr(7) : op);
 }
 

@@ -12,6 +12,7 @@ namespace octile::plugin {
 namespace {
 
 constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first extent
+constexpr int64_t kWindow = 16;      // times as dear is one of a pool
 
 struct Form {
   // vector: a constant per channel. made: stored floats of a dynamic product, and functions of them.
@@ -30,7 +31,8 @@ class Forms {
     bool any = false;
     for (const Step& step : unit_.steps) {
       const Form form = result(step.desc);
-      any = any || (works_on_floats(step.desc, form) && !small(step.desc.output));
+      const bool pool = step.desc.kind == NodeKind::max_pool || step.desc.kind == NodeKind::average_pool;
+      any = any || (works_on_floats(step.desc, form) && !small(step.desc.output, pool ? kSmall / kWindow : kSmall));
       (step.desc.output < 0 ? inner_ : made)[step.desc.output] = form;
     }
     return any;
@@ -133,7 +135,7 @@ class Forms {
     return reader >= 0 && is_quantize(graph_.nodes[reader]);
   }
 
-  [[nodiscard]] bool small(int value) const {
+  [[nodiscard]] bool small(int value, int64_t most) const {
     if (value < 0) return false;
     const HostValue& v = graph_.values[value];
     int64_t count = 1;
@@ -141,7 +143,7 @@ class Forms {
       if (v.dims[i] < 0 && i > 0) return false;
       count *= std::max<int64_t>(v.dims[i], 1);
     }
-    return v.ranked && count <= kSmall;
+    return v.ranked && count <= most;
   }
 
   const HostGraph& graph_;

@@ -39,6 +39,7 @@ constexpr OpRow kOps[] = {
     {"Sub", false, Role::function, 2, write_binary},
     {"Mul", false, Role::function, 2, write_binary},
     {"Div", false, Role::function, 2, write_binary},
+    {"PRelu", false, Role::function, 2, write_binary},
     {"Pow", false, Role::function, 1, write_pow},
     {"Sum", false, Role::function, kAllInputs, write_binary},
     {"Min", false, Role::function, kAllInputs, write_binary},

@@ -97,7 +97,7 @@ def test_gelu_of_onnx(check_near, tanh):
     check_near(net, followed(net, net.between("Gelu", [image(net)], approximate=tanh)))
 
 
-TWO = ["Add", "Sub", "Mul", "Div", "Min", "Max"]
+TWO = ["Add", "Sub", "Mul", "Div", "Min", "Max", "PRelu"]
 
 
 @pytest.mark.parametrize("op", TWO)

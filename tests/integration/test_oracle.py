@@ -28,7 +28,7 @@ PLAIN = {
     "relu": "Relu", "sigmoid": "Sigmoid", "hard_swish": "HardSwish", "tanh": "Tanh", "exp": "Exp", "log": "Log",
     "sqrt": "Sqrt", "erf": "Erf", "neg": "Neg", "abs": "Abs", "reciprocal": "Reciprocal", "softplus": "Softplus",
     "round": "Round", "floor": "Floor", "ceil": "Ceil", "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div",
-    "pow": "Pow", "min": "Min", "max": "Max", "global_average_pool": "GlobalAveragePool",
+    "pow": "Pow", "min": "Min", "max": "Max", "prelu": "PRelu", "global_average_pool": "GlobalAveragePool",
     "global_max_pool": "GlobalMaxPool", "identity": "Identity", "cast": "Identity",
 }  # fmt: skip
 COORDINATES = ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric",
@@ -43,7 +43,7 @@ REFUSED_BY_ORT = [
     "corresponding outermost 2 scale values being 1",  # linear resizes of batch or channels too
 ]
 EXACT = {
-    "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "max_pool", "global_max_pool", "concat",
+    "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool", "concat",
     "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "space_to_depth",
     "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
     "quantize", "dequantize",

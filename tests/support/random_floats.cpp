@@ -98,8 +98,8 @@ int activation(GraphBuilder& b, int f) {
       std::vector<float> values;
       for (int64_t i = 0; i < shape[axis]; ++i) values.push_back(static_cast<float>(b.rng.normal()));
       const int c = b.constant(dims, values);
-      const NodeKind kind = b.rng.pick({NodeKind::add, NodeKind::mul, NodeKind::max, NodeKind::div});
-      return b.rng.chance(0.5) ? b.add(kind, {f, c}) : b.add(kind, {c, f});
+      const NodeKind kind = b.rng.pick({NodeKind::add, NodeKind::mul, NodeKind::max, NodeKind::div, NodeKind::prelu});
+      return kind == NodeKind::prelu || b.rng.chance(0.5) ? b.add(kind, {f, c}) : b.add(kind, {c, f});
     }
     case 6: return unary(b, f);
     default: return f;
@@ -148,14 +148,15 @@ int draw_constant_operand(GraphBuilder& b, int x, Values) {
     default: dims = shape;
   }
   std::vector<float> values;
-  const NodeKind kind = two_operands(b);
+  const NodeKind kind = b.rng.chance(0.15) ? NodeKind::prelu : two_operands(b);
   for (int64_t i = element_count(dims); i > 0; --i) {
     values.push_back(static_cast<float>(kind == NodeKind::pow ? b.rng.pick({2.0, 0.5, 3.0}) : 1.5 * b.rng.normal()));
   }
   int c = b.constant(dims, values);
   if (b.rng.chance(0.3)) c = b.dequantize(b.quantize(c));  // a constant that was quantized too
   const int f = b.floats(x);
-  return settle(b, b.rng.chance(0.75) ? b.add(kind, {f, c}) : b.add(kind, {c, f}));
+  const bool first = kind == NodeKind::prelu || b.rng.chance(0.75);  // a slope does not widen what it is for
+  return settle(b, first ? b.add(kind, {f, c}) : b.add(kind, {c, f}));
 }
 
 bool broadcasts(const Shape& a, const Shape& b) {

@@ -89,6 +89,7 @@ enum class NodeKind : uint8_t {
   pow,  // exponents 2, 3, 0.5, -1 are what they should be, bit for bit: x*x, x*x*x and sqrt in float64, 1/x
   min,
   max,
+  prelu,  // x < 0 ? x * slope : x
   // Windows over the spatial axes; r = spatial_rank of them, the last r axes.
   // ints: kernel r, strides r, pads 2r (begins, then ends), ceil_mode, count_include_pad, dilations r [1...].
   // auto_pad as for convolutions. With ceil_mode a window that would start beyond the input and its leading pad does

@@ -69,7 +69,7 @@ bool is_unary(NodeKind kind) {
   return (kind >= NodeKind::relu && kind <= NodeKind::ceil) || kind == NodeKind::identity;
 }
 
-bool is_binary(NodeKind kind) { return kind >= NodeKind::add && kind <= NodeKind::max; }
+bool is_binary(NodeKind kind) { return kind >= NodeKind::add && kind <= NodeKind::prelu; }
 
 float Unary::operator()(float x) const {
   const double wide = x;
@@ -123,6 +123,7 @@ float binary(NodeKind kind, float a, float b) {
     case NodeKind::pow: return narrow(pow64(a, b));
     case NodeKind::min: return a < b || a != a ? a : b;
     case NodeKind::max: return a > b || a != a ? a : b;
+    case NodeKind::prelu: return a < 0 ? a * b : a;
     default: return std::numeric_limits<float>::quiet_NaN();
   }
 }

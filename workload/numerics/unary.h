@@ -16,7 +16,7 @@ namespace octile {
 
 // True of kinds with one operand, relu to ceil in NodeKind, and identity.
 [[nodiscard]] bool is_unary(NodeKind kind);
-// True of add to max.
+// True of add to prelu.
 [[nodiscard]] bool is_binary(NodeKind kind);
 
 // A unary node, its parameters resolved.

@@ -1,5 +1,5 @@
 // The graphs that every ISA is checked with must find each planted fault.
-// In:  the draws ctest uses for regions: seed 1, 400 graphs.  Out: for each fault the first graph that shows it.
+// In:  the draws ctest uses for regions: seed 1, 800 graphs.  Out: for each fault the first graph that shows it.
 // Not here: real regions.
 #include "tests/conformance/graphs/graph_faults.h"
 
@@ -13,7 +13,7 @@ namespace octile::testing {
 namespace {
 
 constexpr uint64_t kSeed = 1;
-constexpr int kGraphs = 400;
+constexpr int kGraphs = 800;
 
 TEST(GraphFaults, TheRightWalkIsRightAndEveryFaultIsFound) {
   std::vector<int> first(kGraphFaults, -1);

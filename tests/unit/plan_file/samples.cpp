@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "workload/graph/infer.h"
+#include "workload/numerics/unary.h"
 
 namespace octile::runtime::test {
 namespace {
@@ -175,7 +176,7 @@ PlanFile every_field_plan() {
     }
     if (kind == NodeKind::gather) n.inputs = {2, indices};
     if (kind == NodeKind::cast) n.inputs = {1};
-    if ((kind >= NodeKind::add && kind <= NodeKind::max) || kind == NodeKind::layer_norm) n.inputs = {2, 3};
+    if (is_binary(kind) || kind == NodeKind::layer_norm) n.inputs = {2, 3};
     g.nodes.push_back(n);
   }
   return p;

@@ -82,6 +82,10 @@ TEST(Translate, FunctionsOfTwoBroadcast) {
   expect("Pow", {1, 0.5F, 9, 0.25F});
   expect("Min", {1, -1, 2, -1});
   expect("Max", {2, 2, 3, 4});
+  expect("PRelu", {1, 2, 3, 4});
+  NodeKit kit;
+  kit.node("PRelu", {kit.floats({2, 2}, {1, -2, -3, 4}), kit.numbers({2, 0.5F})}, ElemType::f32);
+  kit.expect({2, 2}, Floats{1, -1, -6, 4});
 }
 
 TEST(Translate, ManyOperandsAndOtherExponents) {

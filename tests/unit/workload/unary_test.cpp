@@ -130,7 +130,7 @@ TEST(Unary, NanStaysNan) {
     }
     if (!is_binary(kind) || kind == NodeKind::pow) continue;
     EXPECT_TRUE(std::isnan(binary(kind, kNan, 1.0F))) << to_string(kind);
-    EXPECT_TRUE(std::isnan(binary(kind, 1.0F, kNan))) << to_string(kind);
+    EXPECT_TRUE(std::isnan(binary(kind, -1.0F, kNan))) << to_string(kind);
   }
 }
 
@@ -218,6 +218,8 @@ TEST(Binary, Formulas) {
   EXPECT_EQ(binary(NodeKind::div, 1.0F, 3.0F), 1.0F / 3.0F);
   EXPECT_EQ(binary(NodeKind::min, 1.0F, 2.0F), 1.0F);
   EXPECT_EQ(binary(NodeKind::max, 1.0F, 2.0F), 2.0F);
+  EXPECT_EQ(binary(NodeKind::prelu, -3.0F, 0.25F), -0.75F);
+  EXPECT_EQ(binary(NodeKind::prelu, 3.0F, 0.25F), 3.0F);
 }
 
 TEST(Sums, OrderIsSixteenLanesAndATree) {

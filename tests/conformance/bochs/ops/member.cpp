@@ -250,9 +250,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 27: {
-      constexpr NodeKind kKinds[] = {NodeKind::add, NodeKind::sub, NodeKind::mul,
-                                     NodeKind::div, NodeKind::min, NodeKind::max};
-      const NodeKind kind = kKinds[below(6)];
+      constexpr NodeKind kKinds[] = {NodeKind::add, NodeKind::sub, NodeKind::mul,  NodeKind::div,
+                                     NodeKind::min, NodeKind::max, NodeKind::prelu};
+      const NodeKind kind = kKinds[below(7)];
       ops.float_binary(kind, {reals + below(3), below(3) == 0}, {factors, below(3) == 0}, out_reals, c);
       return true;
     }
