@@ -43,8 +43,8 @@ REFUSED_BY_ORT = [
     "corresponding outermost 2 scale values being 1",  # linear resizes of batch or channels too
 ]
 EXACT = {
-    "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool", "concat",
-    "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "space_to_depth",
+    "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool",
+    "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "space_to_depth",
     "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
     "quantize", "dequantize",
 }  # fmt: skip
