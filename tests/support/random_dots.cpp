@@ -69,6 +69,12 @@ GraphBuilder::Range range_of(const NodeDesc& node, const HostArray& acc) {
 
 int64_t window_weights(const OpSpec& s) { return s.ic / s.g * s.oc * s.kh * s.kw; }
 
+// At stride 1 the image keeps its extents.
+void pad_same(OpSpec& s) {
+  const int64_t ry = s.dh * (s.kh - 1), rx = s.dw * (s.kw - 1);
+  s.pt = ry / 2, s.pb = ry - ry / 2, s.pl = rx / 2, s.pr = rx - rx / 2;
+}
+
 void draw_pads(GraphBuilder& b, NodeDesc& node) {
   OpSpec& s = node.spec;
   const int64_t ry = s.dh * (s.kh - 1), rx = s.dw * (s.kw - 1);
@@ -79,7 +85,7 @@ void draw_pads(GraphBuilder& b, NodeDesc& node) {
       s.pt = b.rng.range(0, ry + 1), s.pb = b.rng.range(0, ry + 1);
       s.pl = b.rng.range(0, rx + 1), s.pr = b.rng.range(0, rx + 1);
       break;
-    default: s.pt = ry / 2, s.pb = ry - ry / 2, s.pl = rx / 2, s.pr = rx - rx / 2;
+    default: pad_same(s);
   }
   if (node.spatial_rank == 1) s.pt = s.pb = 0;
 }
@@ -335,11 +341,10 @@ int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window) {
     node = draw_window(b, b.shape(f)[1], static_cast<int>(rank) - 2);
     OpSpec& s = node.spec;
     if (keeps_shape) {
-      const int64_t ry = s.dh * (s.kh - 1), rx = s.dw * (s.kw - 1);
       s.sh = s.sw = 1;
       s.oc = s.ic;
       node.auto_pad = "NOTSET";
-      s.pt = ry / 2, s.pb = ry - ry / 2, s.pl = rx / 2, s.pr = rx - rx / 2;
+      pad_same(s);
     }
   }
   OpSpec& s = node.spec;
