@@ -33,6 +33,13 @@ void each_piece(const Tensor& dst, const Crop& crop, int64_t limit, const F& f) 
 
 uint8_t* start(const Tensor& t, const Piece& p) { return pixel_at(t, p.n, p.y, p.x); }
 
+bool same_pixels(const Tensor& a, const Tensor& b) { return a.n == b.n && a.h == b.h && a.w == b.w; }
+
+// A gate's row for a piece: that of its image, or the one for all.
+const uint8_t* gate_row(const Tensor& gate, const Piece& p) {
+  return gate.data + (gate.n == 1 ? 0 : p.n * gate.stride_n);
+}
+
 // How many pixels of a long row of dst may be one piece where `other` is walked as well.
 int64_t limit_beside(const Tensor& other, const Tensor& dst) {
   return contiguous(other) ? dst.n * dst.h * dst.w : dst.w;
@@ -100,14 +107,13 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   constexpr int64_t kFloat = sizeof(float);
   const Tensor& other = tail.other;
-  const bool gate = other.n != dst.n || other.h != dst.h || other.w != dst.w;
+  const bool gate = !same_pixels(other, dst);
   const int64_t limit = other.data == nullptr ? dst.n * dst.h * dst.w : gate ? dst.h * dst.w : limit_beside(other, dst);
   each_piece(dst, crop, limit, [&](const Piece& p) {
     uint8_t* at = start(dst, p) + crop.channel * kFloat;
     Rows with;
     if (other.data != nullptr) {
-      const int64_t image = other.n == 1 ? 0 : p.n;
-      with.data = (gate ? other.data + image * other.c * kFloat : start(other, p)) + crop.channel * kFloat;
+      with.data = (gate ? gate_row(other, p) : start(other, p)) + crop.channel * kFloat;
       with.stride = gate ? 0 : other.stride_x;
     }
     tail.function->run(ops, {at, dst.stride_x}, with, {at, dst.stride_x}, crop.channels, p.count);
@@ -119,7 +125,7 @@ void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
   each_piece(dst, crop, dst.h * dst.w, [&](const Piece& p) {
     uint8_t* at = start(dst, p) + crop.channel;
     const Rows own{at, dst.stride_x};
-    const Rows gate{other.data + (other.n == 1 ? 0 : p.n * other.stride_n) + crop.channel, 0};
+    const Rows gate{gate_row(other, p) + crop.channel, 0};
     ops.binary(tail.form, tail.other_first ? gate : own, tail.other_first ? own : gate, {at, dst.stride_x},
                crop.channels, p.count);
   });
@@ -148,7 +154,7 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
         break;
       case Tail::Kind::floats: {
         const Tensor& o = t.other;
-        const bool like = (o.n == dst.n && o.h == dst.h && o.w == dst.w) || (images && o.h == 1 && o.w == 1);
+        const bool like = same_pixels(o, dst) || (images && o.h == 1 && o.w == 1);
         if (t.function == nullptr || (o.data != nullptr && (!like || o.c != dst.c))) {
           return refuse("a tail of floats does not fit");
         }
@@ -156,7 +162,7 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
       }
       case Tail::Kind::binary:
       case Tail::Kind::copy:
-        if (t.other.data == nullptr || t.other.n != dst.n || t.other.h != dst.h || t.other.w != dst.w ||
+        if (t.other.data == nullptr || !same_pixels(t.other, dst) ||
             (t.kind == Tail::Kind::binary ? t.other.c != dst.c : t.channel < 0 || t.other.c > dst.c - t.channel)) {
           return refuse("the other tensor of a tail differs in shape");
         }

@@ -74,13 +74,24 @@ struct Job {
   }
 };
 
-// Interleaved on both sides: index counts (image, line, piece).
+// A piece of a line: index counts (image, line, piece).
+struct LinePiece {
+  LinePiece(const Job& job, size_t index) {
+    const auto i = static_cast<int64_t>(index);
+    const int64_t piece = i % job.pieces, line = i / job.pieces;
+    n = line / job.src.h;
+    y = line % job.src.h;
+    first = job.src.w * piece / job.pieces;
+    last = job.src.w * (piece + 1) / job.pieces;
+  }
+  int64_t n, y, first, last;
+};
+
+// Interleaved on both sides.
 void rows_task(void* arg, size_t index) {
   const Job& job = *static_cast<const Job*>(arg);
-  const auto i = static_cast<int64_t>(index);
-  const int64_t piece = i % job.pieces, line = i / job.pieces;
-  const int64_t n = line / job.src.h, y = line % job.src.h, w = job.src.w, c = job.src.c;
-  const int64_t first = w * piece / job.pieces, last = w * (piece + 1) / job.pieces;
+  const auto [n, y, first, last] = LinePiece(job, index);
+  const int64_t c = job.src.c;
   const bool joined = job.src.stride_x == c && job.dst.stride_x == c && !job.by_channel;
   if (joined) {
     job.row(at(job.src, n, y, first, 0), at(job.dst, n, y, first, 0), (last - first) * c, job.args);
@@ -201,13 +212,11 @@ void blocks_task(void* arg, size_t index) {
   }
 }
 
-// int32 and float tensors that change their layout and nothing else: index counts (image, line, piece).
+// int32 and float tensors that change their layout and nothing else.
 void words_task(void* arg, size_t index) {
   const Job& job = *static_cast<const Job*>(arg);
-  const auto i = static_cast<int64_t>(index);
-  const int64_t piece = i % job.pieces, line = i / job.pieces, n = line / job.src.h, y = line % job.src.h;
-  const int64_t w = job.src.w, c = job.src.c, element = size_of(job.src.type);
-  const int64_t first = w * piece / job.pieces, last = w * (piece + 1) / job.pieces;
+  const auto [n, y, first, last] = LinePiece(job, index);
+  const int64_t c = job.src.c, element = size_of(job.src.type);
   const uint8_t* const src = at(job.src, n, y, first, 0);
   uint8_t* const dst = at(job.dst, n, y, first, 0);
   if (job.src.stride_c == 1) {
@@ -281,13 +290,16 @@ void set_channel_factors(Job& job) {
   if (job.by_channel) job.args.mult = job.op->mult.data();
 }
 
-void run_rows(Job& job, const Parallel& parallel) {
+// `least`: pixels that pieces have.
+void run_lines(Job& job, void (*task)(void*, size_t), int64_t least, const Parallel& parallel) {
   join_axes(job.src, job.dst);
   const int64_t lines = job.src.n * job.src.h, row = job.src.w * job.src.c;
-  if (parallel.threads > 1) job.pieces = std::clamp<int64_t>(row / kTaskElements, 1, int64_t{4} * parallel.threads);
-  const auto tasks = static_cast<size_t>(lines * job.pieces);
+  if (parallel.threads > 1) {
+    const int64_t most = std::max<int64_t>(1, std::min<int64_t>(int64_t{4} * parallel.threads, job.src.w / least));
+    job.pieces = std::clamp<int64_t>(row / kTaskElements, 1, most);
+  }
   const bool small = lines * row < 2 * kTaskElements;
-  (small ? Parallel{} : parallel)(tasks, rows_task, &job);
+  (small ? Parallel{} : parallel)(static_cast<size_t>(lines * job.pieces), task, &job);
 }
 
 void run_blocks(Job& job, bool to_pixels, const Parallel& parallel) {
@@ -301,17 +313,6 @@ void run_blocks(Job& job, bool to_pixels, const Parallel& parallel) {
   }
   const auto tasks = static_cast<size_t>(images * job.pieces * job.channel_pieces);
   (small ? Parallel{} : parallel)(tasks, to_pixels ? blocks_task<true> : blocks_task<false>, &job);
-}
-
-void run_words(Job& job, const Parallel& parallel) {
-  join_axes(job.src, job.dst);
-  const int64_t lines = job.src.n * job.src.h, row = job.src.w * job.src.c;
-  if (parallel.threads > 1) {
-    const int64_t most = std::max<int64_t>(1, job.src.w / kBlockPixels);
-    job.pieces = std::min(std::clamp<int64_t>(row / kTaskElements, 1, int64_t{4} * parallel.threads), most);
-  }
-  const bool small = lines * row < 2 * kTaskElements;
-  (small ? Parallel{} : parallel)(static_cast<size_t>(lines * job.pieces), words_task, &job);
 }
 
 }  // namespace
@@ -358,13 +359,13 @@ void convert(const ConvertOp& op, const View& src, const View& dst, Isa best, co
   const bool src_rows = job.src.stride_c == 1, dst_rows = job.dst.stride_c == 1;
   job.row = row_function(job, src_rows && dst_rows);
   if (src_rows && dst_rows) {
-    run_rows(job, parallel);
+    run_lines(job, rows_task, 1, parallel);
   } else if (!src_rows && dst_rows && size_of(job.dst.type) == 1) {
     run_blocks(job, true, parallel);
   } else if (src_rows && !dst_rows && size_of(job.src.type) == 1) {
     run_blocks(job, false, parallel);
   } else if (op.copy && src_rows != dst_rows && (src_rows ? job.dst : job.src).stride_x == 1) {
-    run_words(job, parallel);
+    run_lines(job, words_task, kBlockPixels, parallel);
   } else {
     parallel(static_cast<size_t>(job.src.n * job.src.h), slow_task, &job);
   }

@@ -239,7 +239,8 @@ class Execution {
     Tensor t;
     t.data = run_.data[s];
     t.n = element_count(store(s).shape) / c;
-    t.c = t.stride_x = t.stride_y = t.stride_n = c;
+    t.c = c;
+    t.stride_x = t.stride_y = t.stride_n = c * size_of(store(s).type);
     return t;
   }
 

@@ -73,7 +73,7 @@ class Floats {
         break;
       case StepKind::float_function: function(); break;
       case StepKind::float_cast: cast(); break;
-      case StepKind::float_binary: binary_step(); break;
+      case StepKind::float_binary: broadcast(); break;
       case StepKind::float_members: members(); break;
       case StepKind::float_linear: linear(); break;
       case StepKind::float_average: average(); break;
@@ -140,22 +140,9 @@ class Floats {
     });
   }
 
-  void binary_step() const {
-    const Shape& dims = store(s_.dst).shape;
-    const Shape &a = store(s_.src[0]).shape, &b = store(s_.src[1]).shape;
-    if (a == dims && b == dims) {
-      pieces([&](int64_t i, int64_t n) {
-        if (vector_kernel(s_.float_kind))
-          return run_.ops.float_binary(s_.float_kind, {in(0) + i, false}, {in(1) + i, false}, out() + i, n);
-        for (int64_t k = i; k < i + n; ++k) out()[k] = binary(s_.float_kind, in(0)[k], in(1)[k]);
-      });
-      return;
-    }
-    walk(dims, a, b);
-  }
-
   // Row-major over dims, with both operands' offsets, extents of 1 repeated.
-  void walk(const Shape& dims, const Shape& a, const Shape& b) const {
+  void broadcast() const {
+    const Shape &dims = store(s_.dst).shape, &a = store(s_.src[0]).shape, &b = store(s_.src[1]).shape;
     int64_t step_a[kMaxRank]{}, step_b[kMaxRank]{}, at[kMaxRank]{};
     const size_t rank = dims.size();
     const auto set = [rank](const Shape& s, int64_t* step) {

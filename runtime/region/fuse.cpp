@@ -171,37 +171,51 @@ class Fuser {
     return out;
   }
 
+  // Of a step's operands the one whose only writer comes last, among writers that `fits`; writer -1: none.
+  struct Operand {
+    int writer = -1;
+    size_t at = 0;
+  };
+  template <class Fits>
+  [[nodiscard]] Operand latest_written(const Step& step, const Fits& fits) const {
+    Operand best;
+    for (size_t k = 0; k < step.src.size(); ++k) {
+      const int writer = sole_writer(step.src[k]);
+      if (writer <= best.writer || !alike(step.src[k], step.dst)) continue;
+      if (fits(p_.steps[static_cast<size_t>(writer)], k)) best = {writer, k};
+    }
+    return best;
+  }
+
+  // The step becomes the tail of a product before it, which then runs where the step stood.
+  void become_tail(size_t i, int product, StepTail tail) {
+    Step dot = std::move(p_.steps[static_cast<size_t>(product)]);
+    tail.nodes = {p_.steps[i].node};
+    dot.tails.push_back(std::move(tail));
+    dot.dst = p_.steps[i].dst;
+    say(p_.steps[i].node, dot);
+    p_.steps[i] = std::move(dot);
+    erase(static_cast<size_t>(product));
+  }
+
   // A sum or product becomes the tail of the convolution that makes one of its operands. It then runs where the
   // sum stood: only the sum reads what the convolution makes.
   bool fuse_binary(size_t i) {
     const Step& sum = p_.steps[i];
     if (sum.kind != StepKind::binary || sum.src[0] == sum.src[1]) return false;
-    int best = -1, operand = 0;
-    for (int k = 0; k < 2; ++k) {
-      if (sum.gate && (k == 0) == sum.gate_first) continue;  // the gate itself is too small
-      const int s = sum.src[static_cast<size_t>(k)];
-      const int writer = sole_writer(s);
-      if (writer < 0 || !alike(s, sum.dst)) continue;
-      if (takes_tail_with_other(p_.steps[static_cast<size_t>(writer)]) && writer > best) {
-        best = writer;
-        operand = k;
-      }
-    }
-    if (best < 0) return false;
-    Step dot = std::move(p_.steps[static_cast<size_t>(best)]);
+    const Operand own = latest_written(sum, [&](const Step& writer, size_t k) {
+      const bool gate = sum.gate && (k == 0) == sum.gate_first;  // itself too small
+      return !gate && takes_tail_with_other(writer);
+    });
+    if (own.writer < 0) return false;
     StepTail tail;
     tail.tail.kind = sum.gate ? Tail::Kind::gate : Tail::Kind::binary;
     tail.tail.form = sum.form;
-    tail.tail.other_first = operand == 1;
+    tail.tail.other_first = own.at == 1;
     tail.table = sum.table;
     tail.pairs = sum.pairs;
-    tail.other = sum.src[static_cast<size_t>(1 - operand)];
-    tail.nodes = {sum.node};
-    dot.tails.push_back(std::move(tail));
-    dot.dst = sum.dst;
-    say(sum.node, dot);
-    p_.steps[i] = std::move(dot);
-    erase(static_cast<size_t>(best));
+    tail.other = sum.src[1 - own.at];
+    become_tail(i, own.writer, std::move(tail));
     return true;
   }
 
@@ -210,24 +224,16 @@ class Fuser {
   bool fuse_floats(size_t i) {
     const Step& step = p_.steps[i];
     if (step.kind != StepKind::float_function || (step.src.size() > 1 && step.src[0] == step.src[1])) return false;
-    int best = -1;
-    size_t operand = 0;
-    for (size_t k = 0; k < step.src.size(); ++k) {
-      const int writer = sole_writer(step.src[k]);
-      if (writer <= best || !alike(step.src[k], step.dst)) continue;
-      const Step& dot = p_.steps[static_cast<size_t>(writer)];
-      const bool floats = !dot.tails.empty() && dot.tails[0].tail.kind == Tail::Kind::sums;
-      if (!floats || dot.tails.size() == kMaxTails) continue;
-      best = writer;
-      operand = k;
-    }
-    if (best < 0) return false;
-    Step dot = std::move(p_.steps[static_cast<size_t>(best)]);
+    const Operand own = latest_written(step, [](const Step& writer, size_t) {
+      const bool floats = !writer.tails.empty() && writer.tails[0].tail.kind == Tail::Kind::sums;
+      return floats && writer.tails.size() < kMaxTails;
+    });
+    if (own.writer < 0) return false;
     StepTail tail;
     tail.tail.kind = Tail::Kind::floats;
     tail.function = step.function;
-    if (step.src.size() > 1) tail.other = step.src[1 - operand];
-    if (operand == 1) {
+    if (step.src.size() > 1) tail.other = step.src[1 - own.at];
+    if (own.at == 1) {
       FloatFunction turned = *step.function;
       const auto turn = [](int& a) {
         if (a == FloatFunction::kSource || a == FloatFunction::kOther) a = FloatFunction::kOther - a;
@@ -238,12 +244,7 @@ class Fuser {
       }
       tail.function = std::make_shared<const FloatFunction>(std::move(turned));
     }
-    tail.nodes = {step.node};
-    dot.tails.push_back(std::move(tail));
-    dot.dst = step.dst;
-    say(step.node, dot);
-    p_.steps[i] = std::move(dot);
-    erase(static_cast<size_t>(best));
+    become_tail(i, own.writer, std::move(tail));
     return true;
   }
 

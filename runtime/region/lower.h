@@ -83,7 +83,7 @@ struct Pair {
 
 // A float value that is a function of stored floats of its shape, which lie in the order of the source.
 struct Chain {
-  int source = -1, other = -1;  // stores; other: -1 none, or a gate
+  int source = -1, other = -1;  // stores; other: -1 none, in that order too, or a gate
   FloatFunction function;
 };
 
@@ -171,6 +171,9 @@ class Lowering {
   [[nodiscard]] Chain chain_of(size_t value);
   void set_chain(size_t value, Chain chain);
   void settle(size_t value);  // a chain becomes a step
+  // Stores that steps on floats make: in the order of the first source; of two that are broadcast.
+  int add_function(std::vector<int> sources, const FloatFunction& function);
+  int add_float_binary(NodeKind kind, std::vector<int> sources, const Shape& dims);
 
   // lower_windows.cpp
   [[nodiscard]] Status lower_max_pool(int index);
@@ -213,6 +216,7 @@ class Lowering {
   struct Pads {
     int64_t t = 0, l = 0, b = 0, r = 0;
   };
+  static void widen_halo(Store& store, const Pads& pads);
   int bordered(const Window& window, const Pads& pads, uint8_t code);
   int readable(int store, bool whole_words);
   [[nodiscard]] Status finish_dot(int index, Step& step, const OpSpec& spec, int dst);

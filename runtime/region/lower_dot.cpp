@@ -30,6 +30,13 @@ int Lowering::readable(int s, bool whole_words) {
   return made_store;
 }
 
+void Lowering::widen_halo(Store& s, const Pads& pads) {
+  s.pad_t = std::max(s.pad_t, static_cast<int>(pads.t));
+  s.pad_l = std::max(s.pad_l, static_cast<int>(pads.l));
+  s.pad_b = std::max(s.pad_b, static_cast<int>(pads.b));
+  s.pad_r = std::max(s.pad_r, static_cast<int>(pads.r));
+}
+
 // The window as an image with a halo at least as wide as the pads, holding this code.
 int Lowering::bordered(const Window& window, const Pads& pads, uint8_t code) {
   const bool any = pads.t + pads.l + pads.b + pads.r > 0;
@@ -43,10 +50,7 @@ int Lowering::bordered(const Window& window, const Pads& pads, uint8_t code) {
   }
   Store& from = store(s);
   from.border_code = code;
-  from.pad_t = std::max(from.pad_t, static_cast<int>(pads.t));
-  from.pad_l = std::max(from.pad_l, static_cast<int>(pads.l));
-  from.pad_b = std::max(from.pad_b, static_cast<int>(pads.b));
-  from.pad_r = std::max(from.pad_r, static_cast<int>(pads.r));
+  widen_halo(from, pads);
   return s;
 }
 

@@ -58,11 +58,7 @@ Status Lowering::lower_dynamic(int index) {
     s.mb = src_shape[0];
     s.ih = rows.in, s.pt = rows.begin, s.pb = rows.end;
     s.iw = columns.in, s.pl = columns.begin, s.pr = columns.end;
-    Store& from = store(q.codes);
-    from.pad_t = std::max(from.pad_t, static_cast<int>(s.pt)),
-    from.pad_b = std::max(from.pad_b, static_cast<int>(s.pb));
-    from.pad_l = std::max(from.pad_l, static_cast<int>(s.pl)),
-    from.pad_r = std::max(from.pad_r, static_cast<int>(s.pr));
+    widen_halo(store(q.codes), {s.pt, s.pl, s.pb, s.pr});
   } else {
     s.mb = 1;
     s.m = element_count(Shape(src_shape.begin(), src_shape.end() - 1));

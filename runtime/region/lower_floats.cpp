@@ -53,16 +53,27 @@ void Lowering::set_chain(size_t v, Chain chain) {
   }
 }
 
+int Lowering::add_function(std::vector<int> sources, const FloatFunction& function) {
+  const Store source = store(sources[0]);
+  const int dst = add_store(source.shape, source.order, DType::f32);
+  add_step(StepKind::float_function, std::move(sources), dst).function =
+      std::make_shared<const FloatFunction>(function);
+  return dst;
+}
+
+int Lowering::add_float_binary(NodeKind kind, std::vector<int> sources, const Shape& dims) {
+  const int dst = add_store(dims, Order::flat, DType::f32);
+  add_step(StepKind::float_binary, std::move(sources), dst).float_kind = kind;
+  return dst;
+}
+
 void Lowering::settle(size_t v) {
   const std::shared_ptr<const Chain> chain = values_[v].chain;
   const int node = std::exchange(at_, recipe_.producers[v]);
-  const int dst = add_store(shape(v), store(chain->source).order, DType::f32);
   std::vector<int> sources{chain->source};
   if (chain->other >= 0) sources.push_back(chain->other);
-  add_step(StepKind::float_function, std::move(sources), dst).function =
-      std::make_shared<const FloatFunction>(chain->function);
+  set_plain(v, add_function(std::move(sources), chain->function));
   at_ = node;
-  set_plain(v, dst);
 }
 
 int Lowering::floats_in_place(size_t v) {
@@ -82,28 +93,25 @@ void Lowering::lower_float_unary(int index, const Unary& f) {
 }
 
 void Lowering::lower_float_binary(int index) {
-  constexpr int kConstant = FloatFunction::kConstant, kOther = FloatFunction::kOther;
   const size_t a = in(index, 0), b = in(index, 1), dst = out(index);
   const NodeKind kind = node(index).kind;
   const Shape dims = shape(dst);
   const auto full = [&](size_t v) { return shape(v) == dims; };
-  // `of` as the source, with one number or another tensor beside it.
-  const auto beside = [&](size_t of, bool first, float number) {
-    Chain chain = chain_of(of);
+  // The operation behind what the chain has; `first`: the chain is its first operand, `beside` the second.
+  const auto extend = [&](Chain chain, bool first, int beside, float number = 0) {
     const int from = last_of(chain.function);
-    append(chain.function, kind, first ? from : kConstant, first ? kConstant : from, number);
+    append(chain.function, kind, first ? from : beside, first ? beside : from, number);
     set_chain(dst, std::move(chain));
   };
+  // `of` as the source, with another tensor beside it.
   const auto with = [&](size_t of, bool first, const auto& other_of) {
     if (values_[of].kind == Value::Kind::chain && values_[of].chain->other >= 0) settle(of);
     Chain chain = chain_of(of);
     chain.other = other_of(store(chain.source).order);
-    const int from = last_of(chain.function);
-    append(chain.function, kind, first ? from : kOther, first ? kOther : from);
-    set_chain(dst, std::move(chain));
+    extend(std::move(chain), first, FloatFunction::kOther);
   };
-  if (values_[b].scalar && full(a)) return beside(a, true, *values_[b].scalar);
-  if (values_[a].scalar && full(b)) return beside(b, false, *values_[a].scalar);
+  if (values_[b].scalar && full(a)) return extend(chain_of(a), true, FloatFunction::kConstant, *values_[b].scalar);
+  if (values_[a].scalar && full(b)) return extend(chain_of(b), false, FloatFunction::kConstant, *values_[a].scalar);
   if (full(a) && full(b)) {
     Chain x = chain_of(a), y = chain_of(b);
     const bool same = x.source == y.source && (x.other < 0 || y.other < 0 || x.other == y.other);
@@ -122,15 +130,12 @@ void Lowering::lower_float_binary(int index) {
   for (const bool first : {true, false}) {
     const size_t of = first ? a : b, row = first ? b : a;
     if (!full(of)) continue;
-    const Chain chain = chain_of(of);
-    const Order order = store(chain.source).order;
+    const Order order = store(chain_of(of).source).order;
     if (element_count(dims) == 0 || !is_gate(shape(row), dims, order)) continue;
     return with(of, first, [&](Order) { return floats_store(row); });
   }
   const int left = floats_store(a), right = floats_store(b);
-  const int made_store = add_store(dims, Order::flat, DType::f32);
-  add_step(StepKind::float_binary, {left, right}, made_store).float_kind = kind;
-  set_plain(dst, made_store);
+  set_plain(dst, add_float_binary(kind, {left, right}, dims));
 }
 
 }  // namespace octile::runtime

@@ -246,16 +246,13 @@ int Lowering::floats_store(size_t v) {
       set_meaning(add_step(StepKind::table_f32, {src}, wide), *f);
       operands.push_back(wide);
     }
-    dst = add_store(dims, Order::flat, DType::f32);
-    Step& step = add_step(StepKind::float_binary, operands, dst);
-    step.float_kind = pair.function.kind;
-    for (const Unary& f : pair.function.then) {
-      const int next = add_store(dims, Order::flat, DType::f32);
-      FloatFunction one;
-      one.operations.push_back({f});
-      add_step(StepKind::float_function, {dst}, next).function = std::make_shared<const FloatFunction>(std::move(one));
-      dst = next;
+    if (store(operands[0]).shape == dims && store(operands[1]).shape == dims) {
+      const Unary operation{pair.function.kind};
+      dst = add_function(operands, {{{operation, FloatFunction::kSource, FloatFunction::kOther}}});
+    } else {
+      dst = add_float_binary(pair.function.kind, std::move(operands), dims);
     }
+    for (const Unary& f : pair.function.then) dst = add_function({dst}, {{{f}}});
   }
   values_[v].floats = window_of(dst);
   return dst;

@@ -119,9 +119,9 @@ enum class StepKind : uint8_t {
   softmax_rows,  // floats in, floats out
   layer_norm_rows,
   layer_norm_codes,  // codes in, codes out
-  // Floats, element by element: right, but slow.
+  // Floats, element by element: right, but slow, except float_function and float_average.
   channel_floats,  // codes to floats, a function per channel
-  float_function,  // floats, perhaps with as many others or a row of them, to floats
+  float_function,  // floats, perhaps with as many others or a gate, to floats
   float_binary,    // broadcast
   float_cast,      // s32 or codes to the numbers themselves
   float_members,   // means and maxima over listed elements: pools, means
