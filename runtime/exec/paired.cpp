@@ -14,7 +14,14 @@ namespace octile::runtime {
 namespace {
 
 constexpr int64_t kCopyBytes = 96 * 1024;  // of the source that is copied at a time: it stays near
+constexpr size_t kLine = 64;               // bytes of a cache line
 constexpr int64_t kOver = 32;              // bytes a move may write past a row
+
+// Of a layer of one pixel every byte comes from memory, these too: they are on their way while a kernel runs.
+void ask_for(const std::vector<Reorder>& moves) {
+  const auto* const bytes = reinterpret_cast<const uint8_t*>(moves.data());
+  for (size_t at = 0; at < moves.size() * sizeof(Reorder); at += kLine) __builtin_prefetch(bytes + at, 0, 2);
+}
 
 int64_t pitch_of(int64_t row) { return static_cast<int64_t>(align_up(static_cast<size_t>(row + kOver))); }
 
@@ -54,11 +61,12 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   PanelModes mode;
   mode.k4n8 = 3;  // acc16 of single words, portable kernels
   int64_t longest = 0;
+  for (const Group& group : groups_) longest = std::max(longest, group.row);
+  ask.reduction = longest;
+  Covers covers;
   for (const Group& group : groups_) {
-    longest = std::max(longest, group.row);
     ask.channels = group.channels;
-    ask.reduction = group.row;
-    if (!add_parts(p, ask, mode, group.first, group.offset, kLanes * group.row)) {
+    if (!add_parts(p, ask, mode, group.first, group.offset, kLanes * group.row, covers)) {
       return Status(Code::unsupported, "no kernel for " + to_key(shaped));
     }
   }
@@ -148,6 +156,7 @@ int Paired::run_in(const Job& job, int64_t index, uint8_t* slot) const {
     (p.along_y ? crop.ys : crop.xs) = to - from;
     for (size_t g = begin; g < end; ++g) {
       gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
+      if (g + 1 < end) ask_for(groups_[g + 1].moves);
       rc |= multiply(job, crop, g, slot);
     }
     fill_halo(job.dst, crop);

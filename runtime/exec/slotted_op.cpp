@@ -48,10 +48,14 @@ void SlottedOp::set_tables(const OpQuant& quant, int64_t channel, uint32_t colum
 }
 
 bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, int64_t channel, int64_t offset,
-                          int64_t panel_bytes) const {
+                          int64_t panel_bytes, Covers& known) const {
+  const auto [cover, fresh] = known.try_emplace(ask.channels);
+  if (fresh) {
+    const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(ask.channels, lanes_)), mode);
+    cover->second = cover_panels(table_, ask, static_cast<int>(lanes_), modes);
+  }
   if (plan.cuts.empty()) plan.cuts.push_back(0);
-  const std::vector<PanelModes> modes(static_cast<size_t>(ceil_div(ask.channels, lanes_)), mode);
-  for (const Span& s : cover_panels(table_, ask, static_cast<int>(lanes_), modes)) {
+  for (const Span& s : cover->second) {
     Part part;
     part.kernel = s.kernel;
     part.panels = s.panels;
@@ -61,7 +65,7 @@ bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, in
     plan.parts.push_back(part);
   }
   plan.cuts.push_back(plan.parts.size());
-  return plan.cuts.end()[-1] != plan.cuts.end()[-2];
+  return !cover->second.empty();
 }
 
 void SlottedOp::lay_slots(Plan& plan, int threads) {

@@ -3,6 +3,7 @@
 // Not here: how a task goes about it (winograd.h, paired.h).
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "runtime/exec/aligned.h"
@@ -36,9 +37,12 @@ class SlottedOp : public PreparedOp {
   [[nodiscard]] static Ask dot_ask(Isa best, DType dst);
   // bias' and multiplier of one channel; column: the sum of its weights, reduction: how many.
   void set_tables(const OpQuant& quant, int64_t channel, uint32_t column, int64_t reduction);
+  // What was chosen for runs of so many channels.
+  using Covers = std::map<int64_t, std::vector<Span>>;
   // One more cut: kernels over panels from `channel` on, whose weights begin at `offset`. False if there are none.
+  // `known`: of runs that differ in channels alone.
   [[nodiscard]] bool add_parts(Plan& plan, const Ask& ask, const PanelModes& modes, int64_t channel, int64_t offset,
-                               int64_t panel_bytes) const;
+                               int64_t panel_bytes, Covers& known) const;
   static void lay_slots(Plan& plan, int threads);
 
   Isa best_;

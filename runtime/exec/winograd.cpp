@@ -88,11 +88,12 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   ask.reduction = depth_;
   PanelModes mode;
   mode.k2n8w = mode.k2n16w = 1;
+  Covers covers;
   for (int64_t first = 0; first < channels(); first += p.chunk) {
     ask.channels = std::min(p.chunk, spec_.oc - first);
     // Scratch has room for whole panels, but there may be kernels for a half.
     if (ask.channels % lanes_ != lanes_ / 2) ask.channels = ceil_div(ask.channels, lanes_) * lanes_;
-    if (!add_parts(p, ask, mode, 0, 0, lanes_ * depth_ * 2)) {
+    if (!add_parts(p, ask, mode, 0, 0, lanes_ * depth_ * 2, covers)) {
       return Status(Code::unsupported, "no kernel for " + to_key(shaped));
     }
   }

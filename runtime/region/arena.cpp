@@ -74,7 +74,7 @@ void ArenaPool::release(uint8_t* data) const {
 }
 
 ArenaPool::Block ArenaPool::take(size_t bytes) {
-  size_t size = align_up(std::max<size_t>(bytes, 1));
+  const size_t size = align_up(std::max<size_t>(bytes, 1));
   Free found{nullptr, 0};
   {
     const std::lock_guard lock(mutex_);
@@ -89,8 +89,11 @@ ArenaPool::Block ArenaPool::take(size_t bytes) {
     }
   }
   if (found.size < size) {
+    // Shapes that grow from run to run would leave a hole in the heap each time.
+    const size_t ample = std::max(size, align_up(found.size + found.size / 2));
     release(found.data);
-    found = {allocate(size), size};
+    found = {allocate(ample), ample};
+    if (found.data == nullptr && ample > size) found = {allocate(size), size};
   }
   if (found.data == nullptr) found.size = 0;
   return {this, found.data, found.size};

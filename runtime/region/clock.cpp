@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runtime/region/lower.h"
+
 namespace octile::runtime {
 namespace {
 
@@ -21,11 +23,11 @@ int64_t bytes_of(const Program& program, const Step& step) {
 int64_t macs_of(const Step& step) { return step.kind == StepKind::dot ? step.dot.spec.macs() : 0; }
 
 // The node a step computes and those that are its tails; none for a change of layout at the region's border.
-std::vector<std::string> nodes_of(const Step& step, const std::vector<std::string>& names) {
+std::vector<std::string> nodes_of(const Step& step, const RegionDesc& desc) {
   std::vector<std::string> out;
   const auto take = [&](int node) {
     if (node < 0) return;
-    const std::string& name = names[static_cast<size_t>(node)];
+    const std::string& name = desc.nodes[static_cast<size_t>(node)].name;
     if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
   };
   take(step.node);
@@ -103,18 +105,17 @@ void StepClock::add(const std::shared_ptr<const Program>& program, const std::ve
   }
 }
 
-std::vector<StepTime> StepClock::times(const std::vector<std::string>& names) const {
+std::vector<StepTime> StepClock::times(const RegionDesc& desc) const {
   const std::lock_guard lock(mutex_);
   std::vector<StepTime> out;
   for (const auto& [program, sums] : sums_) {
     for (size_t i = 0; i < sums.size(); ++i) {
       const Step& step = program->steps[i];
-      const auto node = static_cast<size_t>(step.node);
       StepTime t;
-      t.nodes = nodes_of(step, names);
+      t.nodes = nodes_of(step, desc);
       t.kind = std::string(name_of(step.kind));
       t.form = form_of(step);
-      if (step.node >= 0) t.op = program->ops[node];
+      if (step.node >= 0) t.op = op_line(desc, *program, step.node);
       t.macs = macs_of(step);
       t.bytes = bytes_of(*program, step);
       t.calls = sums[i].calls;

@@ -16,8 +16,8 @@ namespace octile::runtime {
 class StepClock {
  public:
   void add(const std::shared_ptr<const Program>& program, const std::vector<double>& us);
-  // `names`: of the region's nodes.
-  [[nodiscard]] std::vector<StepTime> times(const std::vector<std::string>& names) const;
+  // `desc`: of the region whose programs these are.
+  [[nodiscard]] std::vector<StepTime> times(const RegionDesc& desc) const;
 
  private:
   struct Sum {

@@ -222,8 +222,9 @@ class Execution {
       if (s.tails[i].other < 0) continue;
       if (tails[i].kind == Tail::Kind::sums) {
         const auto* parameters = reinterpret_cast<const float*>(run_.data[s.tails[i].other]);
-        tails[i].sums = {parameters[0], static_cast<int32_t>(parameters[1]), s.sums.data(), s.factors.data(),
-                         s.addends.empty() ? nullptr : s.addends.data()};
+        const SumScales& by = *s.sums;
+        tails[i].sums = {parameters[0], static_cast<int32_t>(parameters[1]), by.sums.data(), by.factors.data(),
+                         by.addends.empty() ? nullptr : by.addends.data()};
         continue;
       }
       tails[i].other = tensor(s.tails[i].other);

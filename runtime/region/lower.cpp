@@ -34,24 +34,6 @@ bool wants_image(const NodeDesc& node) {
   }
 }
 
-// A conversion as an op, other nodes by kind and shapes; convolutions and matrices say theirs when they are lowered.
-std::string op_line(const NodeDesc& node, const std::vector<Shape>& operands, const Shape& dims) {
-  if (node.kind == NodeKind::spec) {
-    OpSpec s = node.spec;
-    s.mb = 1;
-    if (!s.mult_per_c) s.c = dims.empty() ? 1 : dims.size() > 2 ? dims[1] : dims.back();
-    s.m = s.c > 0 ? element_count(dims) / s.c : 0;
-    return to_line(s);
-  }
-  std::string line(to_string(node.kind));
-  for (const Shape& operand : operands) line += " " + print(operand);
-  return line + " -> " + print(dims);
-}
-
-}  // namespace
-
-namespace {
-
 // image: lies as nhwc. last: the host has its channels last already, so that what lies flat is pixels.
 enum class Likes : uint8_t { nothing, image, last };
 
@@ -155,7 +137,6 @@ Lowering::Lowering(const Recipe& recipe, Program& program)
       values_(recipe.desc.values.size()),
       done_(recipe.desc.nodes.size(), false) {
   program_.how.resize(recipe.desc.nodes.size());
-  program_.ops.resize(recipe.desc.nodes.size());
 }
 
 Status Lowering::infer(const std::vector<Shape>& inputs) {
@@ -180,7 +161,6 @@ Status Lowering::infer(const std::vector<Shape>& inputs) {
     OCTILE_ASSIGN_OR_RETURN(const Shape made_shape, infer_shape(n, operands));
     if (made_shape.size() > kMaxRank) return in_node(n, {Code::unsupported, "more than 16 axes"});
     shapes_[static_cast<size_t>(n.output)] = made_shape;
-    program_.ops[static_cast<size_t>(&n - desc.nodes.data())] = op_line(n, operands, made_shape);
   }
   return {};
 }
@@ -325,13 +305,35 @@ Status Lowering::run(const std::vector<Shape>& inputs) {
   for (int v : recipe_.desc.outputs) program_.outputs.push_back(shapes_[static_cast<size_t>(v)]);
   // Pointers into the list of constants must stay.
   program_.constants.reserve(2 * recipe_.desc.values.size() + 1);
+  program_.stores.reserve(3 * recipe_.desc.values.size());
+  program_.steps.reserve(3 * recipe_.desc.nodes.size());
   start_values();
   for (size_t i = 0; i < recipe_.desc.nodes.size(); ++i) {
     at_ = static_cast<int>(i);
     if (!done_[i]) OCTILE_RETURN_IF_ERROR(lower_node(at_));
   }
   write_outputs();
+  program_.shapes = std::move(shapes_);
   return {};
+}
+
+std::string op_line(const RegionDesc& desc, const Program& program, int index) {
+  const NodeDesc& node = desc.nodes[static_cast<size_t>(index)];
+  for (const Step& step : program.steps) {
+    if (step.kind == StepKind::dot && step.node == index) return to_line(step.dot.spec);
+  }
+  const auto shape = [&](int value) -> const Shape& { return program.shapes[static_cast<size_t>(value)]; };
+  const Shape& dims = shape(node.output);
+  if (node.kind == NodeKind::spec) {
+    OpSpec s = node.spec;
+    s.mb = 1;
+    if (!s.mult_per_c) s.c = dims.empty() ? 1 : dims.size() > 2 ? dims[1] : dims.back();
+    s.m = s.c > 0 ? element_count(dims) / s.c : 0;
+    return to_line(s);
+  }
+  std::string line(to_string(node.kind));
+  for (const int v : node.inputs) line += " " + print(shape(v));
+  return line + " -> " + print(dims);
 }
 
 Result<std::shared_ptr<Program>> lower(const Recipe& recipe, const std::vector<Shape>& inputs) {

@@ -33,7 +33,7 @@ struct Recipe {
   std::vector<int> producers;               // per value: node, -1: none
   std::vector<int> outputs;                 // per value: how often it is an output
   std::vector<std::shared_ptr<const PreparedOp>> ops;  // per node; null: no kernels, or variable weights
-  std::vector<std::vector<int32_t>> sums;              // per node: of a dynamic one's weights, per output channel
+  std::vector<std::shared_ptr<const SumScales>> sums;  // per node: of a dynamic one
   FormCache forms;
 };
 
@@ -58,8 +58,11 @@ struct Phases {
 [[nodiscard]] Phases phases_of(const NodeDesc& node);
 // Does a tensor have one pixel per image of another one, or one row for all of it?
 [[nodiscard]] bool is_gate(const Shape& gate, const Shape& dims, Order order);
-// Sums of the weights of each output channel, zero points taken off (lower_dynamic.cpp).
-[[nodiscard]] std::vector<int32_t> column_sums(const NodeDesc& node);
+// Of a dynamic product; zero points are taken off the sums of its weights (lower_dynamic.cpp).
+[[nodiscard]] SumScales sum_scales(const NodeDesc& node);
+
+// A node in reports: convolutions, matrix products and conversions as an op, others by kind and shapes.
+[[nodiscard]] std::string op_line(const RegionDesc& desc, const Program& program, int node);
 
 [[nodiscard]] Result<std::shared_ptr<Program>> lower(const Recipe& recipe, const std::vector<Shape>& inputs);
 

@@ -9,7 +9,6 @@ namespace octile::runtime {
 Status Lowering::finish_dot(int index, Step& step, const OpSpec& spec, int dst) {
   const NodeDesc& n = node(index);
   step.dot.spec = spec;
-  program_.ops[static_cast<size_t>(index)] = to_line(spec);
   if (spec.dst == DType::s32) {
     set_plain(out(index), dst);
   } else {

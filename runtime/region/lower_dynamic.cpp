@@ -10,7 +10,7 @@
 
 namespace octile::runtime {
 
-std::vector<int32_t> column_sums(const NodeDesc& n) {
+SumScales sum_scales(const NodeDesc& n) {
   const OpSpec& s = n.spec;
   const bool conv = s.kind == OpKind::conv2d;
   const int64_t channels = s.channels(), depth = conv ? s.ic / s.g * s.kh * s.kw : s.k;
@@ -28,7 +28,10 @@ std::vector<int32_t> column_sums(const NodeDesc& n) {
     const int32_t zp = n.quant.wei_zp[n.quant.wei_zp.size() == 1 ? 0 : static_cast<size_t>(c)];
     sums[static_cast<size_t>(c)] -= static_cast<int32_t>(depth) * zp;
   }
-  return sums;
+  const auto spread = [&](const std::vector<float>& values) {
+    return values.size() == 1 ? std::vector<float>(sums.size(), values[0]) : values;
+  };
+  return {sums, spread(n.quant.wei_scale), spread(n.floats)};
 }
 
 Status Lowering::lower_dynamic(int index) {
@@ -74,12 +77,6 @@ Status Lowering::lower_dynamic(int index) {
   tail.nodes = {index};
   step.tails.push_back(std::move(tail));
   step.sums = recipe_.sums[static_cast<size_t>(index)];
-  const auto channels = static_cast<size_t>(s.channels());
-  const auto spread = [channels](const std::vector<float>& values) {
-    return values.size() == 1 ? std::vector<float>(channels, values[0]) : values;
-  };
-  step.factors = spread(n.quant.wei_scale);
-  step.addends = spread(n.floats);
   return {};
 }
 

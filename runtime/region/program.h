@@ -163,6 +163,12 @@ struct PassCut {
   int64_t parts = 1, group = 1;  // channels: parts of an image, channels of a part
 };
 
+// How the sums of a product of what is quantized on the spot become floats, per output channel.
+struct SumScales {
+  std::vector<int32_t> sums;            // of the weights
+  std::vector<float> factors, addends;  // addends: empty if nothing is added
+};
+
 struct Step {
   StepKind kind = StepKind::convert;
   int node = -1;  // of the region, for explain
@@ -199,10 +205,8 @@ struct Step {
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.
-  // A dot whose tail scales sums: per channel, sums holds those of its weights, addends what is added (or is empty).
   std::vector<int64_t> members, starts, counts;
-  std::vector<int32_t> sums;
-  std::vector<float> factors, addends;
+  std::shared_ptr<const SumScales> sums;  // a dot whose tail makes floats of its sums
 };
 
 struct Program {
@@ -212,7 +216,7 @@ struct Program {
   std::vector<Step> steps;
   std::vector<std::vector<uint8_t>> constants;  // bytes of constant stores
   std::vector<std::string> how;                 // per node: what became of it
-  std::vector<std::string> ops;                 // per node: its op at these shapes
+  std::vector<Shape> shapes;                    // per value of the region
   size_t pointers = 0;                          // bytes at the start of the arena for the pointers of a run
   size_t scratch_offset = 0, arena_bytes = 0;
   size_t slot_bytes = 0;  // of scratch: what a task of overlapping steps may borrow, of as many slots as

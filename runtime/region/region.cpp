@@ -21,7 +21,7 @@
 namespace octile::runtime {
 namespace {
 
-constexpr size_t kMaxPlans = 16;
+constexpr size_t kMaxPlans = 64;
 // Bytes of weights worth threads to pack them: 15 ms of one. Threads also spread what they allocate.
 constexpr size_t kWorthThreads = size_t{4} << 20;
 
@@ -119,7 +119,7 @@ class RegionImpl final : public Region {
 
   void start_clock() override { clock_ = std::make_unique<StepClock>(); }
   std::vector<StepTime> times() const override {
-    return clock_ == nullptr ? std::vector<StepTime>{} : clock_->times(names_);
+    return clock_ == nullptr ? std::vector<StepTime>{} : clock_->times(recipe_.desc);
   }
 
  private:
@@ -139,7 +139,7 @@ class RegionImpl final : public Region {
   }
 
   Status prepare_op(NodeDesc& node, WeightsCache* files, std::shared_ptr<const PreparedOp>& made,
-                    std::vector<int32_t>& sums) const {
+                    std::shared_ptr<const SumScales>& sums) const {
     OpSpec spec;
     OpQuant quant;
     std::span<const uint8_t> wei = node.weights();
@@ -154,7 +154,7 @@ class RegionImpl final : public Region {
     } else if (node.kind == NodeKind::dynamic) {
       spec = shapeless(node);
       quant = node.quant;
-      sums = column_sums(node);
+      sums = std::make_shared<const SumScales>(sum_scales(node));
     } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
                (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
       spec = shapeless(node);
@@ -177,6 +177,8 @@ class RegionImpl final : public Region {
     OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<Program> program, lower(recipe_, shapes));
     fuse(*program, names_);
     OCTILE_RETURN_IF_ERROR(place(recipe_, *program));
+    program->steps.shrink_to_fit();
+    program->stores.shrink_to_fit();
     plans_.add(program);
     return std::shared_ptr<const Program>(program);
   }
@@ -227,7 +229,7 @@ class RegionImpl final : public Region {
     OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<const Program> program, plan_for(inputs));
     std::vector<NodeDecision> out;
     for (size_t i = 0; i < recipe_.desc.nodes.size(); ++i) {
-      out.push_back({recipe_.desc.nodes[i].name, program->ops[i], {}});
+      out.push_back({recipe_.desc.nodes[i].name, op_line(recipe_.desc, *program, static_cast<int>(i)), {}});
     }
     const std::string isa(target(convert_isa(recipe_.best)).name);
     for (const Step& step : program->steps) {
