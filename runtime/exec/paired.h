@@ -2,8 +2,8 @@
 // In:  see prepared_op.h.  Out: the same bytes as the exact kernels.
 // Not here: which elements may be neighbours (pairing.h), kernels.
 //
-// Channels form groups of up to 64 with an order of their own. A task copies its source once for each of its groups, in
-// that order, one row of bytes for each output pixel, whatever filter, stride and pads are; then kernels for a dense
+// Channels form groups of up to 256 with an order of their own. A task copies its source once for each of its groups,
+// in that order, one row of bytes for each output pixel, whatever filter, stride and pads are; then kernels for a dense
 // layer run over it.
 #pragma once
 

@@ -36,7 +36,7 @@ void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule&
   const int sign = wei.type == DType::s8 ? 128 : 0;
   const auto count = static_cast<size_t>(asked.count);
   for (int64_t k = 0; k < asked.to - asked.from; ++k) {
-    uint8_t* const row = raw + k * kPairChannels;
+    uint8_t* const row = raw + k * asked.lanes;
     int any = 0;
     for (size_t j = 0; j < count; ++j) {
       const int value = (row[j] ^ sign) - sign - taken[j], kept = std::clamp(value, -128, 127);
@@ -46,7 +46,7 @@ void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule&
     }
     if (any == 0) continue;
     more.element.push_back(static_cast<int32_t>(k));
-    for (const int16_t v : left) more.weights.push_back(static_cast<int8_t>(v));
+    for (int j = 0; j < asked.lanes; ++j) more.weights.push_back(static_cast<int8_t>(left[static_cast<size_t>(j)]));
   }
 }
 
@@ -98,24 +98,27 @@ double least_cost(int64_t channels, int64_t rows) {
   return cost_of(channels, rows, static_cast<double>(rows) / kMoved);
 }
 
-// Wide groups copy less, narrow ones find more pairs.
+// Wide groups copy less, narrow ones find more pairs. Those wider than 64 channels are for weights of which hardly any
+// is large, as of transformers that have one scale for a matrix; who finds few pairs in 64 finds fewer in more.
 int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, const WeightRule& rule) {
+  static constexpr std::array<int64_t, 5> kWidths{64, 48, 32, 128, kPairChannels};
   int64_t best = kTileChannels;
   double least = least_cost(best, 1) / static_cast<double>(best);
   const int64_t count = std::min(kSampleRows, d.run);
-  std::vector<int8_t> rows(static_cast<size_t>(count * kPairChannels));
   PairedRows ordered, more;
   std::vector<Reorder> moves;
-  for (int64_t most = kPairChannels; most > kTileChannels; most -= kTileChannels) {
-    const int64_t channels = std::min(most, d.channels);
-    if (most - kTileChannels >= d.channels || least_cost(channels, 1) / static_cast<double>(channels) >= least)
-      continue;
+  std::vector<int8_t> rows;
+  for (const int64_t most : kWidths) {
+    if (most > 64 && 2 * best != most) break;
+    const int64_t channels = std::min(most, d.channels), narrower = most > 64 ? most / 2 : most - kTileChannels;
+    const int stride = pair_stride(channels);
+    if (narrower >= d.channels || least_cost(channels, 1) / static_cast<double>(channels) >= least) continue;
     double cost = 0;
     for (int64_t i = 0; i < kSamples; ++i) {
       const int64_t first = (d.channels - channels) * i / (kSamples - 1) / kTileChannels * kTileChannels;
       const int64_t segment = d.sx * d.sy * i / kSamples, row = (d.run - count) * i / (kSamples - 1);
-      std::fill(rows.begin(), rows.end(), 0);
-      gather_group(d, wei, rule, {first, channels, kPairChannels, segment, row, row + count}, rows.data(), more);
+      rows.assign(static_cast<size_t>(count * stride), 0);
+      gather_group(d, wei, rule, {first, channels, stride, segment, row, row + count}, rows.data(), more);
       ordered.element.clear();
       ordered.weights.clear();
       moves.clear();
@@ -187,15 +190,15 @@ void Paired::order(Group& group, const std::vector<int8_t>& rows, std::vector<Pa
   ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
-    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * kPairChannels)], geometry_.run, group.channels,
-              more[static_cast<size_t>(s)], ordered);
+    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * pair_stride(group.channels))], geometry_.run,
+              group.channels, more[static_cast<size_t>(s)], ordered);
     add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
               group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());
   }
   group.segments.push_back(group.moves.size());
   group.row = ceil_div(group.row, 4) * 4;
-  ordered.weights.resize(static_cast<size_t>(group.row * kPairChannels));
+  ordered.weights.resize(static_cast<size_t>(group.row * pair_stride(group.channels)));
 }
 
 bool Paired::save(packs::FieldWriter& out) const {
@@ -276,10 +279,11 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   for (int64_t g = 0; g < count; ++g) {
     Group group = group_at(g, count);
     group.offset = packed_bytes_;
-    rows.assign(static_cast<size_t>(geometry_.reduction() * kPairChannels), 0);
+    const int stride = pair_stride(group.channels);
+    rows.assign(static_cast<size_t>(geometry_.reduction() * stride), 0);
     for (int64_t i = 0; i < geometry_.sx * geometry_.sy; ++i) {
-      gather_group(geometry_, view, rule, {group.first, group.channels, kPairChannels, i, 0, geometry_.run},
-                   &rows[static_cast<size_t>(i * geometry_.run * kPairChannels)], more[static_cast<size_t>(i)]);
+      gather_group(geometry_, view, rule, {group.first, group.channels, stride, i, 0, geometry_.run},
+                   &rows[static_cast<size_t>(i * geometry_.run * stride)], more[static_cast<size_t>(i)]);
     }
     order(group, rows, more, ordered);
     cost += cost_of(group.channels, group.row, static_cast<double>(group.moves.size())) -
@@ -289,7 +293,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
     d.channels = group.channels;
     d.depth = d.run = group.row;
     const WeightRule none = subtracting(DType::s8, {0});
-    const WeightView from{ordered.weights.data(), DType::s8, true, kPairChannels};
+    const WeightView from{ordered.weights.data(), DType::s8, true, stride};
     packed_.expect_writes(static_cast<size_t>(packed_bytes_), static_cast<size_t>(group_bytes(group)));
     for (int64_t j = 0; j < group.channels; j += kLanes) {
       pack_dense_panel(Layout::k4n8, d, from, none, j, packed_.data() + packed_bytes_, columns.data());

@@ -11,18 +11,18 @@ namespace {
 
 constexpr int kLimit = 128;
 
-void put(PairedRows& out, int32_t element, const int8_t* weights) {
+void put(PairedRows& out, int32_t element, const int8_t* weights, int stride) {
   out.element.push_back(element);
   if (weights != nullptr) {
-    out.weights.insert(out.weights.end(), weights, weights + kPairChannels);
+    out.weights.insert(out.weights.end(), weights, weights + stride);
   } else {
-    out.weights.insert(out.weights.end(), kPairChannels, 0);
+    out.weights.insert(out.weights.end(), static_cast<size_t>(stride), 0);
   }
 }
 
 // What of `second` is too much beside `first`: taken from it, added to `rest`.
-void take_excess(const int8_t* first, int8_t* second, std::vector<int8_t>& rest) {
-  for (int c = 0; c < kPairChannels; ++c) {
+void take_excess(const int8_t* first, int8_t* second, int stride, std::vector<int8_t>& rest) {
+  for (int c = 0; c < stride; ++c) {
     const int most = kLimit - std::max<int>(first[c], 0), least = -kLimit - std::min<int>(first[c], 0);
     const int kept = std::clamp<int>(second[c], least, most);
     rest.push_back(static_cast<int8_t>(second[c] - kept));
@@ -32,30 +32,31 @@ void take_excess(const int8_t* first, int8_t* second, std::vector<int8_t>& rest)
 
 void put_block(const Ops& ops, const int8_t* rows, const int32_t* element, int count, int channels, PairedRows& out,
                PairedRows& rest) {
+  const int stride = pair_stride(channels);
   std::array<int8_t, kPairRows> mates;
   ops.match_rows(rows, count, channels, mates.data());
-  const auto row = [&](int i) { return rows + static_cast<ptrdiff_t>(i) * kPairChannels; };
+  const auto row = [&](int i) { return rows + static_cast<ptrdiff_t>(i) * stride; };
   for (int a = 0; a < count; ++a) {
     const int b = mates[static_cast<size_t>(a)];
     if (b < a) continue;
-    put(out, element[a], row(a));
-    put(out, element[b], row(b));
+    put(out, element[a], row(a), stride);
+    put(out, element[b], row(b), stride);
   }
   // By twos, the second one in part; the last of an odd number beside zeros.
   int first = -1;
   for (int a = 0; a < count; ++a) {
     if (mates[static_cast<size_t>(a)] >= 0) continue;
-    put(out, element[a], row(a));
+    put(out, element[a], row(a), stride);
     if (first < 0) {
       first = a;
       continue;
     }
     first = -1;
     rest.element.push_back(element[a]);
-    int8_t* const second = out.weights.data() + out.weights.size() - kPairChannels;
-    take_excess(second - kPairChannels, second, rest.weights);
+    int8_t* const second = out.weights.data() + out.weights.size() - stride;
+    take_excess(second - stride, second, stride, rest.weights);
   }
-  if (first >= 0) put(out, -1, nullptr);
+  if (first >= 0) put(out, -1, nullptr, stride);
 }
 
 }  // namespace
@@ -69,8 +70,8 @@ void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channe
   for (; count > 0; rest = {}) {
     for (int64_t at = 0; at < count; at += kPairRows) {
       const auto block = static_cast<int>(std::min<int64_t>(kPairRows, count - at));
-      put_block(ops, rows + at * kPairChannels, &element[static_cast<size_t>(at)], block, static_cast<int>(channels),
-                out, rest);
+      put_block(ops, rows + at * pair_stride(channels), &element[static_cast<size_t>(at)], block,
+                static_cast<int>(channels), out, rest);
     }
     from = std::move(rest);
     element = from.element;

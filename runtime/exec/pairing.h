@@ -18,11 +18,11 @@ namespace octile::runtime {
 
 struct PairedRows {
   std::vector<int32_t> element;  // even many; -1 where weights are 0
-  std::vector<int8_t> weights;   // kPairChannels for each
+  std::vector<int8_t> weights;   // pair_stride(channels) for each
 };
 
-// Appends `count` rows in order. rows: [count][kPairChannels], zeros from `channels` on. `more`: further rows of some
-// of them, for what of their weights does not fit s8; it is used up.
+// Appends `count` rows in order. rows: [count][pair_stride(channels)], zeros from `channels` on. `more`: further rows
+// of some of them, for what of their weights does not fit s8; it is used up.
 void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channels, PairedRows& more, PairedRows& out);
 
 }  // namespace octile::runtime

@@ -117,7 +117,9 @@ struct Reorder {
 
 // Rows of weights look for neighbours in blocks (runtime/exec/pairing.h): a copy in their order then reads few places
 // at a time.
-constexpr int kPairRows = 32, kPairChannels = 64;
+constexpr int kPairRows = 32, kPairChannels = 256;
+// Weights from one row of so many channels to the next.
+constexpr int pair_stride(int64_t channels) { return channels <= 64 ? 64 : channels <= 128 ? 128 : kPairChannels; }
 
 // Integer Winograd (runtime/exec/winograd.h). A window is (m + 2) x (m + 2) pixels, m the side of its output tile.
 struct WinogradWindow {
@@ -203,9 +205,9 @@ struct Ops {
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);
 
-  // Of `count` rows of kPairChannels weights, at most kPairRows and at least one: with which other each shares a word,
-  // or -1. Those from `channels` on are zeros. Rows choose in turn, the largest by fourth powers first, the largest
-  // that is free and fits; then pairs are parted while that makes two.
+  // Of `count` rows, pair_stride(channels) weights apart, at most kPairRows and at least one: with which other each
+  // shares a word, or -1. Weights from `channels` on are zeros. Rows choose in turn, the largest by fourth powers
+  // first, the largest that is free and fits; then pairs are parted while that makes two.
   void (*match_rows)(const int8_t* rows, int count, int channels, int8_t* mates);
   // sums[c] += the codes of channel c, over the pixels of one image.
   void (*add_pixels)(const Tensor& src, uint32_t* sums);

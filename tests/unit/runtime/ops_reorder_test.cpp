@@ -47,19 +47,19 @@ TEST(OpsReorder, MovesInOrderRowByRow) {
 // The definition, on a table of all pairs: by rank, the largest row first.
 class Table {
  public:
-  explicit Table(const int8_t* rows, size_t count) : mates_(count, -1) {
+  Table(const int8_t* rows, size_t stride, size_t count) : mates_(count, -1) {
     std::vector<int64_t> size(count);
-    for (size_t j = 0; j < count * kPairChannels; ++j) {
+    for (size_t j = 0; j < count * stride; ++j) {
       const int64_t square = rows[j] * rows[j] / 128;
-      size[j / kPairChannels] += square * square;
+      size[j / stride] += square * square;
     }
     for (size_t j = 0; j < count; ++j) order_.push_back(j);
     std::stable_sort(order_.begin(), order_.end(), [&](size_t a, size_t b) { return size[a] > size[b]; });
     for (const size_t a : order_) {
       for (const size_t b : order_) {
         bool safe = a != b;
-        for (size_t c = 0; c < kPairChannels; ++c) {
-          const int x = rows[a * kPairChannels + c], y = rows[b * kPairChannels + c];
+        for (size_t c = 0; c < stride; ++c) {
+          const int x = rows[a * stride + c], y = rows[b * stride + c];
           safe = safe && std::max(x, 0) + std::max(y, 0) <= 128 && std::min(x, 0) + std::min(y, 0) >= -128;
         }
         if (safe) fits_.insert({a, b});
@@ -111,16 +111,18 @@ TEST(OpsReorder, RowsFindTheirMates) {
     for (int i = 0; i < 300; ++i) {
       const int64_t count = i == 0 ? kPairRows : rng.range(1, kPairRows), bound = i == 0 ? 128 : rng.range(50, 128);
       // Few channels that matter, so that some fit, some do not, and some have to part others.
-      const int64_t matter = rng.range(1, kPairChannels);
-      const RowBytes bytes(rng, kPairChannels, count, kPairChannels);
+      const int64_t matter = i == 0 ? kPairChannels : rng.range(1, rng.range(1, kPairChannels));
+      const int64_t stride = pair_stride(matter);
+      const RowBytes bytes(rng, stride, count, stride);
       auto* const rows = reinterpret_cast<int8_t*>(bytes.data());
-      for (int64_t j = 0; j < count * kPairChannels; ++j) {
-        const int64_t weight = j % kPairChannels < matter ? rng.range(-bound, bound) : 0;
+      for (int64_t j = 0; j < count * stride; ++j) {
+        const int64_t weight = j % stride < matter ? rng.range(-bound, bound) : 0;
         rows[j] = static_cast<int8_t>(i == 0 ? -128 : std::min<int64_t>(weight, 127));
       }
       std::vector<int8_t> mates(static_cast<size_t>(count), 77);
-      v.ops->match_rows(rows, static_cast<int>(count), static_cast<int>(i == 0 ? kPairChannels : matter), mates.data());
-      EXPECT_EQ(mates, Table(rows, static_cast<size_t>(count)).match()) << v.name << " " << i;
+      v.ops->match_rows(rows, static_cast<int>(count), static_cast<int>(matter), mates.data());
+      EXPECT_EQ(mates, Table(rows, static_cast<size_t>(stride), static_cast<size_t>(count)).match())
+          << v.name << " " << i;
     }
   }
 }
