@@ -1,29 +1,46 @@
-"""One encoder layer of BERT-base, as a float ONNX graph with seeded random weights.
+"""Encoder layers of BERT, as float ONNX graphs with seeded random weights.
 
-In:  a seed.  Out: onnx.ModelProto, input `x` float 1x128x768 (what the layer before hands on), output `y` likewise.
+In:  a seed, a size.  Out: onnx.ModelProto, input `x` float 1 x tokens x hidden (what the layer before hands on), output
+     `y` likewise.
 Not here: embeddings, the attention mask (one full sequence), the task's head.
 
 Written as PyTorch exports it: linear layers as MatMul and Add, Gelu spelled with Erf, LayerNormalization as one node.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from graph import GraphBuilder
 
-TOKENS, HIDDEN, HEADS, INNER = 128, 768, 12, 3072
-SEQUENCE = [1, TOKENS, HIDDEN]
+
+class Size(NamedTuple):
+    tokens: int | str  # a name: any number
+    hidden: int
+    heads: int
+    inner: int
+
+    def sequence(self):
+        return [1, self.tokens, self.hidden]
+
+    def rows(self):
+        return self.tokens if isinstance(self.tokens, int) else -1
 
 
-def norm(b, x, name):
-    scale = b.constant(f"{name}:scale", b.rng.normal(1, 0.1, HIDDEN))
-    shift = b.constant(f"{name}:shift", b.rng.normal(0, 0.1, HIDDEN))
+BASE = Size(128, 768, 12, 3072)
+MINI = Size("tokens", 384, 12, 1536)  # of MiniLM, which embeds sentences
+SEQUENCE = BASE.sequence()
+
+
+def norm(b, x, size, name):
+    scale = b.constant(f"{name}:scale", b.rng.normal(1, 0.1, size.hidden))
+    shift = b.constant(f"{name}:shift", b.rng.normal(0, 0.1, size.hidden))
     return b.node("LayerNormalization", [x, scale, shift], name, axis=-1, epsilon=1e-12)
 
 
-def heads(b, x, name, order):
-    split = b.node("Reshape", [x, b.shape(1, TOKENS, HEADS, HIDDEN // HEADS)], f"{name}_split")
-    return b.node("Transpose", [split], f"{name}_heads", perm=order)
+def heads(b, x, size, name, order):
+    extents = b.shape(1, size.rows(), size.heads, size.hidden // size.heads)
+    return b.node("Transpose", [b.node("Reshape", [x, extents], f"{name}_split")], f"{name}_heads", perm=order)
 
 
 def gelu(b, x):
@@ -32,17 +49,34 @@ def gelu(b, x):
     return b.node("Mul", [grown, b.constant("half", 0.5)])
 
 
+def layer(b, x, size, prefix=""):
+    hidden = size.hidden
+
+    def linear(src, inputs, outputs, name):
+        return b.linear(src, inputs, outputs, prefix + name)
+
+    query = heads(b, linear(x, hidden, hidden, "query"), size, prefix + "query", [0, 2, 1, 3])
+    key = heads(b, linear(x, hidden, hidden, "key"), size, prefix + "key", [0, 2, 3, 1])
+    value = heads(b, linear(x, hidden, hidden, "value"), size, prefix + "value", [0, 2, 1, 3])
+    scores = b.node("MatMul", [query, key], prefix + "scores")
+    scores = b.node("Div", [scores, b.constant("root", np.sqrt(hidden // size.heads))], prefix + "scaled")
+    weights = b.node("Softmax", [scores], prefix + "attention", axis=-1)
+    context = b.node("MatMul", [weights, value], prefix + "context")
+    context = b.node("Transpose", [context], prefix + "context_rows", perm=[0, 2, 1, 3])
+    context = b.node("Reshape", [context, b.shape(1, size.rows(), hidden)], prefix + "context_joined")
+    x = norm(b, b.node("Add", [linear(context, hidden, hidden, "output"), x]), size, prefix + "norm1")
+    y = linear(gelu(b, linear(x, hidden, size.inner, "ffn1")), size.inner, hidden, "ffn2")
+    return norm(b, b.node("Add", [y, x]), size, prefix + "norm2")
+
+
 def bert_layer(seed=0):
     b = GraphBuilder(seed)
-    query = heads(b, b.linear("x", HIDDEN, HIDDEN, "query"), "query", [0, 2, 1, 3])
-    key = heads(b, b.linear("x", HIDDEN, HIDDEN, "key"), "key", [0, 2, 3, 1])
-    value = heads(b, b.linear("x", HIDDEN, HIDDEN, "value"), "value", [0, 2, 1, 3])
-    scores = b.node("MatMul", [query, key], "scores")
-    scores = b.node("Div", [scores, b.constant("root", np.sqrt(HIDDEN // HEADS))], "scaled")
-    weights = b.node("Softmax", [scores], "attention", axis=-1)
-    context = b.node("Transpose", [b.node("MatMul", [weights, value], "context")], "context_rows", perm=[0, 2, 1, 3])
-    context = b.node("Reshape", [context, b.shape(*SEQUENCE)], "context_joined")
-    x = norm(b, b.node("Add", [b.linear(context, HIDDEN, HIDDEN, "output"), "x"]), "norm1")
-    y = b.linear(gelu(b, b.linear(x, HIDDEN, INNER, "ffn1")), INNER, HIDDEN, "ffn2")
-    y = norm(b, b.node("Add", [y, x]), "norm2")
-    return b.finish("bert_layer", SEQUENCE, {"y": (y, SEQUENCE)})
+    return b.finish("bert_layer", SEQUENCE, {"y": (layer(b, "x", BASE), SEQUENCE)})
+
+
+def encoder(seed=0, size=MINI, layers=6):
+    b = GraphBuilder(seed)
+    x = "x"
+    for i in range(layers):
+        x = layer(b, x, size, f"layer{i}_")
+    return b.finish("encoder", size.sequence(), {"y": (x, size.sequence())})
