@@ -15,6 +15,7 @@ import pytest
 import readme
 import run
 import session
+import texts
 import tuned
 
 
@@ -184,6 +185,25 @@ def test_sessions_are_summed_up_by_fastest_creation_and_median_growth():
     assert row["octile"]["create_ratio"] == 0.5 and row["octile"]["memory_ratio"] == 0.5
     assert row["compiled"]["create_ratio"] == 0.1 and row["compiled"]["memory_ratio"] == 0.25
     assert json.dumps(row)
+
+
+class Counting:
+    """A session that notes the lengths it ran."""
+
+    def __init__(self, ran):
+        self.ran = ran
+
+    def run(self, _, feed):
+        self.ran.append(feed["x"])
+
+
+def test_texts_take_turns_by_provider_each_after_a_run_that_does_not_count():
+    ran = {"octile": [], "cpu": []}
+    opened = {name: Counting(notes) for name, notes in ran.items()}
+    row = texts.row_of("two", opened, [{"x": 3}, {"x": 5}], rounds=2)
+    assert ran == {"octile": [5, 3, 5, 5, 3, 5], "cpu": [5, 3, 5, 5, 3, 5]}
+    assert row["texts"] == "two"
+    assert min(row["octile_ms"], row["ort_ms"]) >= 0
 
 
 def test_kinds_of_products_are_read_off_op_lines():

@@ -2,6 +2,7 @@
 // In:  drawn lifetimes.  Out: verdicts.  Not here: plans.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <random>
 
 #include "runtime/region/arena.h"
@@ -55,6 +56,27 @@ TEST(ArenaPool, NoMemoryIsNull) {
   ArenaPool pool;
   EXPECT_EQ(pool.take(SIZE_MAX / 2).data(), nullptr);
   EXPECT_NE(pool.take(64).data(), nullptr);
+}
+
+// What a host with a limit was asked for and holds.
+struct Limited {
+  size_t most = 0;
+  std::vector<size_t> asked;
+  static void* allocate(void* context, size_t bytes, size_t alignment) {
+    auto& self = *static_cast<Limited*>(context);
+    self.asked.push_back(bytes);
+    return bytes <= self.most ? std::aligned_alloc(alignment, bytes) : nullptr;
+  }
+  static void release(void* /*context*/, void* memory) { std::free(memory); }
+};
+
+TEST(ArenaPool, GrowsByHalfUnlessMemoryEnds) {
+  Limited host{20000, {}};
+  ArenaPool pool(Memory{&host, Limited::allocate, Limited::release});
+  for (const size_t bytes : {6400, 6464, 9600, 12800}) EXPECT_NE(pool.take(bytes).data(), nullptr) << bytes;
+  EXPECT_EQ(host.asked, (std::vector<size_t>{6400, 9600, 14400}));
+  EXPECT_NE(pool.take(19200).data(), nullptr);
+  EXPECT_EQ(host.asked, (std::vector<size_t>{6400, 9600, 14400, 21632, 19200}));
 }
 
 TEST(ArenaPool, OnePoolPerProcess) { EXPECT_EQ(ArenaPool::shared(), ArenaPool::shared() /* both alive */); }
