@@ -13,9 +13,10 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kCopyBytes = 96 * 1024;  // of the source that is copied at a time: it stays near
-constexpr size_t kLine = 64;               // bytes of a cache line
-constexpr int64_t kOver = 32;              // bytes a move may write past a row
+constexpr int64_t kCopyBytes = 96 * 1024;    // of the source that is copied at a time: it stays near
+constexpr int64_t kTile = 16, kShared = 64;  // channels: of the widest tile, and of a group that threads share out
+constexpr size_t kLine = 64;                 // bytes of a cache line
+constexpr int64_t kOver = 32;                // bytes a move may write past a row
 
 // Of a layer of one pixel every byte comes from memory, these too: they are on their way while a kernel runs.
 void ask_for(const std::vector<Reorder>& moves) {
@@ -27,8 +28,15 @@ int64_t pitch_of(int64_t row) { return static_cast<int64_t>(align_up(static_cast
 
 }  // namespace
 
+// Channels of a group that run together.
+struct Paired::Piece {
+  size_t group = 0;
+  int64_t first = 0, channels = 0;
+};
+
 struct Paired::Plan : SlottedOp::Plan {
-  int64_t tasks_of_channels = 1;  // groups are spread over them
+  std::vector<Piece> pieces;      // of one task or several: then each of those copies the source
+  int64_t tasks_of_channels = 1;  // pieces are spread over them
   int64_t step = 1;               // of the cut axis, copied at a time
   bool flat = false;              // all pixels of the source are one row
 };
@@ -64,10 +72,17 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   for (const Group& group : groups_) longest = std::max(longest, group.row);
   ask.reduction = longest;
   Covers covers;
-  for (const Group& group : groups_) {
-    ask.channels = group.channels;
-    if (!add_parts(p, ask, mode, group.first, group.offset, kLanes * group.row, covers)) {
-      return Status(Code::unsupported, "no kernel for " + to_key(shaped));
+  const bool few = threads > 1 && std::ssize(groups_) < kTasksPerThread * threads;
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    const Group& group = groups_[g];
+    const int64_t tiles = ceil_div(group.channels, kTile), count = few ? ceil_div(group.channels, kShared) : 1;
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t from = tiles * i / count * kTile, to = std::min(tiles * (i + 1) / count * kTile, group.channels);
+      ask.channels = to - from;
+      if (!add_parts(p, ask, mode, group.first + from, group.offset + from * group.row, kLanes * group.row, covers)) {
+        return Status(Code::unsupported, "no kernel for " + to_key(shaped));
+      }
+      p.pieces.push_back({g, group.first + from, to - from});
     }
   }
   for (const Part& part : p.parts) {
@@ -83,7 +98,7 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   f.extent = p.along_y ? p.y : p.x;
   f.unit = p.unit;
   f.batch = p.batch;
-  f.channel_tiles = static_cast<int64_t>(groups_.size());
+  f.channel_tiles = std::ssize(p.pieces);
   f.threads = std::max(threads, 1);
   Cut cut = cut_work(f);
   // Tasks are as large as each other, so threads end together if each has as many.
@@ -114,10 +129,10 @@ Status Paired::check(const Choice& plan, const Tensor& src, const Tensor& dst) c
   return {};
 }
 
-// What task `index` computes, and the groups of channels that is.
+// What task `index` computes, and the pieces that is.
 Crop Paired::crop_of(const Plan& p, int64_t index, size_t& begin, size_t& end) const {
   const int64_t per_channels = p.batch * p.blocks, cut = index / per_channels, block = index % p.blocks;
-  const auto all = static_cast<int64_t>(groups_.size());
+  const auto all = std::ssize(p.pieces);
   begin = static_cast<size_t>(all * cut / p.tasks_of_channels);
   end = static_cast<size_t>(all * (cut + 1) / p.tasks_of_channels);
   const int64_t extent = p.along_y ? p.y : p.x, first = block_start(extent, p.unit, p.blocks, block);
@@ -126,8 +141,8 @@ Crop Paired::crop_of(const Plan& p, int64_t index, size_t& begin, size_t& end) c
   crop.n = index % per_channels / p.blocks;
   crop.ys = p.y;
   crop.xs = p.x;
-  crop.channel = groups_[begin].first;
-  crop.channels = groups_[end - 1].first + groups_[end - 1].channels - crop.channel;
+  crop.channel = p.pieces[begin].first;
+  crop.channels = p.pieces[end - 1].first + p.pieces[end - 1].channels - crop.channel;
   (p.along_y ? crop.y : crop.x) = first;
   (p.along_y ? crop.ys : crop.xs) = block_start(extent, p.unit, p.blocks, block + 1) - first;
   return crop;
@@ -154,10 +169,13 @@ int Paired::run_in(const Job& job, int64_t index, uint8_t* slot) const {
     const int64_t from = block_start(size, p.unit, pieces, piece), to = block_start(size, p.unit, pieces, piece + 1);
     (p.along_y ? crop.y : crop.x) = first + from;
     (p.along_y ? crop.ys : crop.xs) = to - from;
-    for (size_t g = begin; g < end; ++g) {
-      gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
-      if (g + 1 < end) ask_for(groups_[g + 1].moves);
-      rc |= multiply(job, crop, g, slot);
+    for (size_t i = begin; i < end; ++i) {
+      const size_t g = p.pieces[i].group;
+      if (i == begin || p.pieces[i - 1].group != g) {
+        gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
+        if (g < p.pieces[end - 1].group) ask_for(groups_[g + 1].moves);
+      }
+      rc |= multiply(job, crop, i, slot);
     }
     fill_halo(job.dst, crop);
     if (job.tails.empty()) continue;
@@ -193,7 +211,7 @@ void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t c
 
 int Paired::multiply(const Job& job, const Crop& crop, size_t index, const uint8_t* rows) const {
   const auto& p = static_cast<const Plan&>(*job.choice);
-  const Group& group = groups_[index];
+  const Group& group = groups_[p.pieces[index].group];
   const int64_t pitch = pitch_of(group.row), element = size_of(spec_.dst);
   const Tensor& t = job.dst;
   Buffer<5> src{kUInt, 8};

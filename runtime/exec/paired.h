@@ -39,6 +39,7 @@ class Paired final : public SlottedOp {
   [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
 
  private:
+  struct Piece;
   struct Plan;  // the Choice
 
   struct Group {
