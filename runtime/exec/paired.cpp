@@ -13,10 +13,10 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kCopyBytes = 96 * 1024;    // of the source that is copied at a time: it stays near
-constexpr int64_t kTile = 16, kShared = 64;  // channels: of the widest tile, and of a group that threads share out
-constexpr size_t kLine = 64;                 // bytes of a cache line
-constexpr int64_t kOver = 32;                // bytes a move may write past a row
+constexpr int64_t kCopyBytes = 96 * 1024;  // of the source that is copied at a time: it stays near
+constexpr int64_t kShared = 64;            // channels of a group that threads share out
+constexpr size_t kLine = 64;               // bytes of a cache line
+constexpr int64_t kOver = 32;              // bytes a move may write past a row
 
 // Of a layer of one pixel every byte comes from memory, these too: they are on their way while a kernel runs.
 void ask_for(const std::vector<Reorder>& moves) {

@@ -21,6 +21,7 @@ class Paired final : public SlottedOp {
  public:
   static constexpr std::string_view kKind = "paired";
   static constexpr int64_t kLanes = 8;  // output channels of a panel
+  static constexpr int64_t kTile = 16;  // of the widest tile
 
   // Whether this may be how an op runs; its weights have the last word.
   [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);

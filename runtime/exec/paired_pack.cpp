@@ -11,7 +11,7 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kTileChannels = 16;
+constexpr int64_t kTileChannels = Paired::kTile;
 constexpr int64_t kLeastChannels = 16, kLeastReduction = 16;
 constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
 constexpr int32_t kSource = 16;                     // bytes a move reads at a place

@@ -21,7 +21,9 @@
 namespace octile::runtime {
 namespace {
 
-constexpr size_t kMaxPlans = 64;
+// Plans that are kept: as many as have so many steps together, the first number at least, the second at most. A step
+// takes some 2 KB.
+constexpr size_t kFewPlans = 16, kMostPlans = 64, kPlannedSteps = 1024;
 // Bytes of weights worth threads to pack them: 15 ms of one. Threads also spread what they allocate.
 constexpr size_t kWorthThreads = size_t{4} << 20;
 
@@ -60,9 +62,13 @@ class PlanCache {
     for (const Entry& e : entries_) {
       if (e.program->inputs == plan->inputs) return;  // another thread was quicker
     }
-    if (entries_.size() >= kMaxPlans) {
-      entries_.erase(std::min_element(entries_.begin(), entries_.end(),
-                                      [](const Entry& a, const Entry& b) { return a.used < b.used; }));
+    size_t steps = plan->steps.size();
+    for (const Entry& e : entries_) steps += e.program->steps.size();
+    while (entries_.size() >= kMostPlans || (entries_.size() >= kFewPlans && steps > kPlannedSteps)) {
+      const auto oldest = std::min_element(entries_.begin(), entries_.end(),
+                                           [](const Entry& a, const Entry& b) { return a.used < b.used; });
+      steps -= oldest->program->steps.size();
+      entries_.erase(oldest);
     }
     entries_.push_back({std::move(plan), ++clock_});
   }

@@ -30,7 +30,7 @@ TEST(RegionRuns, ManyShapesThroughOneRegion) {
   Kit kit = net(41);
   const auto region = make(kit.desc);
   for (int round = 0; round < 2; ++round) {
-    for (int64_t w = 1; w <= 20; ++w) check(kit, *region, {{1 + w % 2, 6, 5, w}});  // more than the cache holds
+    for (int64_t w = 1; w <= 70; ++w) check(kit, *region, {{1 + w % 2, 6, 5, w}});  // more than the cache holds
   }
 }
 
