@@ -3,9 +3,11 @@
 //      KernelEntry) per kernel in --out; one line per kernel on stdout: "ok <name>" or "error <line number> <reason>".
 // Not here: linking, packs, search, timing.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "schedules/kernelc/codegen.h"
@@ -63,6 +65,12 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : 2;
+  }
+  std::error_code failed;
+  std::filesystem::create_directories(a.codegen.out_dir, failed);
+  if (failed) {
+    std::cerr << "kernelc: " << a.codegen.out_dir << ": cannot make this folder: " << failed.message() << "\n";
+    return 2;
   }
   if (!a.request.empty()) return build_line(a.request, 1, a.codegen) ? 0 : 1;
   std::ifstream in(a.batch);
