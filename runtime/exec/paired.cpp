@@ -28,15 +28,15 @@ int64_t pitch_of(int64_t row) { return static_cast<int64_t>(align_up(static_cast
 
 }  // namespace
 
-// Channels of a group that run together.
-struct Paired::Piece {
+// Channels of a group, all of them or what one task takes at least.
+struct Paired::Share {
   size_t group = 0;
   int64_t first = 0, channels = 0;
 };
 
 struct Paired::Plan : SlottedOp::Plan {
-  std::vector<Piece> pieces;      // of one task or several: then each of those copies the source
-  int64_t tasks_of_channels = 1;  // pieces are spread over them
+  std::vector<Share> shares;      // in order; every task that has some of a group copies the source
+  int64_t tasks_of_channels = 1;  // shares are spread over them
   int64_t step = 1;               // of the cut axis, copied at a time
   bool flat = false;              // all pixels of the source are one row
 };
@@ -75,14 +75,15 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   const bool few = threads > 1 && std::ssize(groups_) < kTasksPerThread * threads;
   for (size_t g = 0; g < groups_.size(); ++g) {
     const Group& group = groups_[g];
-    const int64_t tiles = ceil_div(group.channels, kTile), count = few ? ceil_div(group.channels, kShared) : 1;
+    const int64_t count = few ? ceil_div(group.channels, kShared) : 1;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t from = tiles * i / count * kTile, to = std::min(tiles * (i + 1) / count * kTile, group.channels);
-      ask.channels = to - from;
-      if (!add_parts(p, ask, mode, group.first + from, group.offset + from * group.row, kLanes * group.row, covers)) {
+      const Channels part = part_of(group.channels, i, count);
+      const int64_t first = group.first + part.first, offset = group.offset + part.first * group.row;
+      ask.channels = part.count;
+      if (!add_parts(p, ask, mode, first, offset, kLanes * group.row, covers)) {
         return Status(Code::unsupported, "no kernel for " + to_key(shaped));
       }
-      p.pieces.push_back({g, group.first + from, to - from});
+      p.shares.push_back({g, first, part.count});
     }
   }
   for (const Part& part : p.parts) {
@@ -98,7 +99,7 @@ Result<std::shared_ptr<const Choice>> Paired::choose(const OpSpec& shaped, int t
   f.extent = p.along_y ? p.y : p.x;
   f.unit = p.unit;
   f.batch = p.batch;
-  f.channel_tiles = std::ssize(p.pieces);
+  f.channel_tiles = std::ssize(p.shares);
   f.threads = std::max(threads, 1);
   Cut cut = cut_work(f);
   // Tasks are as large as each other, so threads end together if each has as many.
@@ -129,10 +130,10 @@ Status Paired::check(const Choice& plan, const Tensor& src, const Tensor& dst) c
   return {};
 }
 
-// What task `index` computes, and the pieces that is.
+// What task `index` computes, and the shares that is.
 Crop Paired::crop_of(const Plan& p, int64_t index, size_t& begin, size_t& end) const {
   const int64_t per_channels = p.batch * p.blocks, cut = index / per_channels, block = index % p.blocks;
-  const auto all = std::ssize(p.pieces);
+  const auto all = std::ssize(p.shares);
   begin = static_cast<size_t>(all * cut / p.tasks_of_channels);
   end = static_cast<size_t>(all * (cut + 1) / p.tasks_of_channels);
   const int64_t extent = p.along_y ? p.y : p.x, first = block_start(extent, p.unit, p.blocks, block);
@@ -141,8 +142,8 @@ Crop Paired::crop_of(const Plan& p, int64_t index, size_t& begin, size_t& end) c
   crop.n = index % per_channels / p.blocks;
   crop.ys = p.y;
   crop.xs = p.x;
-  crop.channel = p.pieces[begin].first;
-  crop.channels = p.pieces[end - 1].first + p.pieces[end - 1].channels - crop.channel;
+  crop.channel = p.shares[begin].first;
+  crop.channels = p.shares[end - 1].first + p.shares[end - 1].channels - crop.channel;
   (p.along_y ? crop.y : crop.x) = first;
   (p.along_y ? crop.ys : crop.xs) = block_start(extent, p.unit, p.blocks, block + 1) - first;
   return crop;
@@ -170,10 +171,10 @@ int Paired::run_in(const Job& job, int64_t index, uint8_t* slot) const {
     (p.along_y ? crop.y : crop.x) = first + from;
     (p.along_y ? crop.ys : crop.xs) = to - from;
     for (size_t i = begin; i < end; ++i) {
-      const size_t g = p.pieces[i].group;
-      if (i == begin || p.pieces[i - 1].group != g) {
+      const size_t g = p.shares[i].group;
+      if (i == begin || p.shares[i - 1].group != g) {
         gather(job, groups_[g], (crop.n * p.y + crop.y) * p.x + crop.x, crop.ys * crop.xs, slot);
-        if (g < p.pieces[end - 1].group) ask_for(groups_[g + 1].moves);
+        if (g < p.shares[end - 1].group) ask_for(groups_[g + 1].moves);
       }
       rc |= multiply(job, crop, i, slot);
     }
@@ -211,7 +212,7 @@ void Paired::gather(const Job& job, const Group& group, int64_t first, int64_t c
 
 int Paired::multiply(const Job& job, const Crop& crop, size_t index, const uint8_t* rows) const {
   const auto& p = static_cast<const Plan&>(*job.choice);
-  const Group& group = groups_[p.pieces[index].group];
+  const Group& group = groups_[p.shares[index].group];
   const int64_t pitch = pitch_of(group.row), element = size_of(spec_.dst);
   const Tensor& t = job.dst;
   Buffer<5> src{kUInt, 8};

@@ -21,7 +21,6 @@ class Paired final : public SlottedOp {
  public:
   static constexpr std::string_view kKind = "paired";
   static constexpr int64_t kLanes = 8;  // output channels of a panel
-  static constexpr int64_t kTile = 16;  // of the widest tile
 
   // Whether this may be how an op runs; its weights have the last word.
   [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
@@ -40,8 +39,12 @@ class Paired final : public SlottedOp {
   [[nodiscard]] size_t packed_bytes() const override { return static_cast<size_t>(packed_bytes_); }
 
  private:
-  struct Piece;
+  struct Share;
   struct Plan;  // the Choice
+
+  struct Channels {
+    int64_t first = 0, count = 0;
+  };
 
   struct Group {
     int64_t first = 0, channels = 0;  // output channels
@@ -54,6 +57,8 @@ class Paired final : public SlottedOp {
   Paired(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant);
   [[nodiscard]] Status pack(const OpQuant& quant, const void* wei, double exact, bool* worthwhile);
   [[nodiscard]] double cost_of_others(const WeightView& wei, const WeightRule& rule, double exact) const;
+  // Part `index` of `count` of so many channels: whole tiles, spread evenly.
+  [[nodiscard]] static Channels part_of(int64_t channels, int64_t index, int64_t count);
   [[nodiscard]] Group group_at(int64_t index, int64_t count) const;
   [[nodiscard]] int64_t group_bytes(const Group& group) const;
   [[nodiscard]] bool moves_fit(const Group& group) const;

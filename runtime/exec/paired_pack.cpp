@@ -11,7 +11,7 @@
 namespace octile::runtime {
 namespace {
 
-constexpr int64_t kTileChannels = Paired::kTile;
+constexpr int64_t kTileChannels = 16;
 constexpr int64_t kLeastChannels = 16, kLeastReduction = 16;
 constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
 constexpr int32_t kSource = 16;                     // bytes a move reads at a place
@@ -172,12 +172,16 @@ double Paired::cost_of_others(const WeightView& wei, const WeightRule& rule, dou
   return sum / static_cast<double>(panels);
 }
 
-// Channels in `count` groups, of whole tiles.
+Paired::Channels Paired::part_of(int64_t channels, int64_t index, int64_t count) {
+  const int64_t tiles = ceil_div(channels, kTileChannels), first = tiles * index / count * kTileChannels;
+  return {first, std::min(tiles * (index + 1) / count * kTileChannels, channels) - first};
+}
+
 Paired::Group Paired::group_at(int64_t index, int64_t count) const {
-  const int64_t tiles = ceil_div(geometry_.channels, kTileChannels);
+  const Channels part = part_of(geometry_.channels, index, count);
   Group group;
-  group.first = tiles * index / count * kTileChannels;
-  group.channels = std::min(tiles * (index + 1) / count * kTileChannels, geometry_.channels) - group.first;
+  group.first = part.first;
+  group.channels = part.count;
   return group;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 class Fuser {
  public:
-  Fuser(Program& program, const std::vector<std::string>& names) : p_(program), names_(names) {}
+  Fuser(Program& program, const RegionDesc& desc) : p_(program), desc_(desc) {}
 
   void run() {
     drop_dead();
@@ -96,7 +96,8 @@ class Fuser {
   void erase(size_t step) { p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(step)); }
   void say(int node, const Step& into) {
     if (node < 0) return;
-    const std::string name = into.node >= 0 ? "'" + names_[static_cast<size_t>(into.node)] + "'" : "a conversion";
+    const std::string name =
+        into.node >= 0 ? "'" + desc_.nodes[static_cast<size_t>(into.node)].name + "'" : "a conversion";
     p_.how[static_cast<size_t>(node)] = "tail of " + name;
   }
 
@@ -410,13 +411,13 @@ class Fuser {
   }
 
   Program& p_;
-  const std::vector<std::string>& names_;
+  const RegionDesc& desc_;
   std::vector<std::vector<size_t>> readers_, writers_;  // per store: steps
   std::vector<bool> aliased_;
 };
 
 }  // namespace
 
-void fuse(Program& program, const std::vector<std::string>& names) { Fuser(program, names).run(); }
+void fuse(Program& program, const RegionDesc& desc) { Fuser(program, desc).run(); }
 
 }  // namespace octile::runtime

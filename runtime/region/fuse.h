@@ -8,7 +8,7 @@
 
 namespace octile::runtime {
 
-// `names`: of the region's nodes, for what explain says about a fused one.
-void fuse(Program& program, const std::vector<std::string>& names);
+// `desc`: of the region, for what explain says about a fused node.
+void fuse(Program& program, const RegionDesc& desc);
 
 }  // namespace octile::runtime

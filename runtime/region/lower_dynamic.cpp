@@ -29,9 +29,9 @@ SumScales sum_scales(const NodeDesc& n) {
     sums[static_cast<size_t>(c)] -= static_cast<int32_t>(depth) * zp;
   }
   const auto spread = [&](const std::vector<float>& values) {
-    return values.size() == 1 ? std::vector<float>(sums.size(), values[0]) : values;
+    return values.size() == 1 ? std::vector<float>(static_cast<size_t>(channels), values[0]) : values;
   };
-  return {sums, spread(n.quant.wei_scale), spread(n.floats)};
+  return {std::move(sums), spread(n.quant.wei_scale), spread(n.floats)};
 }
 
 Status Lowering::lower_dynamic(int index) {

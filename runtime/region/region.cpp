@@ -107,7 +107,6 @@ class RegionImpl final : public Region {
     recipe_.best = best;
     recipe_.threads = std::max(threads, 1);
     connect(recipe_, desc);
-    for (const NodeDesc& node : desc.nodes) names_.push_back(node.name);
     OCTILE_RETURN_IF_ERROR(prepare_ops(desc.nodes, files, packing));
     recipe_.desc = std::move(desc);
     pool_ = pool == nullptr ? ArenaPool::shared() : std::move(pool);
@@ -181,7 +180,7 @@ class RegionImpl final : public Region {
     std::vector<Shape> shapes;
     for (const HostTensor& t : inputs) shapes.push_back(t.shape);
     OCTILE_ASSIGN_OR_RETURN(const std::shared_ptr<Program> program, lower(recipe_, shapes));
-    fuse(*program, names_);
+    fuse(*program, recipe_.desc);
     OCTILE_RETURN_IF_ERROR(place(recipe_, *program));
     program->steps.shrink_to_fit();
     program->stores.shrink_to_fit();
@@ -260,7 +259,6 @@ class RegionImpl final : public Region {
   Recipe recipe_;
   std::shared_ptr<ArenaPool> pool_;
   PlanCache plans_;
-  std::vector<std::string> names_;  // of nodes
   std::unique_ptr<StepClock> clock_;
 };
 

@@ -33,10 +33,8 @@ class Lab {
     connect(recipe_, kit.desc);
     recipe_.ops.resize(kit.desc.nodes.size());
     recipe_.sums.resize(kit.desc.nodes.size());
-    std::vector<std::string> names;
     for (size_t i = 0; i < kit.desc.nodes.size(); ++i) {
       const NodeDesc& node = kit.desc.nodes[i];
-      names.push_back(node.name);
       const bool product = node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense;
       if (node.kind != NodeKind::spec || !product || node.spec.wei_var) continue;
       auto op = PreparedOp::prepare(*recipe_.library, recipe_.best, shapeless(node), node.quant, node.wei.data());
@@ -47,7 +45,7 @@ class Lab {
     auto lowered = lower(recipe_, {shape});
     EXPECT_TRUE(lowered.ok()) << lowered.status().to_string();
     program_ = std::move(*lowered);
-    fuse(*program_, names);
+    fuse(*program_, recipe_.desc);
     const Status placed = place(recipe_, *program_);
     EXPECT_TRUE(placed.ok()) << placed.to_string();
     nothing_shared();
