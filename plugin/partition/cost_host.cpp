@@ -114,7 +114,7 @@ class Host {
       return (codes ? r_.code_binary : r_.float_pass) * out;
     }
     if (op.find("Softmax") != op.npos) return r_.softmax * all;
-    if (op == "LayerNormalization") return r_.normalize * all;
+    if (op.ends_with("LayerNormalization")) return r_.normalize * all;
     static const std::set<std::string_view> kViews = {"Reshape",   "Flatten",  "Squeeze",
                                                       "Unsqueeze", "Identity", "Dropout"};
     if (kViews.contains(op)) return 0;

@@ -1,6 +1,7 @@
 // Products of what is quantized in each run: DynamicQuantizeLinear, and every MatMulInteger or ConvInteger that reads
-// it, with its Cast, its Mul by the scales and its Add of a bias.
-// In:  the DynamicQuantizeLinear.  Out: one unit of them all, floats in and out; a refusal if its codes go elsewhere.
+// it, with its Cast, its Mul by the scales and its Add of a bias; the same as ONNX Runtime's optimiser writes it, with
+// MatMulIntegerToFloat for all of that, or DynamicQuantizeMatMul for the quantize as well.
+// In:  what quantizes.  Out: one unit of them all, floats in and out; a refusal if its codes go elsewhere.
 // Not here: integer products of constant zero points (conv.cpp, dense.cpp).
 #include <algorithm>
 
@@ -9,7 +10,15 @@
 namespace octile::plugin {
 namespace {
 
+// Of com.microsoft's products that answer in floats: where the weights, their parameters and a bias stand.
+struct FusedSlots {
+  size_t wei, scale, zp, bias;
+};
+constexpr FusedSlots kMatMulIntegerToFloat{1, 3, 5, 6}, kDynamicQuantizeMatMul{1, 2, 3, 4};
+
 bool is(const HostNode& node, std::string_view op) { return node.op == op && node.domain.empty(); }
+
+bool is_fused(const HostNode& node, std::string_view op) { return node.op == op && node.domain == "com.microsoft"; }
 
 // The only reader of the value, if it is this op.
 int sole_reader(const HostGraph& graph, int value, std::string_view op) {
@@ -27,10 +36,22 @@ int other_input(const HostNode& node, int value) {
 // One product behind the quantize: what is read of it.
 struct Chain {
   int node = -1;
-  int scale_node = -1;  // the Mul of the two scales
+  int scale_node = -1;  // reads the source's scale: the Mul of the two, or the product
   NodeDesc desc;
   Operands ops;
 };
+
+// One for all channels or one for each.
+Verdict read_weight_scales(const HostGraph& graph, int value, Chain& chain) {
+  std::vector<float>& scale = chain.ops.wei_q.scale;
+  std::vector<int32_t>& zp = chain.ops.wei_q.zp;
+  OCTILE_RETURN_IF_REFUSED(read_floats(graph, value, scale));
+  const bool image = chain.desc.spec.kind == OpKind::conv2d;
+  if (scale.size() != 1 && (image || std::ssize(scale) != chain.desc.spec.n)) return refuse(Reason::per_channel_axis);
+  if (scale.size() > 1 && zp.size() == 1) zp.resize(scale.size(), zp[0]);
+  if (scale.size() == 1 && zp.size() > 1) scale.resize(zp.size(), scale[0]);
+  return {};
+}
 
 // Cast, Mul by (source scale * weights' scale), [Add of a constant].
 Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
@@ -49,12 +70,7 @@ Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
   if (scale_node.input(0) != source_scale && scale_node.input(1) != source_scale) {
     return refuse(Reason::parameters_not_constant, "scales of the product");
   }
-  std::vector<float>& scale = ops.wei_q.scale;
-  OCTILE_RETURN_IF_REFUSED(read_floats(graph, other_input(scale_node, source_scale), scale));
-  const bool image = chain.desc.spec.kind == OpKind::conv2d;
-  if (scale.size() != 1 && (image || std::ssize(scale) != chain.desc.spec.n)) return refuse(Reason::per_channel_axis);
-  if (scale.size() > 1 && ops.wei_q.zp.size() == 1) ops.wei_q.zp.resize(scale.size(), ops.wei_q.zp[0]);
-  if (scale.size() == 1 && ops.wei_q.zp.size() > 1) scale.resize(ops.wei_q.zp.size(), scale[0]);
+  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, other_input(scale_node, source_scale), chain));
   ops.nodes.insert(ops.nodes.end(), {cast, mul, chain.scale_node});
   ops.dst = graph.nodes[mul].output(0);
   return {};
@@ -79,26 +95,71 @@ void read_added_floats(const HostGraph& graph, Chain& chain) {
   ops.dst = graph.nodes[add].output(0);
 }
 
-Verdict read_chain(const HostGraph& graph, const HostNode& quantize, int product, Chain& chain) {
-  const HostNode& n = graph.nodes[product];
-  const bool image = is(n, "ConvInteger");
-  if (!image && !is(n, "MatMulInteger")) return refuse(Reason::output_used_elsewhere, "read by " + n.op);
+// Source, constant weights and extents of the node's product.
+Verdict read_product(const HostGraph& graph, int node, size_t wei, size_t wei_zp, Chain& chain) {
+  const HostNode& n = graph.nodes[node];
   if (n.taken_elsewhere) return refuse(Reason::assigned_elsewhere, n.name);
-  if (n.input(0) != quantize.output(0) || n.input(2) != quantize.output(2) || n.output(0) < 0) {
-    return refuse(Reason::parameters_not_constant, n.name);
-  }
-  chain.node = product;
+  if (n.input(0) < 0 || n.input(wei) < 0 || n.output(0) < 0) return refuse(Reason::malformed, "an operand is missing");
+  chain.node = node;
   Operands& ops = chain.ops;
   ops.src = n.input(0);
-  ops.wei = n.input(1);
+  ops.wei = n.input(wei);
   ops.dst = n.output(0);
   OCTILE_RETURN_IF_REFUSED(read_type(graph, ops.wei, ops.wei_q.type));
-  OCTILE_RETURN_IF_REFUSED(read_params(graph, -1, n.input(3), ops.wei_q.type, ops.wei_q));
+  OCTILE_RETURN_IF_REFUSED(read_params(graph, -1, n.input(wei_zp), ops.wei_q.type, ops.wei_q));
   if (!graph.values[ops.wei].constant) return refuse(Reason::weights_not_constant, graph.values[ops.wei].name);
+  const bool image = is(n, "ConvInteger");
   OCTILE_RETURN_IF_REFUSED(image ? read_image(graph, n, ops, chain.desc) : read_matrix(graph, n, ops, chain.desc));
-  if (ops.batches > 1) return refuse(Reason::weights_batched);
+  return ops.batches > 1 ? refuse(Reason::weights_batched) : Verdict{};
+}
+
+Verdict read_fused(const HostGraph& graph, int node, const FusedSlots& slots, Chain& chain) {
+  const HostNode& n = graph.nodes[node];
+  OCTILE_RETURN_IF_REFUSED(read_product(graph, node, slots.wei, slots.zp, chain));
+  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, n.input(slots.scale), chain));
+  chain.scale_node = node;
+  if (n.input(slots.bias) < 0) {
+    read_added_floats(graph, chain);
+    return {};
+  }
+  OCTILE_RETURN_IF_REFUSED(read_floats(graph, n.input(slots.bias), chain.desc.floats));
+  const bool fits = std::ssize(chain.desc.floats) == chain.desc.spec.n;
+  return fits ? Verdict{} : refuse(Reason::malformed, "the bias does not fit the columns");
+}
+
+// Of what `quantize` makes.
+Verdict read_chain(const HostGraph& graph, const HostNode& quantize, int product, Chain& chain) {
+  constexpr size_t kWei = 1, kSrcZp = 2, kWeiZp = 3, kFusedScale = 2, kFusedSrcZp = 4;
+  const HostNode& n = graph.nodes[product];
+  const bool fused = is_fused(n, "MatMulIntegerToFloat");
+  if (!fused && !is(n, "ConvInteger") && !is(n, "MatMulInteger")) {
+    return refuse(Reason::output_used_elsewhere, "read by " + n.op);
+  }
+  const bool scaled = !fused || n.input(kFusedScale) == quantize.output(1);
+  if (n.input(0) != quantize.output(0) || n.input(fused ? kFusedSrcZp : kSrcZp) != quantize.output(2) || !scaled) {
+    return refuse(Reason::parameters_not_constant, n.name);
+  }
+  if (fused) return read_fused(graph, product, kMatMulIntegerToFloat, chain);
+  OCTILE_RETURN_IF_REFUSED(read_product(graph, product, kWei, kWeiZp, chain));
   OCTILE_RETURN_IF_REFUSED(read_tail(graph, quantize.output(1), chain));
   read_added_floats(graph, chain);
+  return {};
+}
+
+// The product of `source`, which is floats.
+Verdict add_product(const HostGraph& graph, int source, Chain& chain, Unit& unit) {
+  Operands& ops = chain.ops;
+  ops.src_q.type = DType::u8;
+  ops.dst_q.type = DType::s32;
+  const std::string label = node_label(graph, graph.nodes[chain.node]);
+  OCTILE_RETURN_IF_REFUSED(fill_spec(graph, ops, label, chain.desc));
+  Step& step = unit.steps.emplace_back(Step{std::move(chain.desc), ops.wei, 0, false});
+  step.desc.kind = NodeKind::dynamic;
+  step.desc.name = label;
+  step.desc.spec.src_zp = true;
+  step.desc.inputs = {source};
+  step.desc.output = ops.dst;
+  unit.nodes.insert(unit.nodes.end(), ops.nodes.begin(), ops.nodes.end());
   return {};
 }
 
@@ -115,30 +176,25 @@ bool read_by(const HostGraph& graph, int value, std::vector<int> nodes) {
 
 Verdict recognise_dynamic(const HostGraph& graph, int node, Unit& unit) {
   const HostNode& n = graph.nodes[node];
-  if (n.input(0) < 0 || n.output(1) < 0 || n.output(2) < 0) return refuse(Reason::malformed, "an output is missing");
   unit.role = Role::product;
   unit.anchor = node;
   unit.nodes = {node};
+  if (is_fused(n, "DynamicQuantizeMatMul")) {
+    Chain chain;
+    OCTILE_RETURN_IF_REFUSED(read_fused(graph, node, kDynamicQuantizeMatMul, chain));
+    return add_product(graph, n.input(0), chain, unit);
+  }
+  // Its quantize, which comes first, was refused or is none.
+  if (is_fused(n, "MatMulIntegerToFloat")) return refuse(Reason::parameters_not_constant, "of its source");
+  if (n.input(0) < 0 || n.output(1) < 0 || n.output(2) < 0) return refuse(Reason::malformed, "an output is missing");
   std::vector<int> products, scale_nodes;
   for (const int reader : graph.values[n.output(0)].consumers) {
     Chain chain;
     OCTILE_RETURN_IF_REFUSED(read_chain(graph, n, reader, chain));
     products.push_back(reader);
     scale_nodes.push_back(chain.scale_node);
-    Operands& ops = chain.ops;
-    ops.src_q.type = DType::u8;
-    ops.dst_q.type = DType::s32;
-    const std::string label = node_label(graph, graph.nodes[reader]);
-    OCTILE_RETURN_IF_REFUSED(fill_spec(graph, ops, label, chain.desc));
-    Step step{std::move(chain.desc), ops.wei, 0, false};
-    step.desc.kind = NodeKind::dynamic;
-    step.desc.name = label;
-    step.desc.spec.src_zp = true;
-    step.desc.inputs = {n.input(0)};
-    step.desc.output = ops.dst;
-    unit.steps.push_back(std::move(step));
     unit.nodes.push_back(reader);
-    unit.nodes.insert(unit.nodes.end(), ops.nodes.begin(), ops.nodes.end());
+    OCTILE_RETURN_IF_REFUSED(add_product(graph, n.input(0), chain, unit));
   }
   const bool whole = !products.empty() && read_by(graph, n.output(0), products) &&
                      read_by(graph, n.output(1), scale_nodes) && read_by(graph, n.output(2), products);

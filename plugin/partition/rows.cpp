@@ -123,4 +123,32 @@ Verdict write_layer_norm(const Site& site) {
   return {};
 }
 
+// x + skip [+ bias], normalized over its last axis; the sum is a result too. Inputs x, skip, scale, offset?, bias?;
+// outputs y, mean, deviation, sum.
+Verdict write_skip_layer_norm(const Site& site) {
+  const HostNode& n = site.node;
+  constexpr size_t kOffset = 3, kBias = 4;
+  if (site.in.size() < 3) return refuse(Reason::malformed, "no scale");
+  for (const size_t i : {kOffset, kBias}) {
+    const int v = n.input(i);
+    if (v >= 0 && site.graph.values[v].type != ElemType::f32) {
+      return refuse(Reason::type_not_supported, site.graph.values[v].name);
+    }
+  }
+  const int sum = n.output(kSumOfSkip) >= 0 ? n.output(kSumOfSkip) : site.writer.inner(DType::f32);
+  if (n.input(kBias) >= 0) {
+    const int both = site.writer.inner(DType::f32);
+    site.writer.step(NodeKind::add, {site.in[0], site.in[1]}, both);
+    site.writer.step(NodeKind::add, {both, n.input(kBias)}, sum);
+  } else {
+    site.writer.step(NodeKind::add, {site.in[0], site.in[1]}, sum);
+  }
+  std::vector<int> operands{sum, site.in[2]};
+  if (n.input(kOffset) >= 0) operands.push_back(n.input(kOffset));
+  NodeDesc& d = site.writer.main(NodeKind::layer_norm, std::move(operands), site.out);
+  d.ints = {-1};
+  d.floats = {n.float_attribute("epsilon", 1e-12F)};
+  return {};
+}
+
 }  // namespace octile::plugin

@@ -53,6 +53,7 @@ constexpr OpRow kOps[] = {
     {"ReduceMean", false, Role::floating, 1, write_mean},
     {"Softmax", false, Role::floating, 1, write_softmax},
     {"LayerNormalization", false, Role::floating, 3, write_layer_norm},
+    {"SkipLayerNormalization", true, Role::floating, 3, write_skip_layer_norm},
     {"Concat", false, Role::movement, kAllInputs, write_concat},
     {"Split", false, Role::movement, 1, write_split},
     {"Slice", false, Role::movement, 1, write_slice},
@@ -98,11 +99,11 @@ Verdict read_operands(const HostNode& node, const OpRow& row, std::vector<int>& 
   return {};
 }
 
-// Results beyond the first are those of Split; others (indices of a MaxPool, ...) must be unused.
+// Results beyond the first are those of Split and a sum; others (indices of a MaxPool, ...) must be unused.
 Verdict check_outputs(const HostGraph& graph, const HostNode& node) {
   if (node.output(0) < 0 && node.op != "Split") return refuse(Reason::malformed, "no output");
   for (size_t i = 1; i < node.outputs.size() && node.op != "Split"; ++i) {
-    if (node.outputs[i] < 0) continue;
+    if (node.outputs[i] < 0 || (i == kSumOfSkip && node.op == "SkipLayerNormalization")) continue;
     const HostValue& v = graph.values[node.outputs[i]];
     if (v.graph_output || !v.consumers.empty()) return refuse(Reason::attribute, "another output is used");
   }

@@ -2,6 +2,7 @@
 // In/out: see unit.h.  Not here: what single ops mean.
 #include "plugin/partition/unit.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "plugin/partition/build.h"
@@ -112,19 +113,18 @@ bool is_anchor(const HostNode& node) {
   static constexpr std::string_view kOnnx[] = {"Conv",        "ConvTranspose", "MatMul",
                                                "Gemm",        "QLinearConv",   "QLinearMatMul",
                                                "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"};
-  if (node.domain == "com.microsoft") return node.op == "QGemm" || node.op == "QLinearConv";
-  if (!node.domain.empty()) return false;
-  for (const std::string_view op : kOnnx) {
-    if (node.op == op) return true;
-  }
-  return false;
+  static constexpr std::string_view kMicrosoft[] = {"QGemm", "QLinearConv", "DynamicQuantizeMatMul",
+                                                    "MatMulIntegerToFloat"};
+  const auto in = [&](const auto& ops) { return std::find(std::begin(ops), std::end(ops), node.op) != std::end(ops); };
+  if (node.domain == "com.microsoft") return in(kMicrosoft);
+  return node.domain.empty() && in(kOnnx);
 }
 
 Verdict recognise(const HostGraph& graph, int node, Unit& unit) {
   const std::string& op = graph.nodes[node].op;
   unit.anchor = node;
   if (graph.nodes[node].output(0) < 0) return refuse(Reason::malformed, "no output");
-  if (op == "DynamicQuantizeLinear") return recognise_dynamic(graph, node, unit);
+  if (op.starts_with("DynamicQuantize") || op == "MatMulIntegerToFloat") return recognise_dynamic(graph, node, unit);
   return op.find("Conv") != std::string::npos ? recognise_conv(graph, node, unit) : recognise_dense(graph, node, unit);
 }
 

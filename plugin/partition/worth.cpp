@@ -152,10 +152,14 @@ bool Worth::function_of_codes(int unit) const {
   return units_[unit].role == Role::dequantize;
 }
 
-// The sum of a residual: of a dynamic product's result and as many other floats, for a layer normalization. All are
-// floats for the host as well, whose normalization takes eight times as long as ours.
+// The sum of a residual: of a dynamic product's result and as many other floats, for a layer normalization, which may
+// be of the same unit. All are floats for the host as well, whose normalization takes eight times as long as ours.
 bool Worth::normalized_sum(int unit) const {
-  if (units_[unit].steps.back().desc.kind != NodeKind::add || sources_[unit].size() != 2) return false;
+  const auto last_of = [&](int u) { return units_[u].steps.back().desc.kind; };
+  const bool normalizes = last_of(unit) == NodeKind::layer_norm;
+  const bool sums =
+      units_[unit].steps.front().desc.kind == NodeKind::add && (normalizes || last_of(unit) == NodeKind::add);
+  if (!sums || sources_[unit].size() != 2) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
   bool dynamic = false;
   for (const int v : sources_[unit]) {
@@ -164,9 +168,9 @@ bool Worth::normalized_sum(int unit) const {
     dynamic = dynamic ||
               (made_inside(v, unit) && units_[unit_of_[source.producer]].steps.front().desc.kind == NodeKind::dynamic);
   }
-  return dynamic && std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
-           return inside(r, unit) && units_[unit_of_[r]].steps.back().desc.kind == NodeKind::layer_norm;
-         });
+  return dynamic && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
+                       return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
+                     }));
 }
 
 // Does the unit alone justify a group?

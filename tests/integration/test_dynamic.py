@@ -1,4 +1,5 @@
-"""Dynamic quantization as ONNX Runtime's own quantizer writes it: taken, and as near as float arithmetic lets it be.
+"""Dynamic quantization as ONNX Runtime's own quantizer writes it, and as its optimiser saves that: taken, and as near
+as float arithmetic lets it be.
 
 In:  float models quantized here.  Out: answers near the host's at its lowest optimisation level.
 Not here: constant zero points (test_ops.py).
@@ -28,8 +29,22 @@ def quantized(folder, nodes, inputs, outputs, constants, weight_type, per_channe
     return (folder / "dynamic.onnx").read_bytes()
 
 
-def check(open_session, target, model, feeds):
-    got = open_session(model, target, full=True).run(None, feeds)
+def optimised(model, folder):
+    """The model as the host saves it: its products and sums are fused."""
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.log_severity_level = 3  # that the file is for this machine
+    ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return (folder / "optimised.onnx").read_bytes()
+
+
+def operators(model):
+    return {node.op_type for node in onnx.load_from_string(model).graph.node}
+
+
+def check(open_session, target, model, feeds, written=None):
+    got = open_session(written or model, target, full=True).run(None, feeds)
     wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feeds)
     for actual, expected in zip(got, wanted, strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
@@ -47,10 +62,15 @@ def test_products_of_one_tensor(open_session, target, tmp_path, weights, per_cha
     constants["bias"] = rng.normal(0, 1, 32)
     outputs = {"m0": (*shape[:-1], 16), "m1": (*shape[:-1], 24), "y2": (*shape[:-1], 32)}
     model = quantized(tmp_path, nodes, {"x": shape}, outputs, constants, weights, per_channel)
-    check(open_session, target, model, {"x": rng.normal(0.3, 1, shape).astype(np.float32)})
+    feeds = {"x": rng.normal(0.3, 1, shape).astype(np.float32)}
+    check(open_session, target, model, feeds)
+    written = optimised(model, tmp_path)
+    assert operators(written) == {"DynamicQuantizeLinear", "MatMulIntegerToFloat"}
+    check(open_session, target, model, feeds, written)
 
 
-def test_normalized_residual(open_session, target, tmp_path):
+@pytest.mark.parametrize("saved", ["as quantized", "optimised"])
+def test_normalized_residual(open_session, target, tmp_path, saved):
     """A sum with the activation, normalized: floats, and yet one region with the products before and behind it."""
     rng = np.random.default_rng(4)
     nodes = [
@@ -63,8 +83,11 @@ def test_normalized_residual(open_session, target, tmp_path):
     constants = {"w0": rng.normal(0, 0.1, (48, 48)), "w1": rng.normal(0, 0.1, (48, 16)), "bias": rng.normal(0, 1, 48)}
     constants |= {"gain": rng.uniform(0.5, 1.5, 48), "offset": rng.normal(0, 0.3, 48)}
     model = quantized(tmp_path, nodes, {"x": (2, 5, 48)}, {"y": (2, 5, 16)}, constants, QuantType.QInt8)
+    written = model if saved == "as quantized" else optimised(model, tmp_path)
+    if saved == "optimised":
+        assert operators(written) == {"DynamicQuantizeMatMul", "SkipLayerNormalization"}
     x = rng.normal(0, 1, (2, 5, 48)).astype(np.float32)
-    got = open_session(model, target, full=True).run(None, {"x": x})[0]
+    got = open_session(written, target, full=True).run(None, {"x": x})[0]
     wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, {"x": x})[0]
     # A last bit of the mean may move a code of the second product's source by one.
     assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()

@@ -1,9 +1,10 @@
 """Random quantized networks through the plugin: every node, given its own inputs, within one quantum of ONNX Runtime.
 
 In:  a seed, printed with each failure; nets of convolutions, products and what stands between them, calibrated on a
-random input and written as QDQ, as QLinear* operators or dynamically quantized.  Out: for each net, (1) the plugin
-hands out every intermediate value; ORT's CPU operators, each fed exactly these, agree with the next one; (2) a session
-that hands out the last value alone, free to fuse, gives the same bits, where both leave nothing to the host.
+random input and written as QDQ, as QLinear* operators or dynamically quantized (products as the quantizer writes them
+or fused).  Out: for each net, (1) the plugin hands out every intermediate value; ORT's CPU operators, each fed exactly
+these, agree with the next one; (2) a session that hands out the last value alone, free to fuse, gives the same bits,
+where both leave nothing to the host.
 Not here: the oracle (tests/conformance/graphs), single operators (test_ops.py).
 
 Weights stay within +-63: on CPUs without VNNI ORT's u8 by s8 kernels saturate above. What ORT itself deviates in is
@@ -20,7 +21,9 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 NETS, SEED = 60, 1
-TAKEN = {"qdq": 0.9, "qoperator": 0.9, "dynamic": 0.3}  # of all nodes, at least; so that something is compared
+# Of all nodes, at least; so that something is compared.
+TAKEN = {"qdq": 0.9, "qoperator": 0.9, "dynamic": 0.3, "fused": 0.3}
+FLOATS = ("dynamic", "fused")  # forms whose tensors are floats
 MS = "com.microsoft"
 ELEMENT = {"uint8": T.UINT8, "int8": T.INT8}
 LEVEL = ort.GraphOptimizationLevel.ORT_DISABLE_ALL  # of the judge: operators as written
@@ -218,7 +221,7 @@ class Writer:
     def quantized_weights(self, op):
         if op.output.name not in self.weights:
             w = np.asarray(op.constants[0])
-            per_channel = self.form != "dynamic" and self.rng.random() < 0.6
+            per_channel = self.form not in FLOATS and self.rng.random() < 0.6
             axis = 0 if op.op == "Conv" else 1
             others = tuple(a for a in range(w.ndim) if a != axis) if per_channel else None
             scale = (np.abs(w).max(axis=others, keepdims=per_channel) / 63 + 1e-6).astype(np.float32)
@@ -228,7 +231,7 @@ class Writer:
 
     def write(self, op, source):
         """One operator; `source` names the codes (or, of dynamic nets, floats) of each input tensor."""
-        if self.form == "dynamic":
+        if self.form in FLOATS:
             return self.write_dynamic(op, source)
         if self.form == "qoperator" and self.write_qoperator(op, source):
             return None
@@ -279,6 +282,9 @@ class Writer:
             self.emit(op.op, x + self.plain(op), op.output.name, **op.attributes)
             return
         codes, scale, _, _ = self.quantized_weights(op)
+        if self.form == "fused" and op.op == "MatMul":
+            self.write_fused(op, x, [self.constant(codes), self.constant(scale.reshape(()))])
+            return
         parts = [self.name(p) for p in ("codes", "scale", "zp")]
         self.nodes.append(helper.make_node("DynamicQuantizeLinear", x, parts, self.name("quantize")))
         operator = {"Conv": "ConvInteger", "MatMul": "MatMulInteger"}[op.op]
@@ -294,8 +300,20 @@ class Writer:
             shape = (-1, 1, 1) if op.op == "Conv" else (-1,)
             self.emit("Add", [y, self.constant(np.float32(bias[0]).reshape(shape))], op.output.name)
 
+    def write_fused(self, op, x, weights):
+        """As ONNX Runtime's optimiser writes the product; every second one with its quantize."""
+        w, scale = weights
+        zp, name = self.constant(np.array(0, np.int8)), op.output.name
+        bias = [self.constant(np.linspace(-1, 1, op.output.shape[-1], dtype=np.float32))]
+        if int(name[1:]) % 2:
+            self.emit("DynamicQuantizeMatMul", [*x, w, scale, zp, *bias], name, MS)
+            return
+        codes, *source = [self.name(p) for p in ("codes", "scale", "zp")]
+        self.nodes.append(helper.make_node("DynamicQuantizeLinear", x, [codes, *source], self.name("quantize")))
+        self.emit("MatMulIntegerToFloat", [codes, w, source[0], scale, source[1], zp, *bias], name, MS)
+
     def element(self, t):
-        return T.FLOAT if self.form == "dynamic" else ELEMENT[t.dtype]
+        return T.FLOAT if self.form in FLOATS else ELEMENT[t.dtype]
 
     def model(self):
         graph = helper.make_graph(self.nodes, "net", self.inputs, self.outputs, self.constants)
@@ -311,7 +329,7 @@ class Writer:
         self.inputs = [helper.make_tensor_value_info("x", T.FLOAT, net.x.shape)]
         source = {op.output.name: op.output.name for op in net.ops}
         source["x"] = "x"
-        if self.form != "dynamic":
+        if self.form not in FLOATS:
             source["x"] = self.emit("QuantizeLinear", ["x", *self.params(net.x)], "x_codes")
         for op in net.ops:
             self.write(op, source)
@@ -358,7 +376,7 @@ def quanta_allowed(op, form):
 
 
 def disagreement(op, form, got, judged):
-    if form == "dynamic":
+    if form in FLOATS:
         tolerance = 1e-4 * (1 + np.abs(judged).max(initial=0))
         apart = np.abs(got - judged).max(initial=0)
         return None if apart <= tolerance else f"{op.op} {op.output.name}: {apart} > {tolerance}"
@@ -366,7 +384,7 @@ def disagreement(op, form, got, judged):
     return None if apart <= quanta_allowed(op, form) else f"{op.op} {op.output.name}: {apart} quanta"
 
 
-@pytest.mark.parametrize("form", ["qdq", "qoperator", "dynamic"])
+@pytest.mark.parametrize("form", list(TAKEN))
 def test_random_nets(open_session, target, tmp_path, form):
     wrong, nodes, taken = [], 0, []
     explain = tmp_path / "explain.json"
@@ -383,13 +401,13 @@ def test_random_nets(open_session, target, tmp_path, form):
         calibrate(net, x)
         writer = Writer(form, net.rng)
         everything = [net.x, *[op.output for op in net.ops]]
-        handed_out = everything[1:] if form == "dynamic" else everything
+        handed_out = everything[1:] if form in FLOATS else everything
         values = run(writer.whole(net, handed_out), x)
-        values = ([x] if form == "dynamic" else []) + list(values)
+        values = ([x] if form in FLOATS else []) + list(values)
         last = run(writer.whole(net, everything[-1:]), x)[0]
         # What is left to the host it computes otherwise where it fuses otherwise.
         ours = all(all(session) for session in taken[-2:])
-        if ours and not np.array_equal(last, values[-1], equal_nan=form == "dynamic"):
+        if ours and not np.array_equal(last, values[-1], equal_nan=form in FLOATS):
             wrong.append(f"seed {seed}: the last value differs where nothing else is handed out")
         feeds = {f"in_{t.name}": v for t, v in zip(everything, values, strict=True)}
         judge = cpu_session(writer.apart(net), LEVEL)

@@ -359,6 +359,75 @@ TEST(Recognise, DynamicCodesThatGoElsewhereAreLeft) {
   }
 }
 
+// The same as the host's optimiser writes it: MatMulIntegerToFloat twice, or DynamicQuantizeMatMul with the quantize.
+struct FusedKit : GraphKit {
+  int x = input(ElemType::f32, {5, 3}), w = constant<int8_t>(ElemType::s8, {1, -2, 3, -4, 5, -6}, {3, 2});
+  int scales = constant<float>(ElemType::f32, {0.5F, 0.25F}, {2}), bias = constant<float>(ElemType::f32, {1, 2}, {2});
+  int product(const std::string& op, std::vector<int> inputs) {
+    const int y = node(op, std::move(inputs), ElemType::f32, {5, 2});
+    last().domain = "com.microsoft";
+    return y;
+  }
+};
+
+TEST(Recognise, FusedDynamicProductsAreDynamicProducts) {
+  FusedKit kit;
+  (void)kit.quantize_here(kit.x);
+  const std::vector<int> q = kit.last().outputs;
+  const int plain = kit.product("MatMulIntegerToFloat", {q[0], kit.w, q[1], kit.scale(0.5F), q[2], kit.s8(2)});
+  const int biased = kit.product("MatMulIntegerToFloat", {q[0], kit.w, q[1], kit.scales, q[2], -1, kit.bias});
+  const Recognised r = look(kit, "DynamicQuantizeLinear");
+  ASSERT_FALSE(r.refusal) << r.refusal->detail;
+  EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::dynamic, NodeKind::dynamic}));
+  EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
+  const NodeDesc &first = r.unit.steps[0].desc, &second = r.unit.steps[1].desc;
+  EXPECT_EQ(first.inputs, std::vector<int>{kit.x});
+  EXPECT_EQ(first.output, plain);
+  EXPECT_EQ(first.quant.wei_zp, std::vector<int32_t>{2});
+  EXPECT_TRUE(first.floats.empty());
+  EXPECT_EQ(second.output, biased);
+  EXPECT_EQ(second.floats, (std::vector<float>{1, 2}));
+  EXPECT_EQ(second.quant.wei_scale, (std::vector<float>{0.5F, 0.25F}));
+}
+
+TEST(Recognise, AProductThatQuantizesItsSourceIsADynamicProduct) {
+  FusedKit kit;
+  const int y = kit.product("DynamicQuantizeMatMul", {kit.x, kit.w, kit.scales, -1, kit.bias});
+  const Recognised r = look(kit, "DynamicQuantizeMatMul");
+  ASSERT_FALSE(r.refusal) << r.refusal->detail;
+  ASSERT_EQ(r.kinds(), std::vector<NodeKind>{NodeKind::dynamic});
+  const NodeDesc& d = r.unit.steps[0].desc;
+  EXPECT_EQ(d.inputs, std::vector<int>{kit.x});
+  EXPECT_EQ(d.output, y);
+  EXPECT_EQ(d.floats, (std::vector<float>{1, 2}));
+}
+
+TEST(Recognise, FusedDynamicProductsThatDoNotFitAreLeft) {
+  const auto fused = [](const std::vector<int>& inputs, FusedKit& kit) {
+    kit.product("DynamicQuantizeMatMul", inputs);
+    return reason(kit, "DynamicQuantizeMatMul");
+  };
+  FusedKit k;
+  EXPECT_EQ(fused({k.x, k.w, k.bias, -1, k.scale(1)}, k), Reason::malformed);  // a bias of one element
+  k = FusedKit();
+  EXPECT_EQ(fused({k.x, k.w, -1}, k), Reason::malformed);
+  k = FusedKit();
+  EXPECT_EQ(fused({k.x, k.w, k.input(ElemType::f32, {2})}, k), Reason::parameters_not_constant);
+  k = FusedKit();
+  EXPECT_EQ(fused({k.x, k.input(ElemType::s8, {3, 2}), k.scale(1)}, k), Reason::weights_not_constant);
+  k = FusedKit();
+  EXPECT_EQ(fused({k.x, k.w, k.constant<float>(ElemType::f32, {1, 2, 3}, {3})}, k), Reason::per_channel_axis);
+  k = FusedKit();  // of codes that were quantized in front of the model
+  const int scale = k.input(ElemType::f32, {}), zp = k.input(ElemType::u8, {});
+  k.product("MatMulIntegerToFloat", {k.input(ElemType::u8, {5, 3}), k.w, scale, k.scale(1), zp});
+  EXPECT_EQ(reason(k, "MatMulIntegerToFloat"), Reason::parameters_not_constant);
+  k = FusedKit();  // of another's scale
+  (void)k.quantize_here(k.x);
+  const std::vector<int> q = k.last().outputs;
+  k.product("MatMulIntegerToFloat", {q[0], k.w, k.input(ElemType::f32, {}), k.scale(1), q[2]});
+  EXPECT_EQ(reason(k, "DynamicQuantizeLinear"), Reason::parameters_not_constant);
+}
+
 TEST(Recognise, MatMulOfActivationsNeedsRanks) {
   for (const bool known : {true, false}) {
     GraphKit kit;

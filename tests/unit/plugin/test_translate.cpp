@@ -238,6 +238,28 @@ TEST(Translate, LayerNormalization) {
   kit.expect({1, 2}, Floats{8, 24});
 }
 
+TEST(Translate, SkipLayerNormalization) {
+  for (const bool biased : {false, true}) {
+    SCOPED_TRACE(biased);
+    NodeKit kit;
+    const int x = kit.floats({1, 2}, {0, 2}), skip = kit.floats({1, 2}, {1, 1});
+    const std::vector<int> parameters{kit.numbers({2, 4}), biased ? kit.numbers({10, 20}) : -1};
+    std::vector<int> inputs{x, skip, parameters[0], parameters[1]};
+    if (biased) inputs.push_back(kit.numbers({0, 4}));
+    kit.node("SkipLayerNormalization", inputs, ElemType::f32);
+    kit.last().domain = "com.microsoft";
+    kit.real("epsilon", 0);
+    kit.expect({1, 2}, biased ? Floats{8, 24} : Floats{-2, 4});
+    kit.last().outputs.insert(kit.last().outputs.end(), {-1, -1, kit.input(ElemType::f32, {1, 2})});
+    const std::vector<HostArray> out = kit.answers();
+    ASSERT_EQ(out.size(), 2U);  // the sum is a result too
+    EXPECT_EQ(out[1].as<float>()[1], biased ? 7.0F : 3.0F);
+    kit.last().outputs[1] = kit.input(ElemType::f32, {1, 1});
+    kit.output(kit.last().outputs[1]);
+    EXPECT_EQ(kit.reason(), Reason::attribute);
+  }
+}
+
 TEST(Translate, QuantizedFormsAreWrittenOut) {
   const auto params = [](NodeKit& kit, float scale, int zp) { return std::pair(kit.scale(scale), kit.u8(zp)); };
   {

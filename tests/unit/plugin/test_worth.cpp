@@ -119,21 +119,26 @@ TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
   };
   for (const Case& c :
        {Case{"LayerNormalization", {64, 640}, Reason::taken}, Case{"Softmax", {64, 640}, Reason::float_from_host},
-        Case{"LayerNormalization", {1, 640}, Reason::float_from_host}}) {
+        Case{"LayerNormalization", {1, 640}, Reason::float_from_host},
+        Case{"SkipLayerNormalization", {64, 640}, Reason::taken},
+        Case{"SkipLayerNormalization", {1, 640}, Reason::float_from_host}}) {
     SCOPED_TRACE(c.reader + std::to_string(c.other[0]));
     WorthKit kit;
     const std::vector<int64_t> dims{64, 640};
     (void)kit.quantize_here(kit.input(ElemType::f32, {64, 4}));
     const int y = kit.dynamic_product(HostNode(kit.last()), kit.weights({4, 640}), kit.scale(0.5F), dims);
     const int other = kit.node("Sort", {kit.input(ElemType::f32, c.other)}, ElemType::f32, c.other);
-    const int sum = kit.node("Add", {other, y}, ElemType::f32, dims);
+    const bool skip = std::string_view(c.reader) == "SkipLayerNormalization";  // adds by itself
+    const int sum = skip ? y : kit.node("Add", {other, y}, ElemType::f32, dims);
     const int gain = kit.constant(ElemType::f32, std::vector<float>(640, 2), {640});
     std::vector<int> operands{sum};
+    if (skip) operands.push_back(other);
     if (std::string_view(c.reader) != "Softmax") operands.push_back(gain);
     const int norm = kit.node(c.reader, operands, ElemType::f32, dims);
+    if (skip) kit.last().domain = "com.microsoft";
     kit.output(kit.node("Sort", {norm}, ElemType::f32, dims));
     EXPECT_EQ(kit.of(y), Reason::taken);
-    EXPECT_EQ(kit.of(sum), c.reason);
+    EXPECT_EQ(kit.of(skip ? norm : sum), c.reason);
     EXPECT_EQ(kit.of(norm) == Reason::taken, c.reason == Reason::taken);
   }
 }
