@@ -82,8 +82,8 @@ struct PoolForm {
   bool lowest = false;      // max pool: takes the smallest code instead (functions that fall)
 };
 
-// Neighbours of an output index along one axis and the share of the upper one; `hi` is null where the axis does not
-// change (or for nearest).
+// Neighbours of an output index along one axis, at most one apart, and the share of the upper one; `hi` is null where
+// the axis does not change (or for nearest).
 struct ResizeTaps {
   const int64_t* lo = nullptr;
   const int64_t* hi = nullptr;
