@@ -198,6 +198,10 @@ std::vector<Case> cases_of_rows(Memory& m) {
        [&m, share](const Ops& o) {
          o.softmax_codes(m.exps.data(), share, {m.a.data(), 80}, {m.dst.data(), 80}, 80, kCodes / 80);
        }},
+      {"softmax_codes 21", kCodes, 2 * kCodes,
+       [&m, share](const Ops& o) {
+         o.softmax_codes(m.exps.data(), share, {m.a.data(), 21}, {m.dst.data(), 21}, 21, kCodes / 21);
+       }},
   };
 }
 
