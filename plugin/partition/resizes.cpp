@@ -86,10 +86,18 @@ Verdict write_resize(const Site& site) {
     }
     ints[2] = kCeil;
   }
+  // A mixture of codes is a code, rounded: numbers of scale 1.
+  const bool mixes_codes = ints[0] == 1 && site.type != DType::f32;
+  if (mixes_codes && size_of(site.type) != 1) return refuse(Reason::type_not_supported, "linear");
+  QParams numbers;
+  numbers.type = site.type;
+  const int from = mixes_codes ? site.writer.dequantize(site.in[0], numbers) : site.in[0];
+  const int to = mixes_codes ? site.writer.inner(DType::f32) : site.out;
   ints.insert(ints.end(), sizes.begin(), sizes.end());
-  NodeDesc& d = site.writer.main(NodeKind::resize, {site.in[0]}, site.out);
+  NodeDesc& d = site.writer.main(NodeKind::resize, {from}, to);
   d.ints = std::move(ints);
   d.floats = std::move(scales);
+  if (mixes_codes) site.writer.quantize(to, numbers, site.out, false);
   return {};
 }
 

@@ -109,6 +109,17 @@ def test_resize(check_near, how, by, dtype):
     check_near(net, [y])
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_linear_resize_of_codes(check_near, dtype):
+    """As a quantizer of operators leaves it. The host takes the fraction away where we round, and of s8 towards zero."""
+    net = Net(7)
+    x = net.conv(net.code_input([1, 3, 5, 6], dtype), 3, 4)
+    net.output(x)
+    scales = net.constant(np.array([1, 1, 2, 1.5], np.float32))
+    y = type(x)(net.node("Resize", [x.name, "", scales], mode="linear"), x.dtype, x.scale, x.zp)
+    check_near(net, [y])
+
+
 def test_resize_of_opset_10(check_near):
     net = Net(6, opset=10)
     x = net.code_input([1, 4, 5, 6], "uint8")

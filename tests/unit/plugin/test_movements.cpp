@@ -115,6 +115,10 @@ TEST(Translate, Resizes) {
         kit.last().attributes["scales"].floats = {1, 1, 1, 2};
       },
       {0, 0, 8, 8});
+  NodeKit coded;  // a quantizer of operators leaves the node among codes
+  coded.node("Resize", {coded.codes({1, 1, 1, 2}, {1, 8}), -1, coded.numbers({1, 1, 1, 2})}, ElemType::u8);
+  coded.text("mode", "linear");
+  coded.expect({1, 1, 1, 4}, Codes{1, 3, 6, 8});  // 2.75, 6.25
   NodeKit cubic;
   cubic.node("Resize", {cubic.input(ElemType::f32, {1, 1, 1, 2}), -1, cubic.numbers({1, 1, 1, 2})}, ElemType::f32);
   cubic.text("mode", "cubic");
