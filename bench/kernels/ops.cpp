@@ -122,6 +122,10 @@ std::vector<Case> cases_of_codes(Memory& m) {
        [&m, a, dst](const Ops& o) {
          o.gate({100, m.gain.data(), nullptr, -30, 225, 30}, a, dst, kChannels, kPixels);
        }},
+      {"gate, two slopes", kCodes, 2 * kCodes,
+       [&m, a, dst](const Ops& o) {
+         o.gate({100, m.gain.data(), nullptr, -30, 225, 30, m.gain.data()}, a, dst, kChannels, kPixels);
+       }},
       {"copy 96", kCodes, 2 * kCodes,
        [a, dst](const Ops& o) {
          o.copy(a, {dst.data, kChannels + 16}, kChannels, kPixels);

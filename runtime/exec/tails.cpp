@@ -86,6 +86,7 @@ void apply_binary(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
 void apply_line(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   GateForm line = tail.line;
   line.gain += crop.channel;
+  if (line.below != nullptr) line.below += crop.channel;
   if (line.offset != nullptr) line.offset += crop.channel;
   each_piece(dst, crop, dst.n * dst.h * dst.w, [&](const Piece& p) {
     uint8_t* at = start(dst, p) + crop.channel;

@@ -163,12 +163,13 @@ namespace {
 
 float beside(float v, int where) { return std::nextafter(v, where < 0 ? -INFINITY : INFINITY); }
 
-// Finds gain and offset of one channel.
+// Finds the lines of one channel.
 class LineFinder {
  public:
   explicit LineFinder(const GateForm& form) : ops_(ops_for(Isa::avx512vnni)), form_(form) {
     for (size_t b = 0; b < bytes_.size(); ++b) bytes_[b] = static_cast<uint8_t>(b);
     form_.gain = gains_.data();
+    form_.below = below_.data();
     form_.offset = offsets_.data();
   }
 
@@ -182,9 +183,23 @@ class LineFinder {
     const auto o = static_cast<float>(at_first - slope * (static_cast<double>(first) - form_.za));
     for (const float try_offset : {o, beside(o, 1), beside(o, -1)}) {
       for (const float try_gain : {g, beside(g, 1), beside(g, -1)}) {
-        if (!holds(codes, try_gain, try_offset)) continue;
+        if (!holds(codes, try_gain, try_gain, try_offset)) continue;
         gain = try_gain;
         offset = try_offset;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // Two lines through 0 at byte za.
+  bool find_two(const FloatTable& of, const uint8_t* codes, float scale, float& gain, float& below) {
+    const float over = slope_to(of, outermost(codes, 255), scale), under = slope_to(of, outermost(codes, 0), scale);
+    for (const float try_below : {under, beside(under, 1), beside(under, -1)}) {
+      for (const float try_gain : {over, beside(over, 1), beside(over, -1)}) {
+        if (!holds(codes, try_gain, try_below, 0)) continue;
+        gain = try_gain;
+        below = try_below;
         return true;
       }
     }
@@ -203,8 +218,23 @@ class LineFinder {
     return {first, last};
   }
 
-  bool holds(const uint8_t* codes, float gain, float offset) {
+  // The byte nearest to `end` whose code is not clamped, or the one beside za.
+  [[nodiscard]] int outermost(const uint8_t* codes, int end) const {
+    const auto [least, most] = std::minmax_element(codes, codes + 256);
+    const int step = end > form_.za ? -1 : 1;
+    int b = end;
+    while (b != form_.za && b + step != form_.za && (codes[b] == *least || codes[b] == *most)) b += step;
+    return b;
+  }
+
+  [[nodiscard]] float slope_to(const FloatTable& of, int b, float scale) const {
+    const double value = of.at[static_cast<size_t>(b)];
+    return b == form_.za ? 0.0F : static_cast<float>(value / scale / (b - form_.za));
+  }
+
+  bool holds(const uint8_t* codes, float gain, float below, float offset) {
     gains_.fill(gain);
+    below_.fill(below);
     offsets_.fill(offset);
     std::array<uint8_t, 256> got;
     ops_.gate(form_, {bytes_.data(), 0}, {got.data(), 0}, 256, 1);
@@ -214,8 +244,41 @@ class LineFinder {
   const Ops& ops_;
   GateForm form_;
   std::array<uint8_t, 256> bytes_;
-  std::array<float, 256> gains_, offsets_;
+  std::array<float, 256> gains_, below_, offsets_;
 };
+
+bool find_lines(const std::vector<FloatTable>& of, const std::vector<uint8_t>& codes, float scale,
+                ChannelLines& lines) {
+  LineFinder finder(lines.form);
+  lines.gain.resize(of.size());
+  lines.offset.resize(of.size());
+  for (size_t c = 0; c < of.size(); ++c) {
+    if (!finder.find(of[c], &codes[c * 256], scale, lines.gain[c], lines.offset[c])) return false;
+  }
+  lines.form.gain = lines.gain.data();
+  lines.form.offset = lines.offset.data();
+  return true;
+}
+
+bool find_two_lines(const std::vector<FloatTable>& of, const std::vector<uint8_t>& codes, float scale,
+                    ChannelLines& lines) {
+  const auto all_zero = [&](size_t b) {
+    return std::all_of(of.begin(), of.end(), [&](const FloatTable& f) { return f.at[b] == 0.0F; });
+  };
+  size_t za = 0;
+  while (za < 256 && !all_zero(za)) ++za;
+  if (za == 256) return false;
+  lines.form.za = static_cast<int32_t>(za);
+  LineFinder finder(lines.form);
+  lines.gain.resize(of.size());
+  lines.below.resize(of.size());
+  for (size_t c = 0; c < of.size(); ++c) {
+    if (!finder.find_two(of[c], &codes[c * 256], scale, lines.gain[c], lines.below[c])) return false;
+  }
+  lines.form.gain = lines.gain.data();
+  lines.form.below = lines.below.data();
+  return true;
+}
 
 }  // namespace
 
@@ -227,15 +290,8 @@ std::shared_ptr<const ChannelLines> lines_of(const std::vector<FloatTable>& of, 
   lines->form.zp = clamps.zp;
   lines->form.lo = static_cast<float>(*least - clamps.zp);
   lines->form.hi = static_cast<float>(*most - clamps.zp);
-  LineFinder finder(lines->form);
-  lines->gain.resize(of.size());
-  lines->offset.resize(of.size());
-  for (size_t c = 0; c < of.size(); ++c) {
-    if (!finder.find(of[c], &codes[c * 256], to.scale, lines->gain[c], lines->offset[c])) return nullptr;
-  }
-  lines->form.gain = lines->gain.data();
-  lines->form.offset = lines->offset.data();
-  return lines;
+  const bool found = find_lines(of, codes, to.scale, *lines) || find_two_lines(of, codes, to.scale, *lines);
+  return found ? lines : nullptr;
 }
 
 std::shared_ptr<const std::vector<float>> FormCache::exps(const FloatTable& of) const {

@@ -65,9 +65,10 @@ struct PairFunction {
   [[nodiscard]] std::array<float, 256> row(int a_byte) const;  // of every byte of b
 };
 
-// A function per channel that is a line between two clamps, as arithmetic.
+// A function per channel that is a line between two clamps, or two lines that meet where all channels are 0 (PRelu), as
+// arithmetic.
 struct ChannelLines {
-  std::vector<float> gain, offset;
+  std::vector<float> gain, below, offset;
   GateForm form;  // points to the lists
 };
 // Lines that give `codes` (256 for each channel: to(of[channel][byte])) for every byte, proven by trying them all; null

@@ -53,14 +53,15 @@ struct BinaryForm {
   const uint8_t* after = nullptr;
 };
 
-// A line per channel: rne(clamp(float(a - za) * gain[channel] + offset[channel])) + zp; clamps minus zp. `offset` may
-// be null: zeros.
+// A line per channel: rne(clamp(x * gain[channel] + offset[channel])) + zp, x = float(a - za); clamps minus zp.
+// `offset` may be null: zeros. `below`, unless null: the gains where x is negative.
 struct GateForm {
   int32_t za = 0;
   const float* gain = nullptr;
   const float* offset = nullptr;
   float lo = 0.0F, hi = 255.0F;
   int32_t zp = 0;
+  const float* below = nullptr;
 };
 
 // Rows of bytes: row i at data + i * stride.

@@ -37,8 +37,13 @@ void expect_right(const Case& k, const ChannelLines& lines) {
   std::vector<uint8_t> row(k.floats.size());
   for (size_t b = 0; b < 256; ++b) {
     std::fill(row.begin(), row.end(), static_cast<uint8_t>(b));
-    ops_for(Isa::portable).gate(lines.form, {row.data(), 0}, {row.data(), 0}, c, 1);
-    for (size_t i = 0; i < row.size(); ++i) ASSERT_EQ(row[i], k.codes[i * 256 + b]) << "channel " << i << " byte " << b;
+    for (const Isa isa : {Isa::portable, Isa::avx512vnni}) {  // or the best this CPU has
+      std::vector<uint8_t> got(row.size());
+      ops_for(isa).gate(lines.form, {row.data(), 0}, {got.data(), 0}, c, 1);
+      for (size_t i = 0; i < row.size(); ++i) {
+        ASSERT_EQ(got[i], k.codes[i * 256 + b]) << "channel " << i << " byte " << b;
+      }
+    }
   }
 }
 
@@ -57,6 +62,26 @@ TEST(LinesOf, NormalizationAndRectifier) {
       });
       const auto lines = lines_of(k.floats, k.codes, k.to);
       ASSERT_NE(lines, nullptr) << is_signed << relu;
+      expect_right(k, *lines);
+    }
+  }
+}
+
+// Two lines that meet at 0, of few and of many channels, with slopes of either sign and none.
+TEST(LinesOf, RectifiersWithASlope) {
+  std::mt19937 random(9);
+  std::uniform_real_distribution<float> slopes(-0.3F, 0.6F);
+  for (const bool is_signed : {false, true}) {
+    for (const int channels : {3, 40, 130}) {
+      const QuantizeTo to{0.043F, is_signed ? -20 : 60, is_signed ? -128 : 0, is_signed ? 127 : 255, is_signed};
+      std::vector<float> slope(static_cast<size_t>(channels));
+      for (float& s : slope) s = slopes(random);
+      slope[1] = 0;
+      slope[2] = 1;
+      const Case k(channels, to, [&](float v, size_t c) { return v < 0 ? v * slope[c] : v; });
+      const auto lines = lines_of(k.floats, k.codes, k.to);
+      ASSERT_NE(lines, nullptr) << is_signed << channels;
+      EXPECT_NE(lines->form.below, nullptr);
       expect_right(k, *lines);
     }
   }

@@ -178,8 +178,9 @@ TEST(OpsCodes, Gates) {
       for (float& g : gain) g = rng.chance(0.5) ? static_cast<float>(rng.normal()) : odd_scale(rng);
       std::vector<float> offset(gain.size());
       for (float& o : offset) o = rng.chance(0.2) ? 0.5F : static_cast<float>(rng.normal() * 40);
-      const bool shifted = rng.chance(0.5);
-      const Floats factors(gain), shifts(offset);
+      std::vector<float> below(gain.rbegin(), gain.rend());
+      const bool shifted = rng.chance(0.5), bent = rng.chance(0.4);
+      const Floats factors(gain), under(below), shifts(offset);
       const RowBytes a(rng, c, rows, c + rng.below(9));
       const bool onto = rng.chance(0.5);
       const RowBytes apart(rng, c, rows, c + rng.below(9));
@@ -187,12 +188,16 @@ TEST(OpsCodes, Gates) {
       std::vector<uint8_t> want = dst.bytes();
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t k = 0; k < c; ++k) {
-          const float product = static_cast<float>(a.at(r, k) - za) * gain[static_cast<size_t>(k)];
+          const int32_t x = a.at(r, k) - za;
+          const float slope = bent && x < 0 ? below[static_cast<size_t>(k)] : gain[static_cast<size_t>(k)];
+          const float product = static_cast<float>(x) * slope;
           const float y = shifted ? product + offset[static_cast<size_t>(k)] : product;
           want[static_cast<size_t>(r * dst.out().stride + k)] = code(y, lo, hi, zp);
         }
       }
-      v.ops->gate({za, factors.data(), shifted ? shifts.data() : nullptr, lo, hi, zp}, a.rows(), dst.out(), c, rows);
+      const GateForm form{
+          za, factors.data(), shifted ? shifts.data() : nullptr, lo, hi, zp, bent ? under.data() : nullptr};
+      v.ops->gate(form, a.rows(), dst.out(), c, rows);
       ASSERT_EQ(dst.bytes(), want) << v.name << " case " << i;
       EXPECT_TRUE(a.intact() && apart.intact());
     }

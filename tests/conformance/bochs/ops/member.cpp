@@ -136,9 +136,12 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.binary(f, a, b, dst, c, rows);
       return true;
     }
-    case 4:
-      ops.gate({m.zp, factors, below(2) == 0 ? reals : nullptr, to.lo, to.hi, to.zp}, a, dst, c, rows);
+    case 4: {
+      const float* const shifts = below(2) == 0 ? reals : nullptr;
+      const float* const under = below(2) == 0 ? offsets : nullptr;
+      ops.gate({m.zp, factors, shifts, to.lo, to.hi, to.zp, under}, a, dst, c, rows);
       return true;
+    }
     case 5:
     case 6: {
       PoolForm p;
