@@ -207,23 +207,30 @@ class LineFinder {
   }
 
  private:
+  // Which bytes have codes between the smallest and the largest.
+  static std::array<bool, 256> free_bytes(const uint8_t* codes) {
+    const auto ends = std::minmax_element(codes, codes + 256);
+    std::array<bool, 256> free;
+    for (size_t b = 0; b < free.size(); ++b) free[b] = codes[b] != *ends.first && codes[b] != *ends.second;
+    return free;
+  }
+
   // The outermost bytes whose codes are not clamped; the middle where all are.
   static std::pair<size_t, size_t> inner(const uint8_t* codes) {
-    const auto [least, most] = std::minmax_element(codes, codes + 256);
-    const auto free = [&](size_t b) { return codes[b] != *least && codes[b] != *most; };
+    const std::array<bool, 256> free = free_bytes(codes);
     size_t first = 0, last = 255;
-    while (first < 255 && !free(first)) ++first;
-    while (last > 0 && !free(last)) --last;
-    if (first > last) return {0, *least == *most ? 0 : 255};
+    while (first < 255 && !free[first]) ++first;
+    while (last > 0 && !free[last]) --last;
+    if (first > last) return {0, std::all_of(codes, codes + 256, [&](uint8_t c) { return c == codes[0]; }) ? 0 : 255};
     return {first, last};
   }
 
   // The byte nearest to `end` whose code is not clamped, or the one beside za.
   [[nodiscard]] int outermost(const uint8_t* codes, int end) const {
-    const auto [least, most] = std::minmax_element(codes, codes + 256);
+    const std::array<bool, 256> free = free_bytes(codes);
     const int step = end > form_.za ? -1 : 1;
     int b = end;
-    while (b != form_.za && b + step != form_.za && (codes[b] == *least || codes[b] == *most)) b += step;
+    while (b != form_.za && b + step != form_.za && !free[static_cast<size_t>(b)]) b += step;
     return b;
   }
 

@@ -111,7 +111,7 @@ def test_resize(check_near, how, by, dtype):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_linear_resize_of_codes(check_near, dtype):
-    """As a quantizer of operators leaves it. The host takes the fraction away where we round, and of s8 towards zero."""
+    """As a quantizer of operators leaves it. The host cuts the fraction off where we round."""
     net = Net(7)
     x = net.conv(net.code_input([1, 3, 5, 6], dtype), 3, 4)
     net.output(x)
