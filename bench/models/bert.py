@@ -49,23 +49,30 @@ def gelu(b, x):
     return b.node("Mul", [grown, b.constant("half", 0.5)])
 
 
-def layer(b, x, size, prefix=""):
+def attention(b, x, size, prefix=""):
+    """Every token's mixture of all, through a linear layer."""
     hidden = size.hidden
 
-    def linear(src, inputs, outputs, name):
-        return b.linear(src, inputs, outputs, prefix + name)
+    def linear(src, name):
+        return b.linear(src, hidden, hidden, prefix + name)
 
-    query = heads(b, linear(x, hidden, hidden, "query"), size, prefix + "query", [0, 2, 1, 3])
-    key = heads(b, linear(x, hidden, hidden, "key"), size, prefix + "key", [0, 2, 3, 1])
-    value = heads(b, linear(x, hidden, hidden, "value"), size, prefix + "value", [0, 2, 1, 3])
+    query = heads(b, linear(x, "query"), size, prefix + "query", [0, 2, 1, 3])
+    key = heads(b, linear(x, "key"), size, prefix + "key", [0, 2, 3, 1])
+    value = heads(b, linear(x, "value"), size, prefix + "value", [0, 2, 1, 3])
     scores = b.node("MatMul", [query, key], prefix + "scores")
     scores = b.node("Div", [scores, b.constant("root", np.sqrt(hidden // size.heads))], prefix + "scaled")
     weights = b.node("Softmax", [scores], prefix + "attention", axis=-1)
     context = b.node("MatMul", [weights, value], prefix + "context")
     context = b.node("Transpose", [context], prefix + "context_rows", perm=[0, 2, 1, 3])
     context = b.node("Reshape", [context, b.shape(1, size.rows(), hidden)], prefix + "context_joined")
-    x = norm(b, b.node("Add", [linear(context, hidden, hidden, "output"), x]), size, prefix + "norm1")
-    y = linear(gelu(b, linear(x, hidden, size.inner, "ffn1")), size.inner, hidden, "ffn2")
+    return linear(context, "output")
+
+
+def layer(b, x, size, prefix=""):
+    hidden = size.hidden
+    x = norm(b, b.node("Add", [attention(b, x, size, prefix), x]), size, prefix + "norm1")
+    y = gelu(b, b.linear(x, hidden, size.inner, prefix + "ffn1"))
+    y = b.linear(y, size.inner, hidden, prefix + "ffn2")
     return norm(b, b.node("Add", [y, x]), size, prefix + "norm2")
 
 

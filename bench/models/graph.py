@@ -1,11 +1,13 @@
 """Writes float ONNX graphs node by node, with seeded random weights.
 
 In:  a seed, calls that add nodes.  Out: onnx.ModelProto, opset 17.
-Not here: any network (imagenet.py, yolo.py, bert.py), quantization (quantize.py).
+Not here: any network (imagenet.py, yolo.py, bert.py, families.py), quantization (quantize.py).
 
 Weights are drawn from N(0, sqrt(2 / fan-in)), so int8 per-channel quantization uses the full range and accumulators
 behave as in trained networks without any help: friendly weights would prove nothing about exactness.
 """
+
+import math
 
 import numpy as np
 import onnx
@@ -45,19 +47,27 @@ class GraphBuilder:
             return self.node("Mul", [x, self.node("Sigmoid", [x])])
         return self.node({"relu": "Relu", "hswish": "HardSwish"}[post], [x])
 
-    def conv(self, src, ic, oc, kernel, name, stride=1, groups=1, post=None, pads=None):
-        """`pads` is top, left, bottom, right; by default half the kernel on each side."""
-        fan_in = ic // groups * kernel * kernel
-        wei = self.rng.normal(0, np.sqrt(2 / fan_in), (oc, ic // groups, kernel, kernel))
+    def conv(self, src, ic, oc, kernel, name, stride=1, groups=1, post=None, pads=None, dilation=1):
+        """`pads` is top, left, bottom, right; by default half the kernel's reach on each side."""
+        return self.convolve(src, ic, oc, [kernel] * 2, name, stride, groups, post, pads, dilation)
+
+    def conv_1d(self, src, ic, oc, kernel, name, stride=1, groups=1, post=None, pads=None, dilation=1):
+        """Of src [n, ic, length]; `pads` is begin, end."""
+        return self.convolve(src, ic, oc, [kernel], name, stride, groups, post, pads, dilation)
+
+    def convolve(self, src, ic, oc, kernel, name, stride, groups, post, pads, dilation):
+        fan_in = ic // groups * math.prod(kernel)
+        wei = self.rng.normal(0, np.sqrt(2 / fan_in), (oc, ic // groups, *kernel))
         bias = self.rng.normal(0, 0.05, oc)
         out = self.node(
             "Conv",
             [src, self.constant(f"{name}:wei", wei), self.constant(f"{name}:bias", bias)],
             name=name,
-            kernel_shape=[kernel, kernel],
-            strides=[stride, stride],
-            pads=pads or [(kernel - 1) // 2] * 4,
+            kernel_shape=kernel,
+            strides=[stride] * len(kernel),
+            pads=pads or [dilation * (k - 1) // 2 for k in kernel] * 2,
             group=groups,
+            **({"dilations": [dilation] * len(kernel)} if dilation > 1 else {}),
         )
         return self.activate(out, post)
 

@@ -6,6 +6,7 @@ Not here: the list itself (zoo.py), running them (bench/peers, `octile bench`).
 
     .venv/bin/python bench/models/make.py build/models
     .venv/bin/python bench/models/make.py build/models --names resnet50,ocr_rec --forms qdq_s8s8
+    .venv/bin/python bench/models/make.py build/families --families
 """
 
 import argparse
@@ -18,8 +19,8 @@ import quantize
 import zoo
 
 
-def make_net(name, folder, forms, seed):
-    entry, base = zoo.MODELS[name], folder / f"{name}.onnx"
+def make_net(name, entry, folder, forms, seed):
+    base = folder / f"{name}.onnx"
     if not base.exists():
         onnx.save(entry.build(seed), base)
     rng = np.random.default_rng(seed + 1)
@@ -54,19 +55,23 @@ def save_input(path, array):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--names", default=",".join(zoo.MODELS), help="comma separated; default: all")
+    parser.add_argument("--names", help="comma separated; default: all")
+    parser.add_argument("--families", action="store_true", help="networks of other families than the list's")
     parser.add_argument("--forms", help="comma separated; default: every form each model has")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    names, forms = args.names.split(","), args.forms.split(",") if args.forms else tuple(quantize.FORMS)
-    for unknown in [n for n in names if n not in zoo.MODELS] + [f for f in forms if f not in quantize.FORMS]:
-        parser.error(f"unknown {unknown}; names: {', '.join(zoo.MODELS)}; forms: {', '.join(quantize.FORMS)}")
+    known = zoo.FAMILIES if args.families else zoo.MODELS
+    names = args.names.split(",") if args.names else tuple(known)
+    forms = args.forms.split(",") if args.forms else tuple(quantize.FORMS)
+    for unknown in [n for n in names if n not in known] + [f for f in forms if f not in quantize.FORMS]:
+        parser.error(f"unknown {unknown}; names: {', '.join(known)}; forms: {', '.join(quantize.FORMS)}")
     args.folder.mkdir(parents=True, exist_ok=True)
     print(f"seed {args.seed}")
     for name in names:
-        wanted = tuple(form for form in zoo.MODELS[name].forms if form in forms)
-        if zoo.MODELS[name].build is not None:
-            make_net(name, args.folder, wanted, args.seed)
+        entry = known[name]
+        wanted = tuple(form for form in entry.forms if form in forms)
+        if entry.build is not None:
+            make_net(name, entry, args.folder, wanted, args.seed)
         else:
             make_ocr((name,), args.folder, wanted)
 

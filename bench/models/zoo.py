@@ -1,6 +1,6 @@
 """The list of benchmark models: how each is made, in which quantized forms, which shape file describes it.
 
-In:  nothing.  Out: MODELS, in the order tables show them.
+In:  nothing.  Out: MODELS, in the order tables show them; FAMILIES, which no table has and no shape file describes.
 Not here: writing files (make.py), running them (bench/peers).
 """
 
@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import bert
+import families
 import imagenet
 import yolo
 
 
 class Entry(NamedTuple):
-    shapes: str  # workload/shapes/NAME.txt
+    shapes: str  # workload/shapes/NAME.txt, if not empty
     input: tuple[int, ...]  # of `x`; the OCR models take others too
     build: Callable | None  # seed -> float model; none: it comes out of a package (ocr.py)
     forms: tuple[str, ...]
@@ -38,4 +39,22 @@ MODELS = {
     "ocr_det": Entry("ppocr_det", (1, 3, 640, 640), None, OCR),
     "ocr_cls": Entry("ppocr_cls", (1, 3, 48, 192), None, OCR),
     "ocr_rec": Entry("ppocr_rec", (1, 3, 48, 320), None, OCR),
+}
+
+FAMILIES = {
+    name: Entry("", shape, build, ("qdq_u8s8", "dynamic_u8u8"))
+    for name, shape, build in (
+        ("resnext", families.IMAGE, families.resnext),
+        ("shufflenet", families.IMAGE, families.shufflenet),
+        ("densenet", families.IMAGE, families.densenet),
+        ("efficientnet_b0", families.IMAGE, families.efficientnet_b0),
+        ("convnext", families.IMAGE, families.convnext),
+        ("vit", families.IMAGE, families.vit),
+        ("speech", (1, 80, 1000), families.speech),
+        ("tcn", (1, 80, 400), families.tcn),
+        ("unet", (1, 3, 192, 192), families.unet),
+        ("deeplab", (1, 3, 264, 264), families.deeplab),
+        ("ssd", (1, 3, 288, 288), families.ssd),
+        ("face", (1, 3, 112, 112), families.face),
+    )
 }

@@ -4,6 +4,7 @@ import bench_path  # noqa: F401
 import geometry
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import quantize
 import zoo
@@ -26,6 +27,15 @@ def test_every_entry_names_a_shape_file_and_known_forms():
 def test_the_same_seed_gives_the_same_model_and_another_seed_another():
     first, again, other = (zoo.MODELS["mobilenet_v3"].build(seed).SerializeToString() for seed in (3, 3, 4))
     assert first == again and first != other
+
+
+@pytest.mark.parametrize("name", zoo.FAMILIES)
+def test_networks_of_other_families_answer_in_the_shapes_they_declare(name):
+    entry = zoo.FAMILIES[name]
+    session = ort.InferenceSession(entry.build(0).SerializeToString(), providers=["CPUExecutionProvider"])
+    answers = session.run(None, {"x": np.random.default_rng(1).normal(0, 1, entry.input).astype(np.float32)})
+    for answer, declared in zip(answers, session.get_outputs(), strict=True):
+        assert list(answer.shape) == declared.shape and np.isfinite(answer).all()
 
 
 def initializers(model):
