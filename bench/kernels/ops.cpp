@@ -190,9 +190,11 @@ std::vector<Case> cases_of_rows(Memory& m) {
        }},
       {"layer_norm 512", kFloats, 8 * kFloats,
        [&m](const Ops& o) {
-         for (int64_t i = 0; i < kFloats; i += kRow) {
-           o.layer_norm(m.x.data() + i, m.scale.data(), m.scale.data(), 1e-5F, m.y.data() + i, kRow);
-         }
+         o.layer_norm(m.x.data(), m.scale.data(), m.scale.data(), 1e-5F, m.y.data(), kRow, kFloats / kRow);
+       }},
+      {"layer_norm 96", kFloats, 8 * kFloats,
+       [&m](const Ops& o) {
+         o.layer_norm(m.x.data(), m.scale.data(), m.scale.data(), 1e-5F, m.y.data(), 96, kFloats / 96);
        }},
       {"softmax_codes 6625", 6625, 2 * 6625,
        [&m, share](const Ops& o) {

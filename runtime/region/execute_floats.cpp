@@ -43,22 +43,19 @@ class Floats {
             count_ / s_.row);
         break;
       case StepKind::layer_norm_rows:
-        rows(
-            [&](int64_t first, int64_t n) {
-              for (int64_t r = first; r < first + n; ++r) {
-                normalize(in(0) + r * s_.row, out() + r * s_.row);
-              }
-            },
-            count_ / s_.row);
+        rows([&](int64_t first, int64_t n) { normalize(in(0) + first * s_.row, out() + first * s_.row, n); },
+             count_ / s_.row);
         break;
       case StepKind::layer_norm_codes:
         rows(
             [&](int64_t first, int64_t n) {
-              alignas(64) float row[kMostNormRow];
-              for (int64_t r = first; r < first + n; ++r) {
-                floats_of(bytes(0) + r * s_.row, row, s_.row);
-                normalize(row, row);
-                run_.ops.quantize(row, s_.to, out_bytes() + r * s_.row, s_.row);
+              alignas(64) float floats[kMostNormRow];
+              const int64_t most = kMostNormRow / s_.row;
+              for (int64_t r = first; r < first + n; r += most) {
+                const int64_t rows = std::min(most, first + n - r), at = r * s_.row, count = rows * s_.row;
+                floats_of(bytes(0) + at, floats, count);
+                normalize(floats, floats, rows);
+                run_.ops.quantize(floats, s_.to, out_bytes() + at, count);
               }
             },
             count_ / s_.row);
@@ -97,8 +94,8 @@ class Floats {
       run_.ops.table_f32(m.values, codes, floats, count);
     }
   }
-  void normalize(const float* src, float* dst) const {
-    run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row);
+  void normalize(const float* src, float* dst, int64_t rows) const {
+    run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row, rows);
   }
 
   template <class F>

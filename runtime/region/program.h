@@ -136,7 +136,7 @@ enum class StepKind : uint8_t {
 [[nodiscard]] std::string_view name_of(StepKind kind);
 
 inline constexpr size_t kMaxTails = 8;
-inline constexpr int64_t kMostNormRow = 4096;  // of layer_norm_codes: a row of floats lies on the stack of its task
+inline constexpr int64_t kMostNormRow = 4096;  // of layer_norm_codes: rows of floats lie on the stack of their task
 
 struct StepTail {
   Tail tail;       // other.data, and pointers and parameters of sums, are set in the run

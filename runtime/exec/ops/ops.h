@@ -174,8 +174,9 @@ struct Ops {
   void (*dequantize)(const uint8_t* src, float scale, int32_t zp, float* dst, int64_t count);
   void (*quantize)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
   void (*softmax)(const float* src, float* dst, int64_t count);  // in place allowed
-  void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst,
-                     int64_t count);  // bias may be null; in place allowed
+  // Rows of `count`, one behind the other. bias may be null; in place allowed.
+  void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst, int64_t count,
+                     int64_t rows);
   // Softmax from codes to codes. `exps`: make_softmax_exps() of what the codes mean, which must not fall as codes rise.
   void (*softmax_codes)(const float* exps, const QuantizeForm& to, Rows src, RowsOut dst, int64_t c, int64_t rows);
 

@@ -182,7 +182,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 14: ops.dequantize(a.data, m.scale, m.zp, out_reals, c); return true;
     case 15: ops.quantize(reals, to, out, c); return true;
     case 16: ops.softmax(reals, out_reals, c + 1); return true;
-    case 17: ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c + 1); return true;
+    case 17:
+      ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c / 4 + 1, 4);
+      return true;
     case 18: ops.softmax_codes(exps, to, {a.data, c + 1}, {out, c + 1}, c + 1, rows); return true;
     case 19: {
       const int side = below(2) == 0 ? 4 : 6;
