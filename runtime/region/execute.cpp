@@ -159,11 +159,15 @@ class Execution {
     }
   }
 
+  // Bytes may be stored anywhere, so what a loop needs is read before it.
   template <class T>
   static void move_elements(const Move::Axis& a, const uint8_t* src, uint8_t* dst) {
-    for (int64_t i = 0; i < a.extent; ++i) {
-      const int64_t from = a.offsets.empty() ? i * a.src : a.offsets[static_cast<size_t>(i)];
-      std::memcpy(dst + i * a.dst, src + from, sizeof(T));
+    const int64_t extent = a.extent, from = a.src, to = a.dst;
+    const int64_t* const offsets = a.offsets.data();
+    if (a.offsets.empty()) {
+      for (int64_t i = 0; i < extent; ++i) std::memcpy(dst + i * to, src + i * from, sizeof(T));
+    } else {
+      for (int64_t i = 0; i < extent; ++i) std::memcpy(dst + i * to, src + offsets[i], sizeof(T));
     }
   }
 

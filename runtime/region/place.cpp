@@ -120,6 +120,7 @@ class Placement {
       m.axes.erase(m.axes.begin() + static_cast<std::ptrdiff_t>(i) - 1);
     }
     widen_elements(m);
+    turn_short_planes(m);
   }
 
   // Neighbours that stay neighbours are one element where together they have the size of a number.
@@ -131,6 +132,18 @@ class Placement {
     if (bytes != 2 && bytes != 4 && bytes != 8) return;
     m.element = bytes;
     m.axes.pop_back();
+  }
+
+  // A loop over two short axes of single elements costs more than their moves: the longer one around them goes inside.
+  // The outermost axis stays, which threads share.
+  static void turn_short_planes(Move& m) {
+    constexpr int64_t kShortPlane = 32, kLong = 16;
+    const size_t n = m.axes.size();
+    if (n < 4 || m.axes[n - 3].extent < kLong) return;
+    const Move::Axis &outer = m.axes[n - 2], &inner = m.axes[n - 1];
+    const bool lines = inner.offsets.empty() && inner.src == m.element && inner.dst == m.element;
+    if (outer.extent * inner.extent > kShortPlane || (lines && inner.extent * m.element >= 8)) return;
+    std::rotate(m.axes.end() - 3, m.axes.end() - 2, m.axes.end());
   }
 
   static void bind_form(BinaryForm& form, const std::shared_ptr<const std::array<uint8_t, 256>>& table,
