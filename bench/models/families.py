@@ -11,18 +11,13 @@ transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension) 
 import numpy as np
 from bert import Size, attention, gelu, norm
 from graph import GraphBuilder
+from imagenet import squeeze_excite
 
 IMAGE = (1, 3, 224, 224)
 
 
 def pool(b, x, op="MaxPool", kernel=2, stride=2, pad=0):
     return b.node(op, [x], kernel_shape=[kernel, kernel], strides=[stride, stride], pads=[pad] * 4)
-
-
-def gate(b, x, channels, squeezed, name):
-    """Squeeze and excitation with a sigmoid."""
-    y = b.conv(b.node("GlobalAveragePool", [x]), channels, squeezed, 1, f"{name}_squeeze", post="relu")
-    return b.node("Mul", [x, b.node("Sigmoid", [b.conv(y, squeezed, channels, 1, f"{name}_excite")])])
 
 
 def resnext(seed=0):
@@ -90,7 +85,8 @@ def efficientnet_b0(seed=0):
         hidden = channels * expansion
         y = b.conv(x, channels, hidden, 1, f"b{i}_expand", post="silu") if expansion > 1 else x
         y = b.conv(y, hidden, hidden, kernel, f"b{i}_dw", stride=stride, groups=hidden, post="silu")
-        y = b.conv(gate(b, y, hidden, channels // 4, f"b{i}"), hidden, width, 1, f"b{i}_project")
+        y = squeeze_excite(b, y, hidden, channels // 4, f"b{i}", "Sigmoid")
+        y = b.conv(y, hidden, width, 1, f"b{i}_project")
         x, channels = b.node("Add", [x, y]) if stride == 1 and channels == width else y, width
     return b.finish("efficientnet_b0", IMAGE, {"y": (b.classifier(x, channels, 1000), [1, 1000])})
 

@@ -103,11 +103,12 @@ def squeeze_width(channels):
     return width if width >= 0.9 * (channels // 4) else width + 8
 
 
-def squeeze_excite(b, x, channels, name):
+def squeeze_excite(b, x, channels, squeezed, name, op, **attributes):
+    """A gate per channel, which `op` makes."""
     gate = b.node("GlobalAveragePool", [x])
-    gate = b.conv(gate, channels, squeeze_width(channels), 1, f"{name}_se1", post="relu")
-    gate = b.conv(gate, squeeze_width(channels), channels, 1, f"{name}_se2")
-    return b.node("Mul", [x, b.node("HardSigmoid", [gate], alpha=1 / 6, beta=0.5)])
+    gate = b.conv(gate, channels, squeezed, 1, f"{name}_se1", post="relu")
+    gate = b.conv(gate, squeezed, channels, 1, f"{name}_se2")
+    return b.node("Mul", [x, b.node(op, [gate], **attributes)])
 
 
 def mobilenet_v3(seed=0):
@@ -121,7 +122,7 @@ def mobilenet_v3(seed=0):
             y = b.conv(y, channels, hidden, 1, f"{name}_expand", post=post)
         y = b.conv(y, hidden, hidden, kernel, f"{name}_dw", stride=stride, groups=hidden, post=post)
         if squeeze:
-            y = squeeze_excite(b, y, hidden, name)
+            y = squeeze_excite(b, y, hidden, squeeze_width(hidden), name, "HardSigmoid", alpha=1 / 6, beta=0.5)
         y = b.conv(y, hidden, width, 1, f"{name}_project")
         x = b.node("Add", [x, y]) if stride == 1 and channels == width else y
         channels = width

@@ -330,20 +330,27 @@ struct DynamicKit : GraphKit {
   }
 };
 
+// One unit of all nodes: a product of kit.x [*, 3] with one scale, and one with a scale and a bias per channel.
+template <class Kit>
+void expect_two_products(const Recognised& r, const Kit& kit, const std::vector<int>& results) {
+  ASSERT_FALSE(r.refusal) << r.refusal->detail;
+  ASSERT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::dynamic, NodeKind::dynamic}));
+  EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
+  const NodeDesc &first = r.unit.steps[0].desc, &second = r.unit.steps[1].desc;
+  EXPECT_EQ(first.inputs, std::vector<int>{kit.x});
+  EXPECT_EQ(first.output, results[0]);
+  EXPECT_EQ(first.spec.k, 3);
+  EXPECT_TRUE(first.floats.empty());
+  EXPECT_EQ(second.output, results[1]);
+  EXPECT_EQ(second.floats, (std::vector<float>{1, 2}));
+  EXPECT_EQ(second.quant.wei_scale, (std::vector<float>{0.5F, 0.25F}));
+}
+
 TEST(Recognise, DynamicProductsOfOneQuantizeAreOneUnit) {
   DynamicKit kit;
   kit.output(kit.plain);
   const Recognised r = look(kit, "DynamicQuantizeLinear");
-  ASSERT_FALSE(r.refusal) << r.refusal->detail;
-  EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::dynamic, NodeKind::dynamic}));
-  EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
-  const NodeDesc &first = r.unit.steps[0].desc, &second = r.unit.steps[1].desc;
-  EXPECT_EQ(first.inputs, std::vector<int>{kit.x});
-  EXPECT_EQ(first.output, kit.plain);
-  EXPECT_EQ(first.spec.k, 3);
-  EXPECT_EQ(second.output, kit.biased);
-  EXPECT_EQ(second.floats, (std::vector<float>{1, 2}));
-  EXPECT_EQ(second.quant.wei_scale, (std::vector<float>{0.5F, 0.25F}));
+  expect_two_products(r, kit, {kit.plain, kit.biased});
 }
 
 TEST(Recognise, DynamicCodesThatGoElsewhereAreLeft) {
@@ -377,17 +384,8 @@ TEST(Recognise, FusedDynamicProductsAreDynamicProducts) {
   const int plain = kit.product("MatMulIntegerToFloat", {q[0], kit.w, q[1], kit.scale(0.5F), q[2], kit.s8(2)});
   const int biased = kit.product("MatMulIntegerToFloat", {q[0], kit.w, q[1], kit.scales, q[2], -1, kit.bias});
   const Recognised r = look(kit, "DynamicQuantizeLinear");
-  ASSERT_FALSE(r.refusal) << r.refusal->detail;
-  EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::dynamic, NodeKind::dynamic}));
-  EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
-  const NodeDesc &first = r.unit.steps[0].desc, &second = r.unit.steps[1].desc;
-  EXPECT_EQ(first.inputs, std::vector<int>{kit.x});
-  EXPECT_EQ(first.output, plain);
-  EXPECT_EQ(first.quant.wei_zp, std::vector<int32_t>{2});
-  EXPECT_TRUE(first.floats.empty());
-  EXPECT_EQ(second.output, biased);
-  EXPECT_EQ(second.floats, (std::vector<float>{1, 2}));
-  EXPECT_EQ(second.quant.wei_scale, (std::vector<float>{0.5F, 0.25F}));
+  ASSERT_NO_FATAL_FAILURE(expect_two_products(r, kit, {plain, biased}));
+  EXPECT_EQ(r.unit.steps[0].desc.quant.wei_zp, std::vector<int32_t>{2});
 }
 
 TEST(Recognise, AProductThatQuantizesItsSourceIsADynamicProduct) {
