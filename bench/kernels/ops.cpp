@@ -184,6 +184,8 @@ std::vector<Case> cases_of_rows(Memory& m) {
       {"dequantize", kFloats, 5 * kFloats,
        [&m](const Ops& o) { o.dequantize(m.a.data(), 0.05F, 100, m.y.data(), kFloats); }},
       {"quantize", kFloats, 5 * kFloats, [&m, to](const Ops& o) { o.quantize(m.x.data(), to, m.dst.data(), kFloats); }},
+      {"sigmoid", kFloats, 8 * kFloats,
+       [&m](const Ops& o) { o.float_unary({NodeKind::sigmoid}, m.x.data(), m.y.data(), kFloats); }},
       {"softmax 512", kFloats, 8 * kFloats,
        [&m](const Ops& o) {
          for (int64_t i = 0; i < kFloats; i += kRow) o.softmax(m.x.data() + i, m.y.data() + i, kRow);

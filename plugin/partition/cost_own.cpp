@@ -25,8 +25,15 @@ class Own {
         shapes_(shapes),
         machine_(machine),
         r_(own_rates(machine.best, machine.amx)),
-        maker_(desc.values.size(), -1) {
-    for (size_t i = 0; i < desc.nodes.size(); ++i) maker_[desc.nodes[i].output] = static_cast<int>(i);
+        maker_(desc.values.size(), -1),
+        floats_(desc.values.size(), false) {
+    for (size_t i = 0; i < desc.nodes.size(); ++i) {
+      const NodeDesc& node = desc.nodes[i];
+      maker_[node.output] = static_cast<int>(i);
+      const bool stays = node.kind != NodeKind::spec &&
+                         std::any_of(node.inputs.begin(), node.inputs.end(), [&](int v) { return floats_[v]; });
+      floats_[node.output] = node.kind == NodeKind::dynamic || stays;
+    }
   }
 
   [[nodiscard]] double total() const {
@@ -56,10 +63,12 @@ class Own {
       const bool both = !constant(node.inputs[0]) && !constant(node.inputs[1]);
       return both ? r_.step + r_.binary * out : 0;
     }
-    if (is_unary(node.kind)) return 0;  // a table, with its quantize
+    if (node.kind == NodeKind::sigmoid && floats_[node.output]) return r_.sigmoid * out;
+    if (is_unary(node.kind)) return 0;  // a table, with its quantize, or a tail
     switch (node.kind) {
       case NodeKind::max_pool:
-      case NodeKind::average_pool: return r_.step + r_.window * out * window(node);
+      case NodeKind::average_pool:
+        return r_.step + (floats_[node.output] ? sizeof(float) : 1) * r_.window * out * window(node);
       case NodeKind::global_average_pool:
       case NodeKind::global_max_pool:
       case NodeKind::reduce_mean: return r_.step + r_.window * in;
@@ -172,7 +181,8 @@ class Own {
   const std::vector<Shape>& shapes_;
   const Machine& machine_;
   const OwnRates& r_;
-  std::vector<int> maker_;  // by value: node, -1: none
+  std::vector<int> maker_;    // by value: node, -1: none
+  std::vector<bool> floats_;  // by value: made of a dynamic product's floats
 };
 
 }  // namespace

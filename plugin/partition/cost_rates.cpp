@@ -81,6 +81,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .rows = 3.0,
                                   .move = 0.5,
                                   .floats = 1.0,
+                                  .sigmoid = 2.7,
                                   .dynamic = 0.9,
                                   .step = 1000};
   static constexpr OwnRates kVnni{.product = 1.0,
@@ -96,6 +97,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .rows = 2.0,
                                   .move = 0.2,
                                   .floats = 0.5,
+                                  .sigmoid = 2.0,
                                   .dynamic = 0.7,
                                   .step = 1000};
   static constexpr OwnRates kAmx{.product = 0.5,
@@ -111,6 +113,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                  .rows = 1.0,
                                  .move = 0.2,
                                  .floats = 0.5,
+                                 .sigmoid = 2.0,
                                  .dynamic = 3.0,
                                  .step = 1000};
   return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;

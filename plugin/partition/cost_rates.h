@@ -51,6 +51,7 @@ struct OwnRates {
   double rows;       // per element: softmax, layer normalization
   double move;       // per element: resizes, concatenations, transposes
   double floats;     // per element of a float pass
+  double sigmoid;    // per float: measured on AVX2, guessed elsewhere
   double dynamic;    // per element quantized on the spot, and per float made of a sum
   double step;       // per step
 };

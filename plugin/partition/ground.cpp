@@ -68,6 +68,7 @@ class Forms {
     const Form a = form(d.inputs[0]);
     if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
     if (is_unary(d.kind)) return a.kind != Kind::made || runtime::vector_kernel(d.kind) ? a : Form{Kind::stored};
+    if (a.kind == Kind::made) return {pixels_move(d) ? Kind::made : Kind::stored};
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
   }
 
@@ -104,16 +105,27 @@ class Forms {
            std::all_of(gate.begin() + 2, gate.end(), [](int64_t d) { return d == 1; });
   }
 
+  // Images whose pixels, or ranges of channels, go elsewhere as they lie; or pools of them.
+  [[nodiscard]] bool pixels_move(const NodeDesc& d) const {
+    const bool kind = d.kind == NodeKind::concat || d.kind == NodeKind::slice || d.kind == NodeKind::max_pool ||
+                      (d.kind == NodeKind::resize && !linear(d));
+    const bool all = d.kind != NodeKind::concat || std::all_of(d.inputs.begin(), d.inputs.end(),
+                                                               [&](int v) { return form(v).kind == Form::Kind::made; });
+    return kind && all && d.output >= 0 && graph_.values[d.output].ranked && graph_.values[d.output].dims.size() == 4;
+  }
+
+  static bool linear(const NodeDesc& d) { return !d.ints.empty() && d.ints[0] == 1; }
+
   [[nodiscard]] static bool moves(const NodeDesc& d) {
-    const bool linear = d.kind == NodeKind::resize && !d.ints.empty() && d.ints[0] == 1;
-    return (d.kind >= NodeKind::concat && d.kind < NodeKind::cast && !linear) || d.kind == NodeKind::max_pool ||
-           d.kind == NodeKind::global_max_pool;
+    return (d.kind >= NodeKind::concat && d.kind < NodeKind::cast && (d.kind != NodeKind::resize || !linear(d))) ||
+           d.kind == NodeKind::max_pool || d.kind == NodeKind::global_max_pool;
   }
 
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
     if (d.kind == NodeKind::spec || d.kind == NodeKind::dynamic) return false;
     if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm) return false;  // by rows
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
+    if (made.kind == Form::Kind::made) return false;
     if (is_unary(d.kind) || is_binary(d.kind)) return made.kind == Form::Kind::stored;
     for (const int v : d.inputs) {
       const bool parameter = v != d.inputs[0] && d.kind != NodeKind::concat;

@@ -290,7 +290,7 @@ class Fuser {
           const bool tail =
               std::any_of(step.tails.begin(), step.tails.end(), [&](const StepTail& t) { return t.other == s; });
           if (step.dot.products.size() != 1 || spec.wei_var) return false;
-          if (!reads || tail) return spec.dst != DType::s32;
+          if (!reads || tail) return spec.dst != DType::s32 || !step.tails.empty();
           return spec.kind == OpKind::dense || spec.depthwise() || spec.kw == 1 || spec.g > 1 || spec.dw > 1;
         }
         case StepKind::table:
@@ -302,6 +302,8 @@ class Fuser {
         case StepKind::global_max:
         case StepKind::resize_nearest:
         case StepKind::resize_linear:
+        case StepKind::dynamic_range:
+        case StepKind::dynamic_quantize:
         case StepKind::move: return true;
         default: return false;
       }
@@ -331,7 +333,7 @@ class Fuser {
     const Store& a = store(all);
     const auto at = static_cast<size_t>(part);
     if (p.home != Home::arena || p.alias >= 0 || aliased_[at] || p.bordered() || p.pinned || p.order != a.order ||
-        p.type != DType::u8 || a.type != DType::u8 || p.shape.size() != a.shape.size()) {
+        p.type != a.type || p.type == DType::s32 || p.shape.size() != a.shape.size()) {
       return false;
     }
     // A fill writes everything: it must stay in front of what is put into it.

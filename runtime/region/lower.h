@@ -141,9 +141,11 @@ class Lowering {
   const Window& made(int codes);  // codes stored as such
   Window stored(int codes);       // the same, never as the host has signed ones
   int codes_store(int codes, Order order, bool may_border = false);
-  int floats_store(size_t value);     // flat
-  int floats_in_place(size_t value);  // those of an image may lie as nhwc
-  int raw_store(int codes);           // flat, signed codes as the host has them
+  int floats_store(size_t value);  // flat
+  Window floats_window(size_t value);
+  [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
+  int floats_in_place(size_t value);                         // those of an image may lie as nhwc
+  int raw_store(int codes);                                  // flat, signed codes as the host has them
   int add_codes(int store, bool is_signed);
   int add_codes(Window window, bool is_signed);
   void set_codes(size_t value, int codes);

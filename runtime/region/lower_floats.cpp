@@ -77,11 +77,8 @@ void Lowering::settle(size_t v) {
 }
 
 int Lowering::floats_in_place(size_t v) {
-  if (values_[v].kind == Value::Kind::chain) settle(v);
-  const Value& value = values_[v];
-  const bool pixels = value.kind == Value::Kind::plain && store(value.plain.store).order == Order::nhwc &&
-                      same_window(value.plain, window_of(value.plain.store));
-  return pixels ? value.plain.store : floats_store(v);
+  const Window window = floats_window(v);
+  return whole(window, order_of(window));
 }
 
 void Lowering::lower_float_unary(int index, const Unary& f) {

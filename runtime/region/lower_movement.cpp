@@ -196,12 +196,24 @@ Result<Window> Lowering::moved(const NodeDesc& n, const Window& from, const Shap
   }
 }
 
+// Does b show what comes behind a along an axis, as the parts of a split do?
+static bool follows(const Window& a, const Window& b, size_t axis) {
+  const Window::Axis& along = a.axes[axis];
+  if (a.store != b.store || along.of < 0 || a.shape[axis] < 1) return false;
+  Window next = a;
+  next.start[static_cast<size_t>(along.of)] += a.shape[axis] * along.step;
+  next.shape[axis] = b.shape[axis];
+  return same_window(next, b) && b.axes[axis].of == along.of && b.axes[axis].step == along.step;
+}
+
 Window Lowering::concatenated(const NodeDesc& n, const std::vector<Window>& from, const Shape& dims, Order order) {
   const int64_t given = int_or(n, 0, 0);
   const auto axis = static_cast<size_t>(given < 0 ? given + std::ssize(dims) : given);
   const int made_store = add_store(dims, order, store(from[0].store).type);
   int64_t begin = 0;
-  for (const Window& source : from) {
+  for (size_t i = 0; i < from.size();) {
+    Window source = from[i++];
+    while (i < from.size() && follows(source, from[i], axis)) source.shape[axis] += from[i++].shape[axis];
     Window target = window_of(made_store);
     target.shape = source.shape;
     target.start[axis] = begin;
@@ -268,12 +280,13 @@ Status Lowering::lower_concat(int index) {
     values_[dst] = std::move(to);
     return {};
   }
+  Order floats = Order::nhwc;
   for (size_t i = 0; i < n.inputs.size(); ++i) {
-    const Value& v = values_of(i);
-    parts.push_back(v.kind == Value::Kind::plain ? v.plain : window_of(floats_store(in(index, i))));
+    parts.push_back(floats_window(in(index, i)));
+    if (order_of(parts.back()) == Order::flat) floats = Order::flat;
   }
   values_[dst].kind = Value::Kind::plain;
-  values_[dst].plain = concatenated(n, parts, shape(dst), Order::flat);
+  values_[dst].plain = concatenated(n, parts, shape(dst), floats);
   return {};
 }
 
@@ -305,13 +318,14 @@ Status Lowering::lower_movement(int index) {
     quantized_along(quantize, add_codes(window, to.is_signed));
     return {};
   }
-  const Window floats = from.kind == Value::Kind::plain ? from.plain : window_of(floats_store(src));
+  const Window floats = floats_window(src);
+  const Order made = shape(dst).size() == shape(src).size() ? order_of(floats) : Order::flat;
   uint32_t word = 0;
   if (n.kind == NodeKind::pad && !n.floats.empty()) {
     word = recipe_.desc.values[dst].type == DType::s32 ? static_cast<uint32_t>(static_cast<int32_t>(n.floats[0]))
                                                        : std::bit_cast<uint32_t>(n.floats[0]);
   }
-  OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, floats, shape(dst), word, Order::flat));
+  OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, floats, shape(dst), word, made));
   values_[dst].kind = Value::Kind::plain;
   values_[dst].plain = window;
   if (from.scalar && element_count(shape(dst)) == 1 && n.kind != NodeKind::pad) values_[dst].scalar = from.scalar;

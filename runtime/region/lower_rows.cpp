@@ -144,10 +144,10 @@ Status Lowering::lower_resize(int index) {
     }
   };
   const auto image = [&](const Window& w) { return last ? turned(w, kLastToFirst) : w; };
-  const auto make_step = [&](StepKind kind) -> Step& {
-    const int pixels = whole(image(made(from.codes)), Order::nhwc);
+  const auto make_step = [&](StepKind kind, const Window& elements) -> Step& {
+    const int pixels = whole(image(elements), Order::nhwc);
     const Shape& d = shape(dst);
-    const int made_store = add_store(last ? Shape{d[0], d[3], d[1], d[2]} : d, Order::nhwc, DType::u8);
+    const int made_store = add_store(last ? Shape{d[0], d[3], d[1], d[2]} : d, Order::nhwc, store(pixels).type);
     Step& step = add_step(kind, {pixels}, made_store);
     set_axes(step);
     return step;
@@ -157,17 +157,22 @@ Status Lowering::lower_resize(int index) {
   };
   if (!resize.linear) {
     if (!coded) {  // floats, s32
-      const Window floats = from.kind == Value::Kind::plain ? from.plain : window_of(floats_store(src));
+      const Window floats = floats_window(src);
+      values_[dst].kind = Value::Kind::plain;
+      if (spatial && !last && order_of(floats) == Order::nhwc) {
+        values_[dst].plain = window_of(make_step(StepKind::resize_nearest, floats).dst);
+        return {};
+      }
       std::vector<std::vector<int64_t>> at;
       for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
-      values_[dst].kind = Value::Kind::plain;
       values_[dst].plain = picked(floats, shape(dst), std::move(at), Order::flat);
       return {};
     }
     Value to = from;
     to.floats.reset();
     if (spatial) {
-      to.codes = add_codes(made_window(make_step(StepKind::resize_nearest)), codes(from.codes).is_signed);
+      to.codes =
+          add_codes(made_window(make_step(StepKind::resize_nearest, made(from.codes))), codes(from.codes).is_signed);
     } else {
       std::vector<std::vector<int64_t>> at;
       for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
@@ -183,7 +188,7 @@ Status Lowering::lower_resize(int index) {
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
-  Step& step = make_step(StepKind::resize_linear);
+  Step& step = make_step(StepKind::resize_linear, made(from.codes));
   set_meaning(step, *from.function);
   step.to = to.form();
   quantized_along(quantize, add_codes(made_window(step), to.is_signed));

@@ -258,6 +258,17 @@ int Lowering::floats_store(size_t v) {
   return dst;
 }
 
+Window Lowering::floats_window(size_t v) {
+  if (values_[v].kind == Value::Kind::chain) settle(v);
+  return values_[v].kind == Value::Kind::plain ? values_[v].plain : window_of(floats_store(v));
+}
+
+Order Lowering::order_of(const Window& window) const {
+  const bool image = window.shape.size() == 3 || window.shape.size() == 4;
+  return image && store(window.store).order == Order::nhwc && !reordered(window, Order::nhwc) ? Order::nhwc
+                                                                                              : Order::flat;
+}
+
 int Lowering::raw_store(int c) {
   const int flat = codes_store(c, Order::flat);
   if (!codes(c).is_signed) return flat;

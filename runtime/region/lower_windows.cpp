@@ -80,6 +80,15 @@ Status Lowering::lower_max_pool(int index) {
   const int way = function ? direction(*from.function) : 1;
   const Shape dims = shape(src);
   const bool image = dims.size() == 3 || dims.size() == 4 || (global && element_count(dims) > 0);
+  const bool floats = from.kind == Value::Kind::plain || from.kind == Value::Kind::chain;
+  if (floats && !global && image && recipe_.desc.values[src].type == DType::f32) {
+    if (const int pixels = floats_in_place(src); store(pixels).order == Order::nhwc) {
+      const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
+      add_step(StepKind::max_pool, {pixels}, made_store).pool = form_of(axes, false);
+      set_plain(dst, made_store);
+      return {};
+    }
+  }
   if ((from.kind != Value::Kind::codes && !function) || way == 0 || !image) {
     if (global) return lower_float_mean(index);
     return lower_float_window(index);

@@ -211,11 +211,21 @@ class Pass {
     };
     switch (s_.kind) {
       case StepKind::convert: convert_rows(run, dst, begin, end); break;
-      case StepKind::max_pool: ops.max_pool(s_.pool, src, dst, begin, end); break;
+      case StepKind::max_pool:
+        (store(s_.dst).type == DType::f32 ? ops.max_pool_floats : ops.max_pool)(s_.pool, src, dst, begin, end);
+        break;
       case StepKind::average_pool: ops.average_pool(s_.pool, s_.meaning, s_.to, src, dst, begin, end); break;
-      case StepKind::resize_nearest: ops.resize_nearest(s_.lo[0].data(), s_.lo[1].data(), src, dst, begin, end); break;
+      case StepKind::resize_nearest:
+        ops.resize_nearest(s_.lo[0].data(), s_.lo[1].data(), in_bytes(src), in_bytes(dst), begin, end);
+        break;
       default: ops.resize_linear(s_.meaning, taps(0), taps(1), s_.to, src, dst, begin, end);
     }
+  }
+
+  // Of the result's type, whose bytes count as channels.
+  [[nodiscard]] Tensor in_bytes(Tensor t) const {
+    t.c *= size_of(store(s_.dst).type);
+    return t;
   }
 
   // With the halo beside them.

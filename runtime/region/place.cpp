@@ -67,7 +67,7 @@ class Placement {
     const int64_t c = extents_of(s.shape, s.order).c;
     s.tensor = of.tensor;
     s.tensor.c = c;
-    s.origin = of.origin + static_cast<size_t>(s.first_channel);
+    s.origin = of.origin + static_cast<size_t>(s.first_channel * size_of(s.type));
   }
 
   // Bytes from element to element along each axis of a store.

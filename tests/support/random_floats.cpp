@@ -106,6 +106,51 @@ int activation(GraphBuilder& b, int f) {
   }
 }
 
+// What such a network does with an image's pixels and ranges of channels: joins it with an earlier one, works on a part
+// of it beside the whole, makes more or fewer pixels of it.
+int moved_pixels(GraphBuilder& b, int f, int earlier) {
+  const Shape shape = b.shape(f);
+  const int64_t rank = std::ssize(shape), c = shape[1], half = c / 2;
+  const auto part = [&](int64_t first, int64_t last) {
+    return b.add(NodeKind::slice, {f}, {0, INT64_MAX, 1, first, last, 1});
+  };
+  switch (b.rng.below(5)) {
+    case 0: {
+      const auto fits = [&](int v) {
+        return Shape(b.shape(v).begin() + 2, b.shape(v).end()) == Shape(shape.begin() + 2, shape.end());
+      };
+      const bool joins =
+          earlier != kNone && std::ssize(b.shape(earlier)) == rank && b.shape(earlier)[0] == shape[0] && fits(earlier);
+      const int other = joins && b.shape(earlier)[1] + c <= 80 ? earlier : b.add(NodeKind::relu, {f});
+      return b.rng.chance(0.5) ? b.add(NodeKind::concat, {f, other}, {1}) : b.add(NodeKind::concat, {other, f}, {1});
+    }
+    case 1: {  // split, a layer of one part, all of it together
+      if (half < 1) return f;
+      const int a = part(0, half), rest = part(half, c), made = add_dynamic(b, rest, true, true);
+      if (made == kNone || b.shape(made)[2] != shape[2]) return rest;
+      return b.add(NodeKind::concat, {a, rest, b.add(NodeKind::relu, {made})}, {1});
+    }
+    case 2: return half < 1 ? f : b.rng.chance(0.5) ? part(half, c) : part(0, half);
+    case 3: {
+      if (element_count(shape) > 1500) return f;
+      std::vector<float> scales(static_cast<size_t>(rank), 1.0F);
+      for (size_t i = 2; i < scales.size(); ++i) scales[i] = b.rng.pick({2.0F, 2.0F, 1.5F, 0.5F});
+      return b.add(NodeKind::resize, {f}, {0, b.rng.below(6), b.rng.below(4)}, scales);
+    }
+    default: {
+      NodeDesc pool;
+      pool.kind = b.rng.chance(0.7) ? NodeKind::max_pool : NodeKind::average_pool;
+      pool.spatial_rank = static_cast<int>(rank) - 2;
+      const int64_t kernel = b.rng.range(2, 5), stride = b.rng.range(1, 2), pad = b.rng.below(kernel);
+      for (const int64_t v : {kernel, stride, pad, pad, int64_t{0}, int64_t{0}}) {
+        const int64_t times = std::ssize(pool.ints) < 4 * (rank - 2) ? rank - 2 : 1;
+        pool.ints.insert(pool.ints.end(), static_cast<size_t>(times), v);
+      }
+      return b.add(std::move(pool), {f}, {DType::f32, 1.0F, 0});
+    }
+  }
+}
+
 // Layers of such a network, with sums of what earlier ones made.
 int draw_dynamic_layers(GraphBuilder& b, int x, Values) {
   if (b.type(x) == DType::s32 || b.shape(x).empty() || element_count(b.shape(x)) > 4000) return kNone;
@@ -120,6 +165,9 @@ int draw_dynamic_layers(GraphBuilder& b, int x, Values) {
       y = b.rng.chance(0.5) ? b.add(kind, {y, earlier}) : b.add(kind, {earlier, y});
       if (y != kNone && b.rng.chance(0.5)) y = b.add(NodeKind::relu, {y});
     }
+    if (y == kNone) return kNone;
+    if (const size_t rank = b.shape(y).size(); (rank == 3 || rank == 4) && b.rng.chance(0.5))
+      y = moved_pixels(b, y, earlier);
     if (y == kNone) return kNone;
     if (b.rng.chance(0.6)) earlier = y;
     f = y;

@@ -13,6 +13,7 @@ namespace {
 constexpr int kLanes = 8, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(32)));
 using I = int32_t __attribute__((vector_size(32)));
+using U = uint32_t __attribute__((vector_size(32)));
 using D = double __attribute__((vector_size(32)));
 using L = uint64_t __attribute__((vector_size(32)));
 using Bytes = uint8_t __attribute__((vector_size(32)));
@@ -108,6 +109,17 @@ inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }
 inline D high(F v) { return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)); }
 inline F join(D a, D b) {
   return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(a)), _mm256_cvtpd_ps(b), 1);
+}
+
+inline D fma(D a, D b, D c) { return _mm256_fmadd_pd(a, b, c); }
+// In a register: GCC would read it from memory wherever it is used, and loads are what such loops are short of.
+inline D held(double v) {
+  D all = splat(v);
+  __asm__("" : "+x"(all));
+  return all;
+}
+inline I low_words(D a, D b) {
+  return reinterpret_cast<I>(_mm256_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
 }
 
 // A table of 256 bytes as 16 tables of 16. vpshufb answers 0 where the top bit of its index is set; so after the

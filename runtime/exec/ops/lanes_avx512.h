@@ -14,6 +14,7 @@ namespace {
 constexpr int kLanes = 16, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(64)));
 using I = int32_t __attribute__((vector_size(64)));
+using U = uint32_t __attribute__((vector_size(64)));
 using D = double __attribute__((vector_size(64)));
 using L = uint64_t __attribute__((vector_size(64)));
 using Bytes = uint8_t __attribute__((vector_size(64)));
@@ -105,6 +106,16 @@ inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
 inline D high(F v) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)); }
 inline F join(D a, D b) {
   return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(a)), _mm512_cvtpd_ps(b), 1);
+}
+
+inline D fma(D a, D b, D c) { return _mm512_fmadd_pd(a, b, c); }
+inline D held(double v) {  // see lanes_avx2.h
+  D all = splat(v);
+  __asm__("" : "+v"(all));
+  return all;
+}
+inline I low_words(D a, D b) {
+  return reinterpret_cast<I>(_mm512_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
 }
 
 // A table of 256 bytes in four registers. With VBMI two lookups of 128 bytes are told apart by the index' top bit.

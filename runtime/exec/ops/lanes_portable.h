@@ -1,9 +1,9 @@
 // Lanes in plain compiler vectors, 16 bytes wide: what the kernels are written in, for any machine.
 // In/out: vectors.  Not here: the kernels (*.inc), intrinsics.
 //
-// Every lanes_*.h defines the same names in an unnamed namespace: kLanes floats F, as many int32 I, half as many
-// doubles D, and kBlock = 4 * kLanes codes. Nothing from another header is called, so that no function compiled for a
-// newer instruction set can end up shared with code for an older one.
+// Every lanes_*.h defines the same names in an unnamed namespace: kLanes floats F, as many int32 I and uint32 U, half
+// as many doubles D, and kBlock = 4 * kLanes codes. Nothing from another header is called, so that no function compiled
+// for a newer instruction set can end up shared with code for an older one.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +14,7 @@ namespace {
 constexpr int kLanes = 4, kBlock = 4 * kLanes;
 using F = float __attribute__((vector_size(16)));
 using I = int32_t __attribute__((vector_size(16)));
+using U = uint32_t __attribute__((vector_size(16)));
 using D = double __attribute__((vector_size(16)));
 using L = uint64_t __attribute__((vector_size(16)));
 using Bytes = uint8_t __attribute__((vector_size(16)));
@@ -100,6 +101,15 @@ inline D low(F v) { return D{v[0], v[1]}; }
 inline D high(F v) { return D{v[2], v[3]}; }
 inline F join(D a, D b) {
   return F{static_cast<float>(a[0]), static_cast<float>(a[1]), static_cast<float>(b[0]), static_cast<float>(b[1])};
+}
+
+inline D fma(D a, D b, D c) { return a * b + c; }  // here rounded twice
+// A number in all lanes, for short loops over many of them.
+inline D held(double v) { return splat(v); }
+// The lower 32 bits of each double, in any order.
+inline I low_words(D a, D b) {
+  const auto x = reinterpret_cast<I>(a), y = reinterpret_cast<I>(b);
+  return I{x[0], x[2], y[0], y[2]};
 }
 
 // A table of 256 bytes, ready to be looked up.

@@ -192,8 +192,8 @@ struct Ops {
   void (*winograd_write)(int m, const WinogradPost& post, const int32_t* sums, int64_t step, int64_t c,
                          const WinogradTile& tile);
 
-  // The least and the greatest of src and of what lo and hi hold; NaN is passed over.
-  void (*range)(const float* src, int64_t count, float* lo, float* hi);
+  // The least and the greatest of `rows` rows of `count` floats and of what lo and hi hold; NaN is passed over.
+  void (*range)(Rows src, int64_t count, int64_t rows, float* lo, float* hi);
   // Rows of `c` int32 to rows of as many floats; in place allowed.
   void (*scale_sums)(const SumsForm& form, Rows sums, RowsOut dst, int64_t c, int64_t rows);
 
@@ -203,6 +203,8 @@ struct Ops {
 
   // dst[c] = mean of channel c over pixels `step` floats apart, summed in the order of workload/numerics/sums.h.
   void (*average_floats)(const float* src, int64_t pixels, int64_t step, float* dst, int64_t channels);
+  // As max_pool, of floats: c counts them, strides are bytes. NaN is larger than any number.
+  void (*max_pool_floats)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
 
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);

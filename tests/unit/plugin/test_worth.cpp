@@ -152,10 +152,11 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
     Reason reason;
   };
   for (const Case& c :
-       {Case{"Relu", "", true, Reason::taken}, Case{"Sigmoid", "", true, Reason::stored_floats},
-        Case{"Relu", "", false, Reason::float_to_host}, Case{"Mul", "per column", true, Reason::taken},
-        Case{"Mul", "per row", true, Reason::stored_floats}, Case{"Add", "product", true, Reason::taken},
-        Case{"Pow", "product", true, Reason::stored_floats}, Case{"Add", "host", true, Reason::float_from_host}}) {
+       {Case{"Relu", "", true, Reason::taken}, Case{"Sigmoid", "", true, Reason::taken},
+        Case{"Erf", "", true, Reason::stored_floats}, Case{"Relu", "", false, Reason::float_to_host},
+        Case{"Mul", "per column", true, Reason::taken}, Case{"Mul", "per row", true, Reason::stored_floats},
+        Case{"Add", "product", true, Reason::taken}, Case{"Pow", "product", true, Reason::stored_floats},
+        Case{"Add", "host", true, Reason::float_from_host}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other + (c.product ? "" : " for the host"));
     WorthKit kit;
     const std::vector<int64_t> dims{64, 640};
@@ -180,6 +181,60 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
     } else {
       kit.output(kit.node("Sort", {made}, ElemType::f32, dims));
     }
+    EXPECT_EQ(kit.of(y), Reason::taken);
+    EXPECT_EQ(kit.of(made), c.reason);
+  }
+}
+
+// Of an image between two such products its pixels may move as well.
+TEST(Worth, PixelsOfDynamicProductsMoveInside) {
+  struct Case {
+    const char* op;
+    const char* other;
+    std::vector<int64_t> made;
+    Reason reason;
+  };
+  for (const Case& c : {Case{"Concat", "product", {1, 8, 64, 640}, Reason::taken},
+                        Case{"Concat", "host", {1, 8, 64, 640}, Reason::float_from_host},
+                        Case{"Concat", "codes", {1, 8, 64, 640}, Reason::stored_floats},
+                        Case{"MaxPool", "", {1, 4, 32, 320}, Reason::taken},
+                        Case{"AveragePool", "", {1, 4, 32, 320}, Reason::stored_floats},
+                        Case{"Resize", "nearest", {1, 4, 128, 1280}, Reason::taken},
+                        Case{"Resize", "linear", {1, 4, 128, 1280}, Reason::stored_floats},
+                        Case{"Slice", "", {1, 2, 64, 640}, Reason::taken},
+                        Case{"Transpose", "", {1, 64, 640, 4}, Reason::stored_floats}}) {
+    SCOPED_TRACE(std::string(c.op) + " " + c.other);
+    WorthKit kit;
+    const std::vector<int64_t> dims{1, 4, 64, 640};
+    (void)kit.quantize_here(kit.input(ElemType::f32, {1, 4, 64, 4}));
+    const HostNode quantize = kit.last();
+    const int y = kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.5F), dims);
+    const std::string_view op = c.op, other = c.other;
+    const auto list = [&](std::vector<int64_t> v) { return kit.constant(ElemType::s64, v, {std::ssize(v)}); };
+    std::vector<int> operands{y};
+    if (other == "product") {
+      operands.push_back(kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.25F), dims));
+    } else if (other == "host") {
+      operands.push_back(kit.node("Sort", {kit.input(ElemType::f32, dims)}, ElemType::f32, dims));
+    } else if (other == "codes") {
+      operands.push_back(kit.dequantize(kit.input(ElemType::u8, dims)));
+    } else if (op == "Resize") {
+      operands.insert(operands.end(), {-1, kit.constant<float>(ElemType::f32, {1, 1, 2, 2}, {4})});
+    } else if (op == "Slice") {
+      operands.insert(operands.end(), {list({0}), list({2}), list({1})});
+    }
+    const int made = kit.node(c.op, operands, ElemType::f32, c.made);
+    kit.integer("axis", 1);
+    if (op.ends_with("Pool")) {
+      kit.ints("kernel_shape", {2, 2});
+      kit.ints("strides", {2, 2});
+    }
+    if (op == "Resize") kit.text("mode", c.other);
+    if (op == "Transpose") kit.ints("perm", {0, 2, 3, 1});
+    (void)kit.quantize_here(made);
+    std::vector<int64_t> last = c.made;
+    last.back() = 4;
+    kit.output(kit.dynamic_product(HostNode(kit.last()), kit.weights({c.made.back(), 4}), kit.scale(0.5F), last));
     EXPECT_EQ(kit.of(y), Reason::taken);
     EXPECT_EQ(kit.of(made), c.reason);
   }

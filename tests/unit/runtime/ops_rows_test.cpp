@@ -77,15 +77,19 @@ TEST(OpsRows, RangePassesOverNaN) {
   Rng rng(kSeed + 7);
   for (const Variant& v : variants()) {
     for (int i = 0; i < 300; ++i) {
-      const int64_t c = draw_length(rng);
-      std::vector<float> x = random_floats(rng, c);
+      const int64_t c = draw_length(rng), rows = rng.range(0, 4), stride = c + rng.below(4);
+      std::vector<float> x = random_floats(rng, rows * stride);
       float lo = 0, hi = 0, want_lo = 0, want_hi = 0;
-      for (float& f : x) {
+      for (int64_t k = 0; k < std::ssize(x); ++k) {
+        float& f = x[static_cast<size_t>(k)];
         if (rng.chance(0.1)) f = std::numeric_limits<float>::quiet_NaN();
+        if (k % stride >= c) f = 1e30F;  // of no row
+        if (k % stride >= c) continue;
         want_lo = std::min(want_lo, f);
         want_hi = std::max(want_hi, f);
       }
-      v.ops->range(x.data(), c, &lo, &hi);
+      const Floats src(x);
+      v.ops->range({reinterpret_cast<const uint8_t*>(src.data()), 4 * stride}, c, rows, &lo, &hi);
       ASSERT_EQ(bits({lo, hi}), bits({want_lo, want_hi})) << v.name << " case " << i;
     }
   }
@@ -163,6 +167,24 @@ TEST(OpsRows, ExponentialsEverywhere) {
       v.ops->softmax(x.data(), got.data(), 2);
       ASSERT_EQ(bits(got), bits(softmax_of(x))) << v.name << " exp of " << x[1];
     }
+  }
+}
+
+// Enough numbers that some hundred of each sign lie where the quick way cannot tell how to round.
+TEST(OpsRows, SigmoidEverywhere) {
+  Rng rng(kSeed + 11);
+  const Unary f{NodeKind::sigmoid};
+  std::vector<float> x;
+  for (int i = 0; i < 2'000'000; ++i) {
+    const double size = i % 2 == 0 ? rng.log_uniform(1e-30, 120) : std::fabs(rng.normal() * 4);
+    x.push_back(static_cast<float>(rng.chance(0.5) ? size : -size));
+  }
+  std::vector<float> want;
+  for (const float v : x) want.push_back(f(v));
+  for (const Variant& v : variants()) {
+    std::vector<float> got(x.size());
+    v.ops->float_unary(f, x.data(), got.data(), std::ssize(x));
+    ASSERT_TRUE(bits(got) == bits(want)) << v.name;
   }
 }
 

@@ -222,7 +222,8 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     }
     case 22: {
       out_reals[0] = out_reals[1] = 0;
-      ops.range(reals, c, out_reals, out_reals + 1);
+      ops.range({reinterpret_cast<const uint8_t*>(reals), 4 * (few + below(3))}, few, 1 + below(5), out_reals,
+                out_reals + 1);
       return true;
     }
     case 23: {
@@ -248,9 +249,10 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 26: {
-      constexpr NodeKind kKinds[] = {NodeKind::relu,       NodeKind::leaky_relu, NodeKind::clip, NodeKind::hard_sigmoid,
-                                     NodeKind::hard_swish, NodeKind::neg,        NodeKind::abs,  NodeKind::reciprocal};
-      const Unary f{kKinds[below(8)], real() * 0.1F, real()};
+      constexpr NodeKind kKinds[] = {NodeKind::relu,         NodeKind::leaky_relu, NodeKind::clip,
+                                     NodeKind::hard_sigmoid, NodeKind::hard_swish, NodeKind::neg,
+                                     NodeKind::abs,          NodeKind::reciprocal, NodeKind::sigmoid};
+      const Unary f{kKinds[below(9)], real() * 0.1F, real()};
       ops.float_unary(f, reals + below(3), out_reals, c);
       return true;
     }
@@ -262,6 +264,22 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 28: ops.average_floats(reals, 1 + below(19), few, out_reals, few); return true;
+    case 29: {
+      PoolForm p;
+      p.kh = p.kw = p.sh = p.sw = 2;
+      const auto image = [](float* data, int64_t side, int64_t channels) {
+        Tensor t;
+        t.data = reinterpret_cast<uint8_t*>(data);
+        t.h = t.w = side;
+        t.c = channels;
+        t.stride_x = 4 * channels;
+        t.stride_y = side * t.stride_x;
+        return t;
+      };
+      const int64_t channels = 1 + below(40);
+      ops.max_pool_floats(p, image(reals, 6, channels), image(out_reals, 3, channels), 0, 3);
+      return true;
+    }
     default: return false;
   }
 }
