@@ -210,7 +210,7 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
     const HostNode quantize = kit.last();
     const int y = kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.5F), dims);
     const std::string_view op = c.op, other = c.other;
-    const auto list = [&](std::vector<int64_t> v) { return kit.constant(ElemType::s64, v, {std::ssize(v)}); };
+    const auto list = [&](const std::vector<int64_t>& v) { return kit.constant(ElemType::s64, v, {std::ssize(v)}); };
     std::vector<int> operands{y};
     if (other == "product") {
       operands.push_back(kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.25F), dims));
