@@ -302,9 +302,9 @@ class Fuser {
         case StepKind::global_max:
         case StepKind::resize_nearest:
         case StepKind::resize_linear:
-        case StepKind::dynamic_range:
-        case StepKind::dynamic_quantize:
         case StepKind::move: return true;
+        case StepKind::dynamic_range:
+        case StepKind::dynamic_quantize: return p_.stores[static_cast<size_t>(s)].order == Order::nhwc;
         default: return false;
       }
     };

@@ -32,6 +32,16 @@ int64_t pad_position(int64_t i, int64_t extent, int64_t mode) {
   return -1;
 }
 
+// Does b show what comes behind a along an axis, as the parts of a split do?
+bool follows(const Window& a, const Window& b, size_t axis) {
+  const Window::Axis& along = a.axes[axis];
+  if (a.store != b.store || along.of < 0 || a.shape[axis] < 1) return false;
+  Window next = a;
+  next.start[static_cast<size_t>(along.of)] += a.shape[axis] * along.step;
+  next.shape[axis] = b.shape[axis];
+  return same_window(next, b) && b.axes[axis].of == along.of && b.axes[axis].step == along.step;
+}
+
 }  // namespace
 
 Window turned(const Window& from, const std::vector<int64_t>& order) {
@@ -194,16 +204,6 @@ Result<Window> Lowering::moved(const NodeDesc& n, const Window& from, const Shap
     case NodeKind::identity: return from;
     default: return reshaped(from, dims);
   }
-}
-
-// Does b show what comes behind a along an axis, as the parts of a split do?
-static bool follows(const Window& a, const Window& b, size_t axis) {
-  const Window::Axis& along = a.axes[axis];
-  if (a.store != b.store || along.of < 0 || a.shape[axis] < 1) return false;
-  Window next = a;
-  next.start[static_cast<size_t>(along.of)] += a.shape[axis] * along.step;
-  next.shape[axis] = b.shape[axis];
-  return same_window(next, b) && b.axes[axis].of == along.of && b.axes[axis].step == along.step;
 }
 
 Window Lowering::concatenated(const NodeDesc& n, const std::vector<Window>& from, const Shape& dims, Order order) {

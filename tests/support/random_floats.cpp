@@ -106,29 +106,37 @@ int activation(GraphBuilder& b, int f) {
   }
 }
 
-// What such a network does with an image's pixels and ranges of channels: joins it with an earlier one, works on a part
-// of it beside the whole, makes more or fewer pixels of it.
+// What such a network does with pixels and ranges of channels, or of a matrix' columns: joins them with earlier ones,
+// works on a part beside the whole, makes more or fewer pixels.
 int moved_pixels(GraphBuilder& b, int f, int earlier) {
   const Shape shape = b.shape(f);
-  const int64_t rank = std::ssize(shape), c = shape[1], half = c / 2;
+  const int64_t rank = std::ssize(shape), axis = b.rng.chance(0.7) ? 1 : rank - 1;
+  const auto along = static_cast<size_t>(axis);
+  const int64_t c = shape[along], half = c / 2;
   const auto part = [&](int64_t first, int64_t last) {
-    return b.add(NodeKind::slice, {f}, {0, INT64_MAX, 1, first, last, 1});
+    std::vector<int64_t> ints;
+    for (int64_t i = 0; i < axis; ++i) ints.insert(ints.end(), {0, INT64_MAX, 1});
+    ints.insert(ints.end(), {first, last, 1});
+    return b.add(NodeKind::slice, {f}, ints);
+  };
+  const auto joins = [&](int v) {
+    if (v == kNone || std::ssize(b.shape(v)) != rank) return false;
+    Shape other = b.shape(v);
+    const bool small = other[along] + c <= 80;
+    other[along] = c;
+    return small && other == shape;
   };
   switch (b.rng.below(5)) {
     case 0: {
-      const auto fits = [&](int v) {
-        return Shape(b.shape(v).begin() + 2, b.shape(v).end()) == Shape(shape.begin() + 2, shape.end());
-      };
-      const bool joins =
-          earlier != kNone && std::ssize(b.shape(earlier)) == rank && b.shape(earlier)[0] == shape[0] && fits(earlier);
-      const int other = joins && b.shape(earlier)[1] + c <= 80 ? earlier : b.add(NodeKind::relu, {f});
-      return b.rng.chance(0.5) ? b.add(NodeKind::concat, {f, other}, {1}) : b.add(NodeKind::concat, {other, f}, {1});
+      const int other = joins(earlier) ? earlier : b.add(NodeKind::relu, {f});
+      return b.rng.chance(0.5) ? b.add(NodeKind::concat, {f, other}, {axis})
+                               : b.add(NodeKind::concat, {other, f}, {axis});
     }
     case 1: {  // split, a layer of one part, all of it together
       if (half < 1) return f;
-      const int a = part(0, half), rest = part(half, c), made = add_dynamic(b, rest, true, true);
-      if (made == kNone || b.shape(made)[2] != shape[2]) return rest;
-      return b.add(NodeKind::concat, {a, rest, b.add(NodeKind::relu, {made})}, {1});
+      const int a = part(0, half), rest = part(half, c), made = add_dynamic(b, rest, true, axis == 1);
+      if (!joins(made)) return rest;
+      return b.add(NodeKind::concat, {a, rest, b.add(NodeKind::relu, {made})}, {axis});
     }
     case 2: return half < 1 ? f : b.rng.chance(0.5) ? part(half, c) : part(0, half);
     case 3: {
