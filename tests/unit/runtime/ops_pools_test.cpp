@@ -14,17 +14,17 @@ using namespace test;  // NOLINT: the helpers of this folder
 
 constexpr uint64_t kSeed = 83;
 
-// A tensor with random gaps, whose last pixel ends at a guard page.
+// A tensor with random gaps, multiples of `unit` bytes, whose last pixel ends at a guard page.
 struct Picture {
-  Picture(Rng& rng, int64_t n, int64_t h, int64_t w, int64_t c) {
+  Picture(Rng& rng, int64_t n, int64_t h, int64_t w, int64_t c, int64_t unit = 1) {
     tensor.n = n;
     tensor.h = h;
     tensor.w = w;
     tensor.c = c;
     const bool dense = rng.chance(0.5);
-    tensor.stride_x = dense ? c : c + rng.below(5);
-    tensor.stride_y = w * tensor.stride_x + (dense ? 0 : rng.below(5));
-    tensor.stride_n = h * tensor.stride_y + (dense ? 0 : rng.below(5));
+    tensor.stride_x = dense ? c : c + unit * rng.below(5);
+    tensor.stride_y = w * tensor.stride_x + (dense ? 0 : unit * rng.below(5));
+    tensor.stride_n = h * tensor.stride_y + (dense ? 0 : unit * rng.below(5));
     const int64_t bytes = (n - 1) * tensor.stride_n + (h - 1) * tensor.stride_y + (w - 1) * tensor.stride_x + c;
     memory = std::make_unique<RowBytes>(rng, bytes, 1, bytes);
     tensor.data = memory->data();
@@ -156,7 +156,7 @@ TEST(OpsPools, LargestFloats) {
     for (int i = 0; i < 300; ++i) {
       const Pool p = draw_pool(rng);
       const int64_t n = rng.range(1, 2), c = channels(rng);
-      const Picture src(rng, n, p.h, p.w, 4 * c), dst(rng, n, p.oh, p.ow, 4 * c);
+      const Picture src(rng, n, p.h, p.w, 4 * c, 4), dst(rng, n, p.oh, p.ow, 4 * c, 4);
       const auto float_at = [&](uint8_t* at) {
         float f = 0;
         std::memcpy(&f, at, sizeof f);
