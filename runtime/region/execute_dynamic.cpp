@@ -13,22 +13,17 @@ namespace {
 void range(const RunContext& run, const Step& s) {
   constexpr int64_t kMost = 16, kPiece = kOpsGrain / 4;  // tasks, floats of one
   const Store& from = run.program.stores[static_cast<size_t>(s.src[0])];
-  // Rows of an image's channels where they lie apart.
+  // A row for each pixel where channels of an image lie apart, else one of what the task has.
   const bool apart = from.slice;
-  const int64_t count = element_count(from.shape), width = apart ? from.tensor.c : count;
-  const int64_t rows = width > 0 ? count / width : 0, stride = from.tensor.stride_x;
-  const uint8_t* const src = run.data[s.src[0]];
+  const int64_t count = element_count(from.shape), width = apart ? std::max<int64_t>(from.tensor.c, 1) : 1;
+  const int64_t units = count / width, stride = apart ? from.tensor.stride_x : size_of(DType::f32);
   std::array<float, kMost> lo{}, hi{};
   const int64_t tasks = std::clamp<int64_t>(count / kPiece, 1, kMost);
   spread(run.parallel, tasks, [&](int64_t task) {
-    const auto part = [&](int64_t total) { return std::pair{total * task / tasks, total * (task + 1) / tasks}; };
-    const auto [begin, end] = part(apart ? rows : count);
-    float *const least = &lo[static_cast<size_t>(task)], *const most = &hi[static_cast<size_t>(task)];
-    if (apart) {
-      run.ops.range({src + begin * stride, stride}, width, end - begin, least, most);
-    } else {
-      run.ops.range({src + begin * size_of(DType::f32), 0}, end - begin, 1, least, most);
-    }
+    const int64_t begin = units * task / tasks, some = units * (task + 1) / tasks - begin;
+    const auto at = static_cast<size_t>(task);
+    run.ops.range({run.data[s.src[0]] + begin * stride, stride}, apart ? width : some, apart ? some : 1, &lo[at],
+                  &hi[at]);
   });
   const float least = *std::min_element(lo.begin(), lo.end()), most = *std::max_element(hi.begin(), hi.end());
   const float scale = least == most ? 1.0F : (most - least) / 255.0F;

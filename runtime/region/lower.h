@@ -144,6 +144,7 @@ class Lowering {
   int floats_store(size_t value);  // flat
   Window floats_window(size_t value);
   [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
+  int floats_as_pixels(size_t value);                        // stored ones that lie as nhwc; -1: they do not
   int floats_in_place(size_t value);                         // those of an image may lie as nhwc
   int raw_store(int codes);                                  // flat, signed codes as the host has them
   int add_codes(int store, bool is_signed);

@@ -76,6 +76,14 @@ void Lowering::settle(size_t v) {
   at_ = node;
 }
 
+int Lowering::floats_as_pixels(size_t v) {
+  const Value::Kind kind = values_[v].kind;
+  if ((kind != Value::Kind::plain && kind != Value::Kind::chain) || recipe_.desc.values[v].type != DType::f32)
+    return -1;
+  const Window window = floats_window(v);
+  return order_of(window) == Order::nhwc ? whole(window, Order::nhwc) : -1;
+}
+
 int Lowering::floats_in_place(size_t v) {
   const Window window = floats_window(v);
   return whole(window, order_of(window));

@@ -319,13 +319,13 @@ Status Lowering::lower_movement(int index) {
     return {};
   }
   const Window floats = floats_window(src);
-  const Order made = shape(dst).size() == shape(src).size() ? order_of(floats) : Order::flat;
+  const Order lies = shape(dst).size() == shape(src).size() ? order_of(floats) : Order::flat;
   uint32_t word = 0;
   if (n.kind == NodeKind::pad && !n.floats.empty()) {
     word = recipe_.desc.values[dst].type == DType::s32 ? static_cast<uint32_t>(static_cast<int32_t>(n.floats[0]))
                                                        : std::bit_cast<uint32_t>(n.floats[0]);
   }
-  OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, floats, shape(dst), word, made));
+  OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, floats, shape(dst), word, lies));
   values_[dst].kind = Value::Kind::plain;
   values_[dst].plain = window;
   if (from.scalar && element_count(shape(dst)) == 1 && n.kind != NodeKind::pad) values_[dst].scalar = from.scalar;

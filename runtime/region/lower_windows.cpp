@@ -80,14 +80,11 @@ Status Lowering::lower_max_pool(int index) {
   const int way = function ? direction(*from.function) : 1;
   const Shape dims = shape(src);
   const bool image = dims.size() == 3 || dims.size() == 4 || (global && element_count(dims) > 0);
-  const bool floats = from.kind == Value::Kind::plain || from.kind == Value::Kind::chain;
-  if (floats && !global && image && recipe_.desc.values[src].type == DType::f32) {
-    if (const int pixels = floats_in_place(src); store(pixels).order == Order::nhwc) {
-      const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
-      add_step(StepKind::max_pool, {pixels}, made_store).pool = form_of(axes, false);
-      set_plain(dst, made_store);
-      return {};
-    }
+  if (const int floats = global ? -1 : floats_as_pixels(src); floats >= 0) {
+    const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
+    add_step(StepKind::max_pool, {floats}, made_store).pool = form_of(axes, false);
+    set_plain(dst, made_store);
+    return {};
   }
   if ((from.kind != Value::Kind::codes && !function) || way == 0 || !image) {
     if (global) return lower_float_mean(index);
@@ -140,16 +137,12 @@ Status Lowering::lower_average(int index) {
     rows = rows && (gone[i] == (i + 1 == dims.size()));
   }
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
-  if (!known && pixels && (from.kind == Value::Kind::plain || from.kind == Value::Kind::chain) &&
-      recipe_.desc.values[src].type == DType::f32) {
-    const int floats = floats_in_place(src);
-    if (store(floats).order == Order::nhwc) {
-      const int made_store = add_store(Shape{dims[0], dims[1], 1}, Order::nhwc, DType::f32);
-      (void)add_step(StepKind::float_average, {floats}, made_store);
-      values_[dst].kind = Value::Kind::plain;
-      values_[dst].plain = reshaped(window_of(made_store), shape(dst));
-      return {};
-    }
+  if (const int floats = pixels ? floats_as_pixels(src) : -1; floats >= 0) {
+    const int made_store = add_store(Shape{dims[0], dims[1], 1}, Order::nhwc, DType::f32);
+    (void)add_step(StepKind::float_average, {floats}, made_store);
+    values_[dst].kind = Value::Kind::plain;
+    values_[dst].plain = reshaped(window_of(made_store), shape(dst));
+    return {};
   }
   if (!known || !((pool && image) || pixels || rows)) {
     return pool ? lower_float_window(index) : lower_float_mean(index);

@@ -43,6 +43,7 @@ class MarkerLowering : public IRMutator {
   }
   // On AVX2 four pixels of eight channels are narrowed together: a register has 32 codes. (Two of sixteen: no faster.)
   Stmt visit(const Block* op) override {
+    if (isa_ != Isa::avx2) return IRMutator::visit(op);
     std::vector<Stmt> list;
     Stmt rest = Stmt(op);
     for (const Block* b = op; b != nullptr; b = rest.as<Block>()) {
@@ -52,7 +53,7 @@ class MarkerLowering : public IRMutator {
     list.push_back(rest);
     std::vector<Stmt> out;
     for (size_t i = 0; i < list.size();) {
-      const size_t count = isa_ == Isa::avx2 ? alike(list, i) : 1;
+      const size_t count = alike(list, i);
       const auto begin = list.begin() + static_cast<std::ptrdiff_t>(i);
       out.push_back(count > 1 ? round_stores({begin, begin + static_cast<std::ptrdiff_t>(count)}) : mutate(*begin));
       i += count;

@@ -44,11 +44,27 @@ def operators(model):
     return {node.op_type for node in onnx.load_from_string(model).graph.node}
 
 
-def check(open_session, target, model, feeds, written=None):
+def answers(open_session, target, model, feeds, written=None):
+    """Ours, of all nodes, and the host's."""
     got = open_session(written or model, target, full=True).run(None, feeds)
-    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feeds)
-    for actual, expected in zip(got, wanted, strict=True):
+    return got, cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feeds)
+
+
+def check(open_session, target, model, feeds, written=None):
+    for actual, expected in zip(*answers(open_session, target, model, feeds, written), strict=True):
         np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+
+
+def check_layers(open_session, target, model, feeds, written=None):
+    """A last bit of a float may move a code of a later product's source by one."""
+    (got,), (wanted,) = answers(open_session, target, model, feeds, written)
+    assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
+
+
+def filters(rng, shapes):
+    """Weights w0, w1, ... of these shapes and biases b0, b1, ..."""
+    weights = {f"w{i}": rng.normal(0, 0.3, shape) for i, shape in enumerate(shapes)}
+    return weights | {f"b{i}": rng.normal(0, 1, shape[0]) for i, shape in enumerate(shapes)}
 
 
 @pytest.mark.parametrize("per_channel", [False, True])
@@ -87,11 +103,8 @@ def test_normalized_residual(open_session, target, tmp_path, saved):
     written = model if saved == "as quantized" else optimised(model, tmp_path)
     if saved == "optimised":
         assert operators(written) == {"DynamicQuantizeMatMul", "SkipLayerNormalization"}
-    x = rng.normal(0, 1, (2, 5, 48)).astype(np.float32)
-    got = open_session(written, target, full=True).run(None, {"x": x})[0]
-    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, {"x": x})[0]
-    # A last bit of the mean may move a code of the second product's source by one.
-    assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
+    feeds = {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)}
+    check_layers(open_session, target, model, feeds, written)
 
 
 def test_layers_in_floats(open_session, target, tmp_path):
@@ -114,17 +127,11 @@ def test_layers_in_floats(open_session, target, tmp_path):
         node("Add", ["r0", "c3"], ["s3"], "residual"),
         node("Conv", ["s3", "w4", "b4"], ["y"], "last"),
     ]
-    shapes = {"w0": (8, 3, 3, 3), "w1": (8, 1, 3, 3), "w2": (8, 8, 1, 1), "w3": (8, 8, 1, 1), "w4": (4, 8, 1, 1)}
-    constants = {name: rng.normal(0, 0.3, shape) for name, shape in shapes.items()}
-    constants |= {f"b{i}": rng.normal(0, 1, shape[0]) for i, shape in enumerate(shapes.values())}
+    constants = filters(rng, [(8, 3, 3, 3), (8, 1, 3, 3), (8, 8, 1, 1), (8, 8, 1, 1), (4, 8, 1, 1)])
     constants |= {"zero": np.array(0.0), "three": np.array(3.0), "six": np.array(6.0)}
     inputs, outputs = {"x": (2, 3, 11, 9)}, {"y": (2, 4, 11, 9)}
     model = quantized(tmp_path, nodes, inputs, outputs, constants, QuantType.QUInt8)
-    x = rng.normal(0, 1, inputs["x"]).astype(np.float32)
-    got = open_session(model, target, full=True).run(None, {"x": x})[0]
-    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, {"x": x})[0]
-    # A last bit of a float may move a code by one.
-    assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
+    check_layers(open_session, target, model, {"x": rng.normal(0, 1, inputs["x"]).astype(np.float32)})
 
 
 def test_pixels_that_move(open_session, target, tmp_path):
@@ -146,16 +153,11 @@ def test_pixels_that_move(open_session, target, tmp_path):
         node("Concat", ["u2", "s0"], ["j2"], "skip", axis=1),
         node("Conv", ["j2", "w3", "b3"], ["y"], "last"),
     ]  # fmt: skip
-    shapes = {"w0": (8, 3, 3, 3), "w1": (4, 4, 3, 3), "w2": (8, 12, 1, 1), "w3": (4, 16, 1, 1)}
-    constants = {name: rng.normal(0, 0.3, shape) for name, shape in shapes.items()}
-    constants |= {f"b{i}": rng.normal(0, 1, shape[0]) for i, shape in enumerate(shapes.values())}
+    constants = filters(rng, [(8, 3, 3, 3), (4, 4, 3, 3), (8, 12, 1, 1), (4, 16, 1, 1)])
     constants["twice"] = np.array([1, 1, 2, 2])
     inputs, outputs = {"x": (2, 3, 12, 10)}, {"y": (2, 4, 12, 10)}
     model = quantized(tmp_path, nodes, inputs, outputs, constants, QuantType.QUInt8, integers={"halves": [4, 4]})
-    x = rng.normal(0, 1, inputs["x"]).astype(np.float32)
-    got = open_session(model, target, full=True).run(None, {"x": x})[0]
-    wanted = cpu_session(model, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, {"x": x})[0]
-    assert np.abs(got - wanted).max() <= 0.02 * np.abs(wanted).max()
+    check_layers(open_session, target, model, {"x": rng.normal(0, 1, inputs["x"]).astype(np.float32)})
 
 
 @pytest.mark.parametrize("groups", [1, 4])

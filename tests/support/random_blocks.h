@@ -28,6 +28,8 @@ struct NamedBlock {
 [[nodiscard]] int add_dense(GraphBuilder& b, int x, int64_t n, bool accumulate = false);
 // A product of floats that are quantized on the spot: of windows, where f is an image, else of rows.
 [[nodiscard]] int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window);
+// [first, last) along an axis.
+[[nodiscard]] int add_slice(GraphBuilder& b, int x, size_t axis, int64_t first, int64_t last);
 [[nodiscard]] int add_pointwise(GraphBuilder& b, int x, int64_t oc);
 
 }  // namespace octile::testing

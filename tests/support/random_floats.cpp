@@ -106,6 +106,31 @@ int activation(GraphBuilder& b, int f) {
   }
 }
 
+// A max or average pool over the last `rank` axes.
+NodeDesc draw_pool_node(GraphBuilder& b, int64_t rank) {
+  NodeDesc node;
+  node.kind = b.rng.chance(0.5) ? NodeKind::max_pool : NodeKind::average_pool;
+  node.spatial_rank = static_cast<int>(rank);
+  const int64_t kernel = b.rng.pick<int64_t>({2, 3, 3, 5, 1, 7}), stride = b.rng.range(1, 3);
+  const bool dilated = b.rng.chance(0.15);
+  std::vector<int64_t> kernels, strides, begins, ends, dilations;
+  for (int64_t i = 0; i < rank; ++i) {
+    kernels.push_back(b.rng.chance(0.1) ? b.rng.range(1, 4) : kernel);
+    strides.push_back(b.rng.chance(0.1) ? b.rng.range(1, 3) : stride);
+    begins.push_back(b.rng.chance(0.5) ? kernels.back() / 2 : b.rng.range(0, kernels.back() - 1));
+    ends.push_back(b.rng.chance(0.7) ? begins.back() : b.rng.range(0, kernels.back() - 1));
+    dilations.push_back(dilated ? b.rng.range(1, 2) : 1);
+  }
+  for (const auto* list : {&kernels, &strides, &begins, &ends}) {
+    node.ints.insert(node.ints.end(), list->begin(), list->end());
+  }
+  node.ints.push_back(b.rng.below(2));
+  node.ints.push_back(b.rng.below(2));
+  if (dilated) node.ints.insert(node.ints.end(), dilations.begin(), dilations.end());
+  if (b.rng.chance(0.15)) node.auto_pad = b.rng.pick({"SAME_UPPER", "SAME_LOWER", "VALID"});
+  return node;
+}
+
 // What such a network does with pixels and ranges of channels, or of a matrix' columns: joins them with earlier ones,
 // works on a part beside the whole, makes more or fewer pixels.
 int moved_pixels(GraphBuilder& b, int f, int earlier) {
@@ -113,12 +138,7 @@ int moved_pixels(GraphBuilder& b, int f, int earlier) {
   const int64_t rank = std::ssize(shape), axis = b.rng.chance(0.7) ? 1 : rank - 1;
   const auto along = static_cast<size_t>(axis);
   const int64_t c = shape[along], half = c / 2;
-  const auto part = [&](int64_t first, int64_t last) {
-    std::vector<int64_t> ints;
-    for (int64_t i = 0; i < axis; ++i) ints.insert(ints.end(), {0, INT64_MAX, 1});
-    ints.insert(ints.end(), {first, last, 1});
-    return b.add(NodeKind::slice, {f}, ints);
-  };
+  const auto part = [&](int64_t first, int64_t last) { return add_slice(b, f, along, first, last); };
   const auto joins = [&](int v) {
     if (v == kNone || std::ssize(b.shape(v)) != rank) return false;
     Shape other = b.shape(v);
@@ -145,17 +165,7 @@ int moved_pixels(GraphBuilder& b, int f, int earlier) {
       for (size_t i = 2; i < scales.size(); ++i) scales[i] = b.rng.pick({2.0F, 2.0F, 1.5F, 0.5F});
       return b.add(NodeKind::resize, {f}, {0, b.rng.below(6), b.rng.below(4)}, scales);
     }
-    default: {
-      NodeDesc pool;
-      pool.kind = b.rng.chance(0.7) ? NodeKind::max_pool : NodeKind::average_pool;
-      pool.spatial_rank = static_cast<int>(rank) - 2;
-      const int64_t kernel = b.rng.range(2, 5), stride = b.rng.range(1, 2), pad = b.rng.below(kernel);
-      for (const int64_t v : {kernel, stride, pad, pad, int64_t{0}, int64_t{0}}) {
-        const int64_t times = std::ssize(pool.ints) < 4 * (rank - 2) ? rank - 2 : 1;
-        pool.ints.insert(pool.ints.end(), static_cast<size_t>(times), v);
-      }
-      return b.add(std::move(pool), {f}, {DType::f32, 1.0F, 0});
-    }
+    default: return b.add(draw_pool_node(b, rank - 2), {f}, {DType::f32, 1.0F, 0});
   }
 }
 
@@ -265,26 +275,7 @@ int draw_gate(GraphBuilder& b, int x, Values) {
 int draw_pool(GraphBuilder& b, int x, Values) {
   const auto rank = static_cast<int64_t>(b.shape(x).size()) - 2;
   if (b.type(x) == DType::s32 || rank < 1 || rank > 2) return kNone;
-  NodeDesc node;
-  node.kind = b.rng.chance(0.5) ? NodeKind::max_pool : NodeKind::average_pool;
-  node.spatial_rank = static_cast<int>(rank);
-  const int64_t kernel = b.rng.pick<int64_t>({2, 3, 3, 5, 1, 7}), stride = b.rng.range(1, 3);
-  const bool dilated = b.rng.chance(0.15);
-  std::vector<int64_t> kernels, strides, begins, ends, dilations;
-  for (int64_t i = 0; i < rank; ++i) {
-    kernels.push_back(b.rng.chance(0.1) ? b.rng.range(1, 4) : kernel);
-    strides.push_back(b.rng.chance(0.1) ? b.rng.range(1, 3) : stride);
-    begins.push_back(b.rng.chance(0.5) ? kernels.back() / 2 : b.rng.range(0, kernels.back() - 1));
-    ends.push_back(b.rng.chance(0.7) ? begins.back() : b.rng.range(0, kernels.back() - 1));
-    dilations.push_back(dilated ? b.rng.range(1, 2) : 1);
-  }
-  for (const auto* list : {&kernels, &strides, &begins, &ends}) {
-    node.ints.insert(node.ints.end(), list->begin(), list->end());
-  }
-  node.ints.push_back(b.rng.below(2));
-  node.ints.push_back(b.rng.below(2));
-  if (dilated) node.ints.insert(node.ints.end(), dilations.begin(), dilations.end());
-  if (b.rng.chance(0.15)) node.auto_pad = b.rng.pick({"SAME_UPPER", "SAME_LOWER", "VALID"});
+  NodeDesc node = draw_pool_node(b, rank);
   if (node.kind == NodeKind::max_pool && b.quantized(x) && b.rng.chance(0.5)) {
     return b.add(std::move(node), {x}, {b.type(x), b.desc(x).scale, b.desc(x).zp});
   }

@@ -56,10 +56,7 @@ int draw_split(GraphBuilder& b, int x, Values) {
   if (extent < count) return kNone;
   std::vector<int> parts;
   for (int64_t i = 0; i < count; ++i) {
-    Ints ints;
-    for (size_t a = 0; a < axis; ++a) ints.insert(ints.end(), {0, INT64_MAX, 1});
-    ints.insert(ints.end(), {i * extent / count, (i + 1) * extent / count, 1});
-    parts.push_back(b.add(NodeKind::slice, {x}, ints));
+    parts.push_back(add_slice(b, x, axis, i * extent / count, (i + 1) * extent / count));
   }
   if (b.rng.chance(0.4)) std::reverse(parts.begin(), parts.end());
   if (!b.rng.chance(0.5)) return parts.back();
@@ -203,6 +200,13 @@ int draw_blocks(GraphBuilder& b, int x, Values) {
 int draw_identity(GraphBuilder& b, int x, Values) { return moved(b, x, NodeKind::identity, {}); }
 
 }  // namespace
+
+int add_slice(GraphBuilder& b, int x, size_t axis, int64_t first, int64_t last) {
+  Ints ints;
+  for (size_t a = 0; a < axis; ++a) ints.insert(ints.end(), {0, INT64_MAX, 1});
+  ints.insert(ints.end(), {first, last, 1});
+  return b.add(NodeKind::slice, {x}, ints);
+}
 
 const std::vector<NamedBlock>& movement_blocks() {
   static const std::vector<NamedBlock> kBlocks{{draw_concat, 5},    {draw_split, 2},    {draw_slice, 2},

@@ -118,8 +118,8 @@ inline D held(double v) {
   __asm__("" : "+x"(all));
   return all;
 }
-inline I low_words(D a, D b) {
-  return reinterpret_cast<I>(_mm256_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
+inline U low_words(D a, D b) {
+  return reinterpret_cast<U>(_mm256_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
 }
 
 // A table of 256 bytes as 16 tables of 16. vpshufb answers 0 where the top bit of its index is set; so after the

@@ -114,8 +114,8 @@ inline D held(double v) {  // see lanes_avx2.h
   __asm__("" : "+v"(all));
   return all;
 }
-inline I low_words(D a, D b) {
-  return reinterpret_cast<I>(_mm512_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
+inline U low_words(D a, D b) {
+  return reinterpret_cast<U>(_mm512_shuffle_ps(reinterpret_cast<F>(a), reinterpret_cast<F>(b), 0x88));
 }
 
 // A table of 256 bytes in four registers. With VBMI two lookups of 128 bytes are told apart by the index' top bit.

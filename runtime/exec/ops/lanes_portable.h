@@ -107,9 +107,9 @@ inline D fma(D a, D b, D c) { return a * b + c; }  // here rounded twice
 // A number in all lanes, for short loops over many of them.
 inline D held(double v) { return splat(v); }
 // The lower 32 bits of each double, in any order.
-inline I low_words(D a, D b) {
-  const auto x = reinterpret_cast<I>(a), y = reinterpret_cast<I>(b);
-  return I{x[0], x[2], y[0], y[2]};
+inline U low_words(D a, D b) {
+  const auto x = reinterpret_cast<U>(a), y = reinterpret_cast<U>(b);
+  return U{x[0], x[2], y[0], y[2]};
 }
 
 // A table of 256 bytes, ready to be looked up.

@@ -3,6 +3,8 @@
 // Not here: groups (test_partition.cpp).
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "graph_kit.h"
 #include "plugin/partition/partition.h"
 
@@ -143,6 +145,30 @@ TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
   }
 }
 
+// What stands between two products that quantize on the spot; y: what the first one makes.
+struct BetweenKit : WorthKit {
+  explicit BetweenKit(std::vector<int64_t> d) : dims(std::move(d)) {
+    std::vector<int64_t> narrow = dims;
+    narrow.back() = 4;
+    (void)quantize_here(input(ElemType::f32, narrow));
+    quantize = last();
+    y = product(0.5F);
+  }
+  // Of what the first one reads.
+  int product(float s) { return dynamic_product(quantize, weights({4, dims.back()}), scale(s), dims); }
+  int of_host() { return node("Sort", {input(ElemType::f32, dims)}, ElemType::f32, dims); }
+  void read_by_product(int value) {
+    (void)quantize_here(value);
+    std::vector<int64_t> made = graph.values[value].dims;
+    const int64_t k = std::exchange(made.back(), 4);
+    output(dynamic_product(HostNode(last()), weights({k, 4}), scale(0.5F), made));
+  }
+
+  std::vector<int64_t> dims;
+  HostNode quantize;
+  int y = -1;
+};
+
 // Between two products that quantize on the spot floats stay inside, if the functions of them are quick there.
 TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
   struct Case {
@@ -158,30 +184,25 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
         Case{"Add", "product", true, Reason::taken}, Case{"Pow", "product", true, Reason::stored_floats},
         Case{"Add", "host", true, Reason::float_from_host}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other + (c.product ? "" : " for the host"));
-    WorthKit kit;
-    const std::vector<int64_t> dims{64, 640};
-    (void)kit.quantize_here(kit.input(ElemType::f32, {64, 4}));
-    const HostNode quantize = kit.last();
-    const int y = kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.5F), dims);
-    std::vector<int> operands{y};
+    BetweenKit kit({64, 640});
+    std::vector<int> operands{kit.y};
     const std::string_view other = c.other;
     if (other == "product") {
-      operands.push_back(kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.25F), dims));
+      operands.push_back(kit.product(0.25F));
     } else if (other == "host") {
-      operands.push_back(kit.node("Sort", {kit.input(ElemType::f32, dims)}, ElemType::f32, dims));
+      operands.push_back(kit.of_host());
     } else if (!other.empty()) {
       const bool column = other == "per column";
       operands.push_back(kit.constant(ElemType::f32, std::vector<float>(column ? 640 : 64, 2),
                                       column ? std::vector<int64_t>{640} : std::vector<int64_t>{64, 1}));
     }
-    const int made = kit.node(c.op, operands, ElemType::f32, dims);
+    const int made = kit.node(c.op, operands, ElemType::f32, kit.dims);
     if (c.product) {
-      (void)kit.quantize_here(made);
-      kit.output(kit.dynamic_product(HostNode(kit.last()), kit.weights({640, 4}), kit.scale(0.5F), {64, 4}));
+      kit.read_by_product(made);
     } else {
-      kit.output(kit.node("Sort", {made}, ElemType::f32, dims));
+      kit.output(kit.node("Sort", {made}, ElemType::f32, kit.dims));
     }
-    EXPECT_EQ(kit.of(y), Reason::taken);
+    EXPECT_EQ(kit.of(kit.y), Reason::taken);
     EXPECT_EQ(kit.of(made), c.reason);
   }
 }
@@ -204,20 +225,16 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
                         Case{"Slice", "", {1, 2, 64, 640}, Reason::taken},
                         Case{"Transpose", "", {1, 64, 640, 4}, Reason::stored_floats}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other);
-    WorthKit kit;
-    const std::vector<int64_t> dims{1, 4, 64, 640};
-    (void)kit.quantize_here(kit.input(ElemType::f32, {1, 4, 64, 4}));
-    const HostNode quantize = kit.last();
-    const int y = kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.5F), dims);
+    BetweenKit kit({1, 4, 64, 640});
     const std::string_view op = c.op, other = c.other;
     const auto list = [&](const std::vector<int64_t>& v) { return kit.constant(ElemType::s64, v, {std::ssize(v)}); };
-    std::vector<int> operands{y};
+    std::vector<int> operands{kit.y};
     if (other == "product") {
-      operands.push_back(kit.dynamic_product(quantize, kit.weights({4, 640}), kit.scale(0.25F), dims));
+      operands.push_back(kit.product(0.25F));
     } else if (other == "host") {
-      operands.push_back(kit.node("Sort", {kit.input(ElemType::f32, dims)}, ElemType::f32, dims));
+      operands.push_back(kit.of_host());
     } else if (other == "codes") {
-      operands.push_back(kit.dequantize(kit.input(ElemType::u8, dims)));
+      operands.push_back(kit.dequantize(kit.input(ElemType::u8, kit.dims)));
     } else if (op == "Resize") {
       operands.insert(operands.end(), {-1, kit.constant<float>(ElemType::f32, {1, 1, 2, 2}, {4})});
     } else if (op == "Slice") {
@@ -231,11 +248,8 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
     }
     if (op == "Resize") kit.text("mode", c.other);
     if (op == "Transpose") kit.ints("perm", {0, 2, 3, 1});
-    (void)kit.quantize_here(made);
-    std::vector<int64_t> last = c.made;
-    last.back() = 4;
-    kit.output(kit.dynamic_product(HostNode(kit.last()), kit.weights({c.made.back(), 4}), kit.scale(0.5F), last));
-    EXPECT_EQ(kit.of(y), Reason::taken);
+    kit.read_by_product(made);
+    EXPECT_EQ(kit.of(kit.y), Reason::taken);
     EXPECT_EQ(kit.of(made), c.reason);
   }
 }
