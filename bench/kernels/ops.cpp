@@ -26,7 +26,7 @@ constexpr int64_t kFloats = 8 * 1024;
 struct Memory {
   std::vector<uint8_t> a, b, dst, swish, ramp, pairs;
   std::vector<float> x, scale, y, gain, exps;
-  std::vector<int64_t> twice, next;
+  std::vector<int64_t> twice, next, at;
   std::vector<float> share;
   Memory()
       : a(kCodes),
@@ -39,7 +39,8 @@ struct Memory {
         scale(kFloats, 1.5F),
         y(4 * kCodes),
         gain(kChannels, 0.37F),
-        exps(65536) {
+        exps(65536),
+        at(kCodes / 21) {
     uint32_t state = 1;
     const auto random = [&] { return static_cast<uint8_t>((state = state * 1664525U + 1013904223U) >> 24); };
     for (auto* v : {&a, &b, &pairs, &ramp}) {
@@ -205,6 +206,18 @@ std::vector<Case> cases_of_rows(Memory& m) {
       {"softmax_codes 80", kCodes, 2 * kCodes,
        [&m, share](const Ops& o) {
          o.softmax_codes(m.exps.data(), share, {m.a.data(), 80}, {m.dst.data(), 80}, 80, kCodes / 80);
+       }},
+      {"arg_max 21", kCodes, kCodes,
+       [&m](const Ops& o) {
+         o.arg_max(false, {m.a.data(), 21}, 21, kCodes / 21, m.at.data());
+       }},
+      {"arg_max 6625", 6625, 6625,
+       [&m](const Ops& o) {
+         o.arg_max(false, {m.a.data(), 6625}, 6625, 1, m.at.data());
+       }},
+      {"arg_max_floats 21", kFloats, 4 * kFloats,
+       [&m](const Ops& o) {
+         o.arg_max_floats(false, {reinterpret_cast<const uint8_t*>(m.x.data()), 84}, 21, kFloats / 21, m.at.data());
        }},
       {"softmax_codes 21", kCodes, 2 * kCodes,
        [&m, share](const Ops& o) {

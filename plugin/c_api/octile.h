@@ -44,6 +44,7 @@ extern "C" {
 #define OCTILE_S8 1
 #define OCTILE_S32 2
 #define OCTILE_F32 3
+#define OCTILE_S64 4
 
 /* Log levels. */
 #define OCTILE_LOG_INFO 0

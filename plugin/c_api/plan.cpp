@@ -206,10 +206,13 @@ Status describe(const octile_plan* plan, size_t index, bool input, octile_tensor
   OCTILE_RETURN_IF_ERROR(read_struct(info, out));
   const ValueDesc& value = plan->graph.values[values[index]];
   const runtime::DeclaredShape& shape = (input ? plan->inputs : plan->outputs)[index];
-  out.type = value.type == DType::u8    ? OCTILE_U8
-             : value.type == DType::s8  ? OCTILE_S8
-             : value.type == DType::s32 ? OCTILE_S32
-                                        : OCTILE_F32;
+  switch (value.type) {
+    case DType::u8: out.type = OCTILE_U8; break;
+    case DType::s8: out.type = OCTILE_S8; break;
+    case DType::s32: out.type = OCTILE_S32; break;
+    case DType::f32: out.type = OCTILE_F32; break;
+    case DType::s64: out.type = OCTILE_S64; break;
+  }
   out.name = value.name.c_str();
   out.rank = shape.ranked ? static_cast<int32_t>(shape.dims.size()) : -1;
   out.zero = 0;

@@ -87,6 +87,7 @@ bool same_type(ElemType host, DType ours) {
     case ElemType::u8: return ours == DType::u8;
     case ElemType::s8: return ours == DType::s8;
     case ElemType::s32: return ours == DType::s32;
+    case ElemType::s64: return ours == DType::s64;
     default: return false;
   }
 }

@@ -113,6 +113,7 @@ class Host {
     if (op == "Add" || op == "Mul" || op == "QLinearAdd" || op == "QLinearMul") {
       return (codes ? r_.code_binary : r_.float_pass) * out;
     }
+    if (op == "ArgMax") return r_.arg_max * in;
     if (op.find("Softmax") != op.npos) return r_.softmax * all;
     if (op.ends_with("LayerNormalization")) return r_.normalize * all;
     static const std::set<std::string_view> kViews = {"Reshape",   "Flatten",  "Squeeze",

@@ -21,6 +21,7 @@ const HostRates& host_rates(Isa isa, bool amx) {
                                    .float_pass = 0.7,
                                    .transcendental = 2.5,
                                    .softmax = 8.0,
+                                   .arg_max = 4.5,
                                    .normalize = 8.0,
                                    .move = 0.65,
                                    .node = 7000};
@@ -41,6 +42,7 @@ const HostRates& host_rates(Isa isa, bool amx) {
                                    .float_pass = 0.6,
                                    .transcendental = 1.5,
                                    .softmax = 1.5,
+                                   .arg_max = 2.5,
                                    .normalize = 16.0,
                                    .move = 0.5,
                                    .node = 6000};
@@ -61,6 +63,7 @@ const HostRates& host_rates(Isa isa, bool amx) {
                                   .float_pass = 0.7,
                                   .transcendental = 1.5,
                                   .softmax = 4.0,
+                                  .arg_max = 2.5,
                                   .normalize = 4.0,
                                   .move = 0.6,
                                   .node = 6000};
@@ -78,6 +81,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .table = 0.3,
                                   .binary = 0.5,
                                   .window = 0.1,
+                                  .arg_max = 0.5,
                                   .rows = 3.0,
                                   .move = 0.5,
                                   .floats = 1.0,
@@ -94,6 +98,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .table = 0.15,
                                   .binary = 0.4,
                                   .window = 0.05,
+                                  .arg_max = 0.5,
                                   .rows = 2.0,
                                   .move = 0.2,
                                   .floats = 0.5,
@@ -110,6 +115,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                  .table = 0.15,
                                  .binary = 0.3,
                                  .window = 0.05,
+                                 .arg_max = 0.5,
                                  .rows = 1.0,
                                  .move = 0.2,
                                  .floats = 0.5,

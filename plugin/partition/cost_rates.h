@@ -31,6 +31,7 @@ struct HostRates {
   double float_pass;            // per element: arithmetic on floats
   double transcendental;        // per element: sigmoid, erf and the like on floats
   double softmax;               // per element
+  double arg_max;               // per element: measured on AVX2, less elsewhere
   double normalize;             // per element: layer normalization
   double move;                  // per element: transposes, concatenations
   double node;                  // per node, however small
@@ -48,6 +49,7 @@ struct OwnRates {
   double table;      // per element
   double binary;     // per element
   double window;     // per element a pool or mean reads
+  double arg_max;    // per code
   double rows;       // per element: softmax, layer normalization
   double move;       // per element: resizes, concatenations, transposes
   double floats;     // per element of a float pass

@@ -123,7 +123,7 @@ class Forms {
 
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
     if (d.kind == NodeKind::spec || d.kind == NodeKind::dynamic) return false;
-    if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm) return false;  // by rows
+    if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::arg_max) return false;
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
     if (made.kind == Form::Kind::made) return false;
     if (is_unary(d.kind) || is_binary(d.kind)) return made.kind == Form::Kind::stored;

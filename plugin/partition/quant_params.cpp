@@ -86,6 +86,7 @@ bool read_dtype(ElemType from, DType& to) {
     case ElemType::s8: to = DType::s8; return true;
     case ElemType::s32: to = DType::s32; return true;
     case ElemType::f32: to = DType::f32; return true;
+    case ElemType::s64: to = DType::s64; return true;
     default: return false;
   }
 }

@@ -115,6 +115,13 @@ Verdict write_softmax(const Site& site) {
   return {};
 }
 
+Verdict write_arg_max(const Site& site) {
+  site.writer.main(NodeKind::arg_max, {site.in[0]}, site.out).ints = {site.node.int_attribute("axis", 0),
+                                                                      site.node.int_attribute("keepdims", 1),
+                                                                      site.node.int_attribute("select_last_index", 0)};
+  return {};
+}
+
 Verdict write_layer_norm(const Site& site) {
   if (site.node.int_attribute("stash_type", 1) != 1) return refuse(Reason::attribute, "stash_type");
   NodeDesc& d = site.writer.main(NodeKind::layer_norm, site.in, site.out);

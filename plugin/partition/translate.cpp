@@ -52,6 +52,7 @@ constexpr OpRow kOps[] = {
     {"GlobalMaxPool", false, Role::integer, 1, write_global_pool},
     {"ReduceMean", false, Role::floating, 1, write_mean},
     {"Softmax", false, Role::floating, 1, write_softmax},
+    {"ArgMax", false, Role::integer, 1, write_arg_max},
     {"LayerNormalization", false, Role::floating, 3, write_layer_norm},
     {"SkipLayerNormalization", true, Role::floating, 3, write_skip_layer_norm},
     {"Concat", false, Role::movement, kAllInputs, write_concat},
@@ -74,11 +75,15 @@ constexpr OpRow kOps[] = {
 
 bool is_cast(const HostNode& node) { return node.op == "Cast" && node.domain.empty(); }
 
-// The float operands and results of a node are of `type`, which only movements may have other than float32.
+// The operands and results of a node are of `type`, which only movements and integer ops may have other than float32;
+// indices are a result of their own.
 Verdict read_operand_types(const HostGraph& graph, const HostNode& node, const OpRow& row, const std::vector<int>& in,
                            DType& type) {
-  const HostValue& out = graph.values[node.output(0)];
-  if (!read_dtype(out.type, type)) return refuse(Reason::type_not_supported, out.name);
+  const bool indices = row.write == write_arg_max;
+  const HostValue& out = graph.values[indices ? in[0] : node.output(0)];
+  if (!read_dtype(out.type, type) || type == DType::s64 || (indices && type == DType::s32)) {
+    return refuse(Reason::type_not_supported, out.name);
+  }
   const bool codes = row.role == Role::movement || row.role == Role::integer;
   if (type != DType::f32 && !codes) return refuse(Reason::type_not_supported, out.name);
   bool constant = true;
@@ -127,7 +132,7 @@ Verdict translate_cast(const HostGraph& graph, int node, Unit& unit) {
   const HostNode& n = graph.nodes[node];
   if (n.input(0) < 0 || n.output(0) < 0) return refuse(Reason::malformed, "an input or output is missing");
   DType from = DType::f32;
-  if (!read_dtype(graph.values[n.input(0)].type, from)) return refuse(Reason::type_not_supported);
+  if (!read_dtype(graph.values[n.input(0)].type, from) || from == DType::s64) return refuse(Reason::type_not_supported);
   const int64_t to = n.int_attribute("to", 0);
   const int64_t own = from == DType::f32 ? kFloat : from == DType::u8 ? kUint8 : from == DType::s8 ? kInt8 : kInt32;
   if (to != own && to != kFloat) return refuse(Reason::type_not_supported, "cast");

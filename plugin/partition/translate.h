@@ -57,6 +57,7 @@ struct OpRow {
 [[nodiscard]] Verdict write_global_pool(const Site& site);
 [[nodiscard]] Verdict write_mean(const Site& site);
 [[nodiscard]] Verdict write_softmax(const Site& site);
+[[nodiscard]] Verdict write_arg_max(const Site& site);
 [[nodiscard]] Verdict write_layer_norm(const Site& site);
 inline constexpr size_t kSumOfSkip = 3;  // which result of a SkipLayerNormalization its sum is
 [[nodiscard]] Verdict write_skip_layer_norm(const Site& site);

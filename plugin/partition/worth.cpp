@@ -129,8 +129,10 @@ Reason Worth::judge_floats(int unit) const {
     return made_inside(v, unit) && normalized_sum(unit_of_[graph_.values[v].producer]);
   });
   if (normalizes) return Reason::taken;
-  const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(),
-                                  [&](int v) { return read_inside(v, unit) || graph_.values[v].graph_output; });
+  const bool wanted = std::any_of(results_[unit].begin(), results_[unit].end(), [&](int v) {
+    const HostValue& value = graph_.values[v];
+    return read_inside(v, unit) || value.graph_output || value.type == ElemType::s64;
+  });
   return wanted || function_of_codes(unit) ? Reason::taken : Reason::float_to_host;
 }
 

@@ -116,7 +116,7 @@ def write(path, payload):
 
 # The C API, plugin/c_api/octile.h. Its structs, field by field.
 MAX_RANK = 16
-TYPES = (np.uint8, np.int8, np.int32, np.float32)
+TYPES = (np.uint8, np.int8, np.int32, np.float32, np.int64)
 PARALLEL_FOR = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t)
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int32, ctypes.c_char_p)

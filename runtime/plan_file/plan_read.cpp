@@ -16,7 +16,7 @@ using Reader = packs::FieldReader;
 void get_type(Reader& r, DType& type) {
   std::string name;
   r.text(name);
-  for (const DType t : {DType::u8, DType::s8, DType::s32, DType::f32}) {
+  for (const DType t : {DType::u8, DType::s8, DType::s32, DType::f32, DType::s64}) {
     if (name != to_string(t)) continue;
     type = t;
     return;

@@ -241,8 +241,9 @@ void slow_task(void* arg, size_t index) {
   }
 }
 
-void copy_words(const void* src, void* dst, int64_t count, const RowArgs&) {
-  std::memcpy(dst, src, static_cast<size_t>(count) * sizeof(int32_t));
+template <class T>
+void copy_numbers(const void* src, void* dst, int64_t count, const RowArgs&) {
+  std::memcpy(dst, src, static_cast<size_t>(count) * sizeof(T));
 }
 
 void quantize_codes(const void* src, void* dst, int64_t count, const RowArgs& args) {
@@ -256,7 +257,8 @@ void dequantize_codes(const void* src, void* dst, int64_t count, const RowArgs& 
 RowFn row_function(const Job& job, bool interleaved) {
   const ConvertOp& op = *job.op;
   const bool words = size_of(job.src.type) == 4;
-  if (op.copy) return words ? copy_words : job.kernels->copy_u8;
+  if (op.copy && job.src.type == DType::s64) return copy_numbers<int64_t>;
+  if (op.copy) return words ? copy_numbers<int32_t> : job.kernels->copy_u8;
   // The host's signed codes are no codes as stored: plain loops turn them on the way.
   if (op.kind == OpKind::quantize) return job.dst.type == DType::u8 ? quantize_codes : job.kernels->quantize;
   if (op.kind == OpKind::dequantize) return job.src.type == DType::u8 ? dequantize_codes : job.kernels->dequantize;

@@ -1,4 +1,4 @@
-// Steps on rows of floats, and on floats one by one. Floats lie flat.
+// Steps on rows of floats or codes, and on floats one by one. They lie flat.
 // In/out: see execute.h.  Not here: codes.  The arithmetic is that of workload/numerics, element by element.
 #include <algorithm>
 #include <cstring>
@@ -60,6 +60,18 @@ class Floats {
             },
             count_ / s_.row);
         break;
+      case StepKind::arg_max: {
+        const Store& from = store(s_.src[0]);
+        const int64_t stride = s_.row * size_of(from.type);
+        const auto of = from.type == DType::f32 ? run_.ops.arg_max_floats : run_.ops.arg_max;
+        rows(
+            [&](int64_t first, int64_t n) {
+              of(s_.last, {bytes(0) + first * stride, stride}, s_.row, n,
+                 reinterpret_cast<int64_t*>(out_bytes()) + first);
+            },
+            count_);
+        break;
+      }
       case StepKind::channel_floats:
         pieces([&](int64_t i, int64_t n) {
           const auto channels = static_cast<int64_t>(s_.values->size() / 256);

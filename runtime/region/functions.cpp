@@ -83,6 +83,18 @@ int direction(const FloatTable& of) {
   return rises ? 1 : falls ? -1 : 0;
 }
 
+ByteFn ranks(const FloatTable& of) {
+  std::vector<float> sorted;
+  std::copy_if(of.at.begin(), of.at.end(), std::back_inserter(sorted), [](float v) { return v == v; });
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  return byte_table([&](int b) {
+    const float v = of.at[static_cast<size_t>(b)];
+    const auto place = v == v ? std::lower_bound(sorted.begin(), sorted.end(), v) : sorted.end();
+    return static_cast<uint8_t>(place - sorted.begin());
+  });
+}
+
 std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of) {
   return std::make_shared<const std::vector<float>>(of.at.begin(), of.at.end());
 }

@@ -53,6 +53,9 @@ struct QuantizeTo {
 [[nodiscard]] FloatFn through(const ByteFn& map, const FloatFn& of);
 // 1: never falls as bytes rise, -1: never rises, 0: neither, or NaN among them.
 [[nodiscard]] int direction(const FloatTable& of);
+// The place of each byte's float among those there are: 0 for the least, equal ones together, NaN the greatest. Null
+// where that is as bytes rise.
+[[nodiscard]] ByteFn ranks(const FloatTable& of);
 // What a step keeps: the 256 floats, and how ops read them (`values` is null: steps own the list).
 [[nodiscard]] std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of);
 [[nodiscard]] Meaning meaning_of(const FloatTable& of);

@@ -247,6 +247,7 @@ Status Lowering::lower_node(int index) {
     case NodeKind::reduce_mean: return lower_average(index);
     case NodeKind::softmax: return lower_softmax(index);
     case NodeKind::layer_norm: return lower_layer_norm(index);
+    case NodeKind::arg_max: return lower_arg_max(index);
     case NodeKind::resize: return lower_resize(index);
     case NodeKind::cast: lower_cast(index); return {};
     default: return in_node(n, {Code::unsupported, "no way to run this kind"});
@@ -289,7 +290,7 @@ void Lowering::write_outputs() {
     if (size_of(type) == 1) {
       const Window window = made(value.codes);
       src = store(window.store).raw_signed ? window.store : whole(window, leaving_order(window));
-    } else if (type == DType::s32) {
+    } else if (type == DType::s32 || type == DType::s64) {
       src = whole(value.plain, leaving_order(value.plain));
     } else {
       src = floats_store(v);

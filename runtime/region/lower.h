@@ -100,7 +100,7 @@ struct Value {
   size_t axis = 0;
   std::shared_ptr<Pair> pair;
   std::shared_ptr<const Chain> chain;
-  Window plain;                  // f32 or s32, stored
+  Window plain;                  // f32, s32 or s64, stored
   std::optional<float> scalar;   // its only element, where that is known
   std::optional<Window> floats;  // function and pair: once stored as floats
 };
@@ -196,6 +196,7 @@ class Lowering {
   // lower_rows.cpp
   [[nodiscard]] Status lower_softmax(int index);
   [[nodiscard]] Status lower_layer_norm(int index);
+  [[nodiscard]] Status lower_arg_max(int index);
   [[nodiscard]] Status lower_resize(int index);
   void lower_float_linear(int index, const Resize& resize);
 

@@ -100,6 +100,36 @@ Status Lowering::lower_layer_norm(int index) {
   return {};
 }
 
+// Codes tell where the greatest is as well as what they mean, once equal ones are one code.
+Status Lowering::lower_arg_max(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, int_or(n, 0, 0), shape(src).size()));
+  const Value from = values_[src];
+  Window elements;
+  if (from.kind == Value::Kind::codes) {
+    elements = stored(from.codes);
+  } else if (from.kind == Value::Kind::function) {
+    int c = from.codes;
+    if (const ByteFn places = ranks(*from.function); places != nullptr) {
+      Codes ranked = codes(c);
+      ranked.map = compose(ranked.map, places);
+      ranked.made.reset();
+      codes_.push_back(std::move(ranked));
+      c = static_cast<int>(codes_.size()) - 1;
+    }
+    elements = stored(c);
+  } else {
+    elements = floats_window(src);
+  }
+  const int made_store = add_store(shape(dst), Order::flat, DType::s64);
+  Step& step = add_step(StepKind::arg_max, {whole(to_end(elements, axis), Order::flat)}, made_store);
+  step.row = shape(src)[axis];
+  step.last = int_or(n, 2, 0) != 0;
+  set_plain(dst, made_store);
+  return {};
+}
+
 // One axis after the other, last first, floats lying flat.
 void Lowering::lower_float_linear(int index, const Resize& resize) {
   const size_t dst = out(index);

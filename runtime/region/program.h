@@ -36,7 +36,7 @@ enum class Home : uint8_t {
 struct Store {
   Shape shape;  // axes as the host has them
   Order order = Order::flat;
-  DType type = DType::u8;   // u8: codes; s32; f32
+  DType type = DType::u8;   // u8: codes; s32; f32; s64: indices
   bool raw_signed = false;  // the bytes are s8 codes as the host has them: nothing but a conversion may touch them
   Home home = Home::arena;
   int slot = -1;                      // of input or output
@@ -119,6 +119,7 @@ enum class StepKind : uint8_t {
   softmax_rows,  // floats in, floats out
   layer_norm_rows,
   layer_norm_codes,  // codes in, codes out
+  arg_max,           // rows of codes or floats in, indices out
   // Floats, element by element: right, but slow, except float_function and float_average.
   channel_floats,  // codes to floats, a function per channel
   float_function,  // floats, perhaps with as many others or a gate, to floats
@@ -199,7 +200,8 @@ struct Step {
   Move move;
   bool reorders = false;   // convert, move: a copy for a reader that wants the elements in another order
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
-  int64_t row = 1;         // elements of a row of softmax, layer_norm, mean
+  int64_t row = 1;         // elements of a row of softmax, layer_norm, mean, arg_max
+  bool last = false;       // arg_max: of equals the last
   float epsilon = 0;
   std::shared_ptr<const FloatFunction> function;
   NodeKind float_kind = NodeKind::identity;

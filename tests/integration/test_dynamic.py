@@ -134,6 +134,23 @@ def test_layers_in_floats(open_session, target, tmp_path):
     check_layers(open_session, target, model, {"x": rng.normal(0, 1, inputs["x"]).astype(np.float32)})
 
 
+def test_greatest_of_floats(open_session, target, tmp_path):
+    """A segmentation's classes: where the greatest of the last convolution's floats is."""
+    rng = np.random.default_rng(8)
+    node = helper.make_node
+    nodes = [
+        node("Conv", ["x", "w0", "b0"], ["y"], "classes", pads=[1, 1, 1, 1]),
+        node("ArgMax", ["y"], ["z"], "greatest", axis=1),
+    ]
+    shape = {"x": (2, 3, 9, 7)}
+    model = quantized(tmp_path, nodes, shape, {"y": (2, 21, 9, 7)}, filters(rng, [(21, 3, 3, 3)]), QuantType.QUInt8)
+    model = onnx.load_from_string(model)
+    model.graph.output.append(helper.make_tensor_value_info("z", T.INT64, (2, 1, 9, 7)))
+    session = open_session(model.SerializeToString(), target, full=True)
+    y, z = session.run(None, {"x": rng.normal(0, 1, shape["x"]).astype(np.float32)})
+    np.testing.assert_array_equal(z, np.argmax(y, 1, keepdims=True))
+
+
 def test_pixels_that_move(open_session, target, tmp_path):
     """Split, concat, max pool and resize between convolutions, as detectors have them: floats all the way as well."""
     rng = np.random.default_rng(7)

@@ -1,4 +1,5 @@
-"""Pools, means, softmax and layer normalization between dequantizes and a quantize: taken, within one code of the host.
+"""Pools, means, softmax and layer normalization between dequantizes and a quantize: taken, within one code of the host;
+where the greatest is.
 
 In:  one op, a product behind it.  Out: codes near the host's literal answer, the product exact.
 Not here: their quantized forms (test_qlinear.py).
@@ -7,6 +8,7 @@ Not here: their quantized forms (test_qlinear.py).
 import numpy as np
 import pytest
 from nets import Net
+from onnx import TensorProto as T
 
 POOLS = {
     "plain": dict(kernel_shape=[2, 2]),
@@ -89,3 +91,27 @@ def test_layer_norm(check_near, bias, dtype):
     y = net.between("LayerNormalization", [x, *parameters], dtype)
     net.output(net.dense(y, 24, 8))
     check_near(net, [y], runs=[dict(B=1), dict(B=5)])
+
+
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize(("axis", "keep"), [(1, 0), (1, 1), (-1, 0), (0, 1)])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("of", ["floats", "relu", "codes"])
+def test_arg_max(check, of, dtype, axis, keep, last):
+    """What a product's codes are the greatest of, read as floats or as they are; a relu makes many of them equal."""
+    net = Net(9)
+    y = net.conv(net.code_input(["N", 3, "H", 9], dtype), 3, 21)
+    x = y.name if of == "codes" else net.real_of(y)
+    x = net.node("Relu", [x]) if of == "relu" else x
+    name = net.node("ArgMax", [x], axis=axis, keepdims=keep, select_last_index=last)
+
+    def greatest(v):
+        codes = np.maximum(v[y.name], y.zp) if of == "relu" else v[y.name]
+        backwards = np.flip(codes, axis) if last else codes
+        at = np.expand_dims(np.argmax(backwards, axis), axis)
+        at = codes.shape[axis] - 1 - at if last else at
+        return at if keep else np.squeeze(at, axis)
+
+    net.steps.append((name, greatest))
+    net.output((name, T.INT64))
+    check(net, runs=[dict(N=1, H=8), dict(N=2, H=5)])

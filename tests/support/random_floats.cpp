@@ -306,6 +306,18 @@ int draw_softmax(GraphBuilder& b, int x, Values) {
                 0.5);
 }
 
+// Nothing reads indices: the graph goes on from what they are of.
+int draw_arg_max(GraphBuilder& b, int x, Values) {
+  const auto rank = static_cast<int64_t>(b.shape(x).size());
+  if (b.type(x) == DType::s32 || rank < 1) return kNone;
+  NodeDesc node;
+  node.kind = NodeKind::arg_max;
+  node.ints = {b.rng.chance(0.5) && rank > 1 ? 1 : b.rng.range(-rank, rank - 1), b.rng.below(2), b.rng.below(2)};
+  int from = b.rng.chance(0.3) ? x : b.floats(x);
+  if (from != x && b.rng.chance(0.3)) from = b.add(NodeKind::relu, {from});  // equal ones
+  return b.add(std::move(node), {from}, {DType::s64, 1.0F, 0}) == kNone ? kNone : x;
+}
+
 int draw_layer_norm(GraphBuilder& b, int x, Values) {
   const auto rank = static_cast<int64_t>(b.shape(x).size());
   if (b.type(x) == DType::s32 || rank < 1) return kNone;
@@ -355,8 +367,9 @@ int draw_resize(GraphBuilder& b, int x, Values) {
 
 const std::vector<NamedBlock>& float_blocks() {
   static const std::vector<NamedBlock> kBlocks{
-      {draw_chain, 8}, {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},     {draw_pool, 5},
-      {draw_mean, 2},  {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}, {draw_dynamic_layers, 4}};
+      {draw_chain, 8},  {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},     {draw_pool, 5},
+      {draw_mean, 2},   {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}, {draw_dynamic_layers, 4},
+      {draw_arg_max, 1}};
   return kBlocks;
 }
 

@@ -50,6 +50,7 @@ constexpr std::array<std::string_view, kNodeKinds> kNames{"spec",
                                                           "reduce_mean",
                                                           "softmax",
                                                           "layer_norm",
+                                                          "arg_max",
                                                           "concat",
                                                           "slice",
                                                           "gather",
@@ -106,6 +107,10 @@ Status check_types(const GraphDesc& graph, const NodeDesc& node) {
       (node.spec.src != DType::u8 || node.spec.dst != DType::s32 || node.spec.wei_var)) {
     return bad(node, "wants a product of u8 by constants to s32");
   }
+  if (node.kind == NodeKind::arg_max) {
+    const bool fits = out == DType::s64 && in != DType::s32 && in != DType::s64;
+    return fits ? Status() : bad(node, "makes int64 of float32 or codes");
+  }
   if (node.kind == NodeKind::cast) {
     return out == DType::f32 && in != DType::f32 ? Status() : bad(node, "casts integers to float32 only");
   }
@@ -128,6 +133,7 @@ std::string_view to_string(NodeKind kind) { return kNames[static_cast<size_t>(ki
 
 Status validate(const GraphDesc& graph) {
   const auto exists = [&](int v) { return v >= 0 && v < static_cast<int>(graph.values.size()); };
+  const auto of_indices = [&](int v) { return graph.values[static_cast<size_t>(v)].type == DType::s64; };
   std::vector<bool> known;
   for (const ValueDesc& value : graph.values) {
     known.push_back(value.constant);
@@ -135,9 +141,13 @@ Status validate(const GraphDesc& graph) {
       return {Code::invalid_argument,
               "constant " + value.name + " has " + std::to_string(value.data.size()) + " bytes"};
     }
+    if (value.constant && value.type == DType::s64) {
+      return {Code::invalid_argument, "constant " + value.name + " is of int64"};
+    }
   }
   for (int v : graph.inputs) {
     if (!exists(v) || known[static_cast<size_t>(v)]) return {Code::invalid_argument, "an input is no value, or two"};
+    if (of_indices(v)) return {Code::invalid_argument, "an input is of int64"};
     known[static_cast<size_t>(v)] = true;
   }
   for (const NodeDesc& node : graph.nodes) {
@@ -147,6 +157,7 @@ Status validate(const GraphDesc& graph) {
     }
     for (int v : node.inputs) {
       if (!exists(v) || !known[static_cast<size_t>(v)]) return bad(node, "reads a value that no earlier node makes");
+      if (of_indices(v)) return bad(node, "reads int64");
     }
     if (!exists(node.output)) return bad(node, "writes a value that does not exist");
     if (known[static_cast<size_t>(node.output)]) return bad(node, "writes a value that exists already");

@@ -105,6 +105,9 @@ enum class NodeKind : uint8_t {
   // Over axes axis... to the last, in float64: mean = sum x / n; d = x - mean; r = 1 / sqrt(sum d*d / n + epsilon);
   // then float32: (float(d * r) * scale) + bias, each rounded.
   layer_norm,  // inputs x, scale, bias?: of the axes normalized.  ints: axis [-1]; floats: epsilon [1e-5]
+  // The index, s64, of the first or last of the greatest along an axis; NaN is greater than any number. Of f32, u8, s8.
+  // Nothing reads indices.
+  arg_max,  // ints: axis [0], keepdims [1], last [0]
 
   // Movements of elements; types of any kind, quantized ones keep scale and zero point; inputs and output are of one.
   concat,     // ints: axis

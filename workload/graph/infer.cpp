@@ -310,6 +310,14 @@ Result<Shape> infer(const NodeDesc& node, const std::vector<Shape>& inputs) {
       }
       return inputs[0];
     }
+    case NodeKind::arg_max: {
+      OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, 0), inputs[0].size()));
+      Shape out = inputs[0];
+      if (out[axis] == 0) return bad(node, "nothing is the greatest of " + print(out));
+      out[axis] = 1;
+      if (int_or(node, 1, 1) == 0) out.erase(out.begin() + static_cast<int64_t>(axis));
+      return out;
+    }
     case NodeKind::resize: {
       OCTILE_ASSIGN_OR_RETURN(const Resize r, resize_of(node, inputs[0]));
       Shape out;

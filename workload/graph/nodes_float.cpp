@@ -20,6 +20,7 @@ double element(const HostArray& a, int64_t i) {
     case DType::s8: return a.as<int8_t>()[i];
     case DType::s32: return a.as<int32_t>()[i];
     case DType::f32: return a.as<float>()[i];
+    case DType::s64: break;  // no node reads those
   }
   return 0;
 }
@@ -30,6 +31,7 @@ void set_element(HostArray& a, int64_t i, double v) {
     case DType::s8: a.as<int8_t>()[i] = static_cast<int8_t>(v); break;
     case DType::s32: a.as<int32_t>()[i] = static_cast<int32_t>(v); break;
     case DType::f32: a.as<float>()[i] = static_cast<float>(v); break;
+    case DType::s64: a.as<int64_t>()[i] = static_cast<int64_t>(v); break;
   }
 }
 
@@ -166,6 +168,25 @@ Result<HostArray> run_softmax(const NodeDesc& node, const Operands& in, HostArra
     for (int64_t j = 0; j < n; ++j) y[j * step] = exp(x[j * step] - static_cast<float>(most));
     const auto sum = static_cast<float>(sum_in_order(n, [&](int64_t j) { return y[j * step]; }));
     for (int64_t j = 0; j < n; ++j) y[j * step] = y[j * step] / sum;
+  }
+  return out;
+}
+
+Result<HostArray> run_arg_max(const NodeDesc& node, const Operands& in, HostArray out) {
+  const HostArray& src = *in[0];
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, 0), src.dims.size()));
+  const bool last = int_or(node, 2, 0) != 0;
+  const int64_t n = src.dims[axis];
+  const int64_t step = element_count(Shape(src.dims.begin() + static_cast<int64_t>(axis) + 1, src.dims.end()));
+  for (int64_t i = 0; i < out.count(); ++i) {
+    const int64_t first = i / step * n * step + i % step;
+    int64_t best = 0;
+    for (int64_t j = 1; j < n; ++j) {
+      const double most = element(src, first + best * step), v = element(src, first + j * step);
+      const bool equal = v == most || (v != v && most != most);
+      if (equal ? last : v > most || v != v) best = j;
+    }
+    set_element(out, i, static_cast<double>(best));
   }
   return out;
 }

@@ -248,6 +248,7 @@ std::string_view to_string(DType type) {
     case DType::s8: return "s8";
     case DType::s32: return "s32";
     case DType::f32: return "f32";
+    case DType::s64: return "s64";
   }
   return "?";
 }

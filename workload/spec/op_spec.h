@@ -19,13 +19,13 @@
 namespace octile {
 
 enum class OpKind : uint8_t { conv2d, dense, requantize, quantize, dequantize };
-enum class DType : uint8_t { u8, s8, s32, f32 };
+enum class DType : uint8_t { u8, s8, s32, f32, s64 };  // s64: indices, of no op here
 enum class Post : uint8_t { none, relu, relu6, clip };
 
 [[nodiscard]] std::string_view to_string(OpKind kind);
 [[nodiscard]] std::string_view to_string(DType type);
 [[nodiscard]] std::string_view to_string(Post post);
-[[nodiscard]] constexpr int size_of(DType t) { return t == DType::u8 || t == DType::s8 ? 1 : 4; }
+[[nodiscard]] constexpr int size_of(DType t) { return t == DType::u8 || t == DType::s8 ? 1 : t == DType::s64 ? 8 : 4; }
 [[nodiscard]] constexpr int qmin_of(DType t) { return t == DType::s8 ? -128 : 0; }
 [[nodiscard]] constexpr int qmax_of(DType t) { return t == DType::s8 ? 127 : 255; }
 

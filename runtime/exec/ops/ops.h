@@ -218,6 +218,11 @@ struct Ops {
   // global_average() of one image, all channels, whose sums are `rows` rows of such; fewer than 2^24 pixels.
   void (*average_of_sums)(const Meaning& meaning, const QuantizeForm& to, const uint32_t* sums, int64_t rows,
                           const Tensor& src, uint8_t* dst);
+
+  // dst[row] = the index of the first, or `last`, of the greatest of the `c` elements of each row; at least one. NaN is
+  // greater than any number. Floats: stride is of bytes.
+  void (*arg_max)(bool last, Rows src, int64_t c, int64_t rows, int64_t* dst);
+  void (*arg_max_floats)(bool last, Rows src, int64_t c, int64_t rows, int64_t* dst);
 };
 
 // Whether float_unary or float_binary has this kind.

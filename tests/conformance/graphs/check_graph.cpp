@@ -25,6 +25,7 @@ std::string number(const HostArray& a, int64_t i) {
     case DType::s8: out << int{a.as<int8_t>()[i]}; break;
     case DType::s32: out << a.as<int32_t>()[i]; break;
     case DType::f32: out << a.as<float>()[i]; break;
+    case DType::s64: out << a.as<int64_t>()[i]; break;
   }
   return out.str();
 }

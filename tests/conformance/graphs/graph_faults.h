@@ -36,6 +36,7 @@ enum class GraphFault : uint8_t {
   transpose_inverted,
   resize_asymmetric,
   softmax_of_last_axis,
+  last_of_the_greatest,
   // arithmetic of a node (graph_faults.cpp)
   softmax_sum_in_float32,
   mean_sum_in_float32,

@@ -97,6 +97,9 @@ class Rewriter {
       case GraphFault::softmax_of_last_axis:
         if (n.kind == NodeKind::softmax) n.ints = {-1};
         break;
+      case GraphFault::last_of_the_greatest:
+        if (n.kind == NodeKind::arg_max) n.ints[2] = 1;
+        break;
       default: break;
     }
     return 0;

@@ -8,7 +8,7 @@
 
 #define MAX_TENSORS 16
 
-static const size_t kSizes[] = {1, 1, 4, 4}; /* of OCTILE_U8, OCTILE_S8, OCTILE_S32, OCTILE_F32 */
+static const size_t kSizes[] = {1, 1, 4, 4, 8}; /* of OCTILE_U8, OCTILE_S8, OCTILE_S32, OCTILE_F32, OCTILE_S64 */
 
 static int failed(const char* doing) {
   fprintf(stderr, "%s: %s\n", doing, octile_message());

@@ -164,7 +164,8 @@ PlanFile every_field_plan() {
   for (int k = 0; k < kNodeKinds; ++k) {
     const auto kind = static_cast<NodeKind>(k);
     if (kind == NodeKind::spec || kind == NodeKind::conv_transpose) continue;
-    NodeDesc n = node(std::string(to_string(kind)), kind, {2}, add("value of kind", DType::f32));
+    const DType made = kind == NodeKind::arg_max ? DType::s64 : DType::f32;
+    NodeDesc n = node(std::string(to_string(kind)), kind, {2}, add("value of kind", made));
     if (kind == NodeKind::dynamic) {
       n.spec = dense.spec;
       n.spec.wei_var = false;

@@ -74,7 +74,9 @@ TEST(PlanDamage, Forged) {
 }
 
 TEST(PlanDamage, ForgedAtRandom) {
-  const std::vector<uint8_t> bytes = *write_plan(every_field_plan());
+  const Result<std::vector<uint8_t>> whole = write_plan(every_field_plan());
+  ASSERT_TRUE(whole.ok()) << whole.status().to_string();
+  const std::vector<uint8_t>& bytes = *whole;
   std::mt19937 random(11);
   for (int round = 0; round < 3000; ++round) {
     std::vector<uint8_t> forged = bytes;

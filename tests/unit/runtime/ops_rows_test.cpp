@@ -347,5 +347,46 @@ TEST(OpsRows, SoftmaxOfCodes) {
   }
 }
 
+// By the definition: NaN above any number, of equals the first or the last.
+template <class At>
+int64_t greatest(int64_t c, bool last, const At& at) {
+  int64_t best = 0;
+  for (int64_t k = 1; k < c; ++k) {
+    const double v = at(k), most = at(best);
+    const bool equal = v == most || (std::isnan(v) && std::isnan(most));
+    if (equal ? last : std::isnan(v) || v > most) best = k;
+  }
+  return best;
+}
+
+TEST(OpsRows, WhereTheGreatestIs) {
+  Rng rng(kSeed + 11);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 300; ++i) {
+      const int64_t c = rng.chance(0.1) ? 6625 : draw_length(rng) + 1, rows = rng.range(1, c > 40 ? 3 : 40);
+      const bool last = rng.chance(0.5);
+      const RowBytes src(rng, c, rows, c + rng.below(4));
+      const int levels = rng.pick({1, 2, 256});  // equal ones
+      for (int64_t k = 0; k < std::ssize(src.bytes()); ++k) {
+        src.data()[k] = static_cast<uint8_t>(256 - levels + src.data()[k] % levels);
+        if (levels == 1) src.data()[k] = 0;
+      }
+      std::vector<float> x(static_cast<size_t>(c * rows));
+      for (float& f : x) f = rng.chance(0.02) ? NAN : rng.pick({0.0F, -0.0F, static_cast<float>(rng.code(-levels, 0))});
+      const Floats floats(x);
+      std::vector<int64_t> want, want_floats;
+      for (int64_t r = 0; r < rows; ++r) {
+        want.push_back(greatest(c, last, [&](int64_t k) { return src.at(r, k); }));
+        want_floats.push_back(greatest(c, last, [&](int64_t k) { return x[static_cast<size_t>(r * c + k)]; }));
+      }
+      std::vector<int64_t> got(static_cast<size_t>(rows), -1);
+      v.ops->arg_max(last, src.rows(), c, rows, got.data());
+      ASSERT_EQ(got, want) << v.name << " case " << i << " c " << c << " last " << last;
+      v.ops->arg_max_floats(last, {reinterpret_cast<const uint8_t*>(floats.data()), 4 * c}, c, rows, got.data());
+      ASSERT_EQ(got, want_floats) << v.name << " floats, case " << i << " c " << c << " last " << last;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace octile::runtime

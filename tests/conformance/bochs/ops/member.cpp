@@ -280,6 +280,16 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.max_pool_floats(p, image(reals, 6, channels), image(out_reals, 3, channels), 0, 3);
       return true;
     }
+    case 30:
+      ops.arg_max(below(2) == 0, {first, c + 1 + below(3)}, c + 1, rows, reinterpret_cast<int64_t*>(out_reals));
+      return true;
+    case 31: {
+      const bool last = below(2) == 0;
+      const int64_t floats = 1 + below(40);
+      ops.arg_max_floats(last, {reinterpret_cast<const uint8_t*>(reals), 4 * floats}, floats, 5,
+                         reinterpret_cast<int64_t*>(out_reals));
+      return true;
+    }
     default: return false;
   }
 }
