@@ -60,14 +60,15 @@ struct Memory {
       share.push_back(i % 2 == 0 ? 0.25F : 0.75F);
     }
   }
-  [[nodiscard]] static Tensor tensor(std::vector<uint8_t>& bytes, int64_t h, int64_t w) {
+  template <class T>
+  [[nodiscard]] static Tensor tensor(std::vector<T>& elements, int64_t h, int64_t w) {
     Tensor t;
-    t.data = bytes.data();
+    t.data = reinterpret_cast<uint8_t*>(elements.data());
     t.h = h;
     t.w = w;
     t.c = kChannels;
-    t.stride_x = kChannels;
-    t.stride_y = w * kChannels;
+    t.stride_x = kChannels * static_cast<int64_t>(sizeof(T));
+    t.stride_y = w * t.stride_x;
     t.stride_n = h * t.stride_y;
     return t;
   }
@@ -145,6 +146,9 @@ std::vector<Case> cases_of_codes(Memory& m) {
 std::vector<Case> cases_of_windows(Memory& m) {
   const Tensor src = Memory::tensor(m.a, kSide, kSide), half = Memory::tensor(m.dst, kSide / 2, kSide / 2),
                same = Memory::tensor(m.dst, kSide, kSide), doubled = Memory::tensor(m.dst, 2 * kSide, 2 * kSide);
+  constexpr int64_t kNumbers = kCodes / 4;
+  static_assert(kNumbers <= kFloats);
+  const Tensor numbers = Memory::tensor(m.x, kSide / 2, kSide / 2), pooled = Memory::tensor(m.y, kSide / 2, kSide / 2);
   PoolForm three, two;
   three.kh = three.kw = 3;
   three.ph = three.pw = three.ph_end = three.pw_end = 1;
@@ -158,6 +162,10 @@ std::vector<Case> cases_of_windows(Memory& m) {
        [=](const Ops& o) { o.average_pool(three, affine, to, src, same, 0, kSide); }},
       {"average_pool 2x2 s2", kCodes, kCodes * 5 / 4,
        [=](const Ops& o) { o.average_pool(two, affine, to, src, half, 0, kSide / 2); }},
+      {"max_pool_floats 3x3", kNumbers, 8 * kNumbers,
+       [=](const Ops& o) { o.max_pool_floats(three, numbers, pooled, 0, kSide / 2); }},
+      {"average_pool_floats 3x3", kNumbers, 8 * kNumbers,
+       [=](const Ops& o) { o.average_pool_floats(three, numbers, pooled, 0, kSide / 2); }},
       {"global_average", kCodes, kCodes,
        [&m, src, affine, to](const Ops& o) { o.global_average(affine, to, src, 0, m.dst.data(), 0, kChannels); }},
       {"global_max", kCodes, kCodes,

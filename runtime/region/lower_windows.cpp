@@ -137,7 +137,15 @@ Status Lowering::lower_average(int index) {
     rows = rows && (gone[i] == (i + 1 == dims.size()));
   }
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
-  if (const int floats = pixels ? floats_as_pixels(src) : -1; floats >= 0) {
+  const bool count_pads = pool && int_or(n, 4 * axes.size() + 1, 0) != 0;
+  const int floats = pixels || (pool && image) ? floats_as_pixels(src) : -1;
+  if (floats >= 0 && pool) {
+    const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
+    add_step(StepKind::average_pool, {floats}, made_store).pool = form_of(axes, count_pads);
+    set_plain(dst, made_store);
+    return {};
+  }
+  if (floats >= 0) {
     const int made_store = add_store(Shape{dims[0], dims[1], 1}, Order::nhwc, DType::f32);
     (void)add_step(StepKind::float_average, {floats}, made_store);
     values_[dst].kind = Value::Kind::plain;
@@ -156,7 +164,7 @@ Status Lowering::lower_average(int index) {
   const int made_store = add_store(made_shape, pool || pixels ? Order::nhwc : Order::flat, DType::u8);
   const StepKind kind = pool ? StepKind::average_pool : pixels ? StepKind::global_average : StepKind::mean_rows;
   Step& step = add_step(kind, {bytes}, made_store);
-  if (pool) step.pool = form_of(axes, int_or(n, 4 * axes.size() + 1, 0) != 0);
+  if (pool) step.pool = form_of(axes, count_pads);
   set_meaning(step, *from.function);
   step.to = to.form();
   step.row = dims.empty() ? 1 : dims.back();

@@ -209,12 +209,17 @@ class Pass {
       return s_.hi[i].empty() ? ResizeTaps{s_.lo[i].data(), nullptr, nullptr}
                               : ResizeTaps{s_.lo[i].data(), s_.hi[i].data(), s_.share[i].data()};
     };
+    const bool floats = store(s_.dst).type == DType::f32;
     switch (s_.kind) {
       case StepKind::convert: convert_rows(run, dst, begin, end); break;
-      case StepKind::max_pool:
-        (store(s_.dst).type == DType::f32 ? ops.max_pool_floats : ops.max_pool)(s_.pool, src, dst, begin, end);
+      case StepKind::max_pool: (floats ? ops.max_pool_floats : ops.max_pool)(s_.pool, src, dst, begin, end); break;
+      case StepKind::average_pool:
+        if (floats) {
+          ops.average_pool_floats(s_.pool, src, dst, begin, end);
+        } else {
+          ops.average_pool(s_.pool, s_.meaning, s_.to, src, dst, begin, end);
+        }
         break;
-      case StepKind::average_pool: ops.average_pool(s_.pool, s_.meaning, s_.to, src, dst, begin, end); break;
       case StepKind::resize_nearest:
         ops.resize_nearest(s_.lo[0].data(), s_.lo[1].data(), in_bytes(src), in_bytes(dst), begin, end);
         break;

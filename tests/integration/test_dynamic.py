@@ -152,7 +152,7 @@ def test_greatest_of_floats(open_session, target, tmp_path):
 
 
 def test_pixels_that_move(open_session, target, tmp_path):
-    """Split, concat, max pool and resize between convolutions, as detectors have them: floats all the way as well."""
+    """Split, concat, pools and resize between convolutions, as detectors have them: floats all the way as well."""
     rng = np.random.default_rng(7)
     node = helper.make_node
     nodes = [
@@ -164,7 +164,8 @@ def test_pixels_that_move(open_session, target, tmp_path):
         node("Add", ["b", "c1"], ["r1"], "residual"),
         node("Concat", ["a", "b", "r1"], ["j1"], "join", axis=1),
         node("MaxPool", ["j1"], ["p1"], "pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
-        node("Conv", ["p1", "w2", "b2"], ["c2"], "deep"),
+        node("AveragePool", ["p1"], ["q1"], "blur", kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
+        node("Conv", ["q1", "w2", "b2"], ["c2"], "deep"),
         node("Resize", ["c2", "", "twice"], ["u2"], "up", mode="nearest", coordinate_transformation_mode="asymmetric",
              nearest_mode="floor"),
         node("Concat", ["u2", "s0"], ["j2"], "skip", axis=1),

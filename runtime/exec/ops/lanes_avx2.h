@@ -105,6 +105,7 @@ inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, fl
   store(p + 3 * stride, _mm_extract_epi64(back, 1));
 }
 
+inline D as_doubles(const float* p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 inline D low(F v) { return _mm256_cvtps_pd(_mm256_castps256_ps128(v)); }
 inline D high(F v) { return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)); }
 inline F join(D a, D b) {

@@ -102,6 +102,7 @@ inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, fl
   store(p + 3 * stride, _mm512_extracti32x4_epi32(rows, 3));
 }
 
+inline D as_doubles(const float* p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 inline D low(F v) { return _mm512_cvtps_pd(_mm512_castps512_ps256(v)); }
 inline D high(F v) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1)); }
 inline F join(D a, D b) {

@@ -97,6 +97,8 @@ inline void store_rows(uint8_t* p, int64_t stride, const F (&v)[4], float lo, fl
   for (int j = 0; j < 4; ++j) store_codes(p + j * stride, round(clamp(v[j], splat(lo), splat(hi))) + zp);
 }
 
+// As many floats as D holds.
+inline D as_doubles(const float* p) { return D{p[0], p[1]}; }
 inline D low(F v) { return D{v[0], v[1]}; }
 inline D high(F v) { return D{v[2], v[3]}; }
 inline F join(D a, D b) {

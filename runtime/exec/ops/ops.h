@@ -205,6 +205,7 @@ struct Ops {
   void (*average_floats)(const float* src, int64_t pixels, int64_t step, float* dst, int64_t channels);
   // As max_pool, of floats: c counts them, strides are bytes. NaN is larger than any number.
   void (*max_pool_floats)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
+  void (*average_pool_floats)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
 
   // All moves, in order, for each of `rows` rows.
   void (*reorder)(const Reorder* moves, int64_t count, Rows from, int64_t rows, RowsOut to);

@@ -151,7 +151,7 @@ TEST(OpsPools, MaxAndAverage) {
   }
 }
 
-TEST(OpsPools, LargestFloats) {
+TEST(OpsPools, LargestAndAverageFloats) {
   Rng rng(kSeed + 4);
   for (const Variant& v : variants()) {
     for (int i = 0; i < 300; ++i) {
@@ -165,27 +165,37 @@ TEST(OpsPools, LargestFloats) {
       };
       for (int64_t e = 0; e < n * p.h * p.w * c; ++e) {  // equal ones, zeros of both signs, NaN
         const int64_t pixel = e / c, x = pixel % p.w, y = pixel / p.w % p.h;
-        const float f = rng.chance(0.02) ? NAN : rng.pick({0.0F, -0.0F, static_cast<float>(rng.code(-3, 3))});
+        const float f = rng.chance(0.02)  ? NAN
+                        : rng.chance(0.1) ? 1e9F * static_cast<float>(rng.code(-9, 9))
+                                          : rng.pick({0.0F, -0.0F, static_cast<float>(rng.code(-3, 3))});
         std::memcpy(src.tensor.data + src.offset(pixel / p.w / p.h, y, x, 4 * (e % c)), &f, sizeof f);
       }
       const int64_t begin = rng.below(n * p.oh), end = rng.range(begin, n * p.oh);
-      std::vector<uint8_t> want = dst.memory->bytes();
+      std::vector<uint8_t> want = dst.memory->bytes(), means = want;
       for (int64_t e = begin * p.ow * c; e < end * p.ow * c; ++e) {
         const int64_t r = e / c / p.ow, x = e / c % p.ow, k = 4 * (e % c);
         std::vector<Seen> bytes;
         for (int64_t j = 0; j < 4; ++j) bytes.push_back(seen(p.form, src, r / p.oh, r % p.oh, x, k + j));
+        std::vector<float> values;
         float best = 0;
         for (size_t j = 0; j < bytes[0].codes.size(); ++j) {
           uint8_t four[4]{bytes[0].codes[j], bytes[1].codes[j], bytes[2].codes[j], bytes[3].codes[j]};
           const float f = float_at(four);
           if (j == 0 || f > best || f != f) best = f;
+          values.push_back(f);
         }
+        const double sum = sum_in_order(std::ssize(values), [&](int64_t j) { return values[static_cast<size_t>(j)]; });
+        const int64_t count = p.form.count_pads ? bytes[0].padded : std::ssize(values);
+        const auto mean = static_cast<float>(sum / static_cast<double>(count));
+        std::memcpy(means.data() + dst.offset(r / p.oh, r % p.oh, x, k), &mean, sizeof mean);
         std::memcpy(want.data() + dst.offset(r / p.oh, r % p.oh, x, k), &best, sizeof best);
       }
       Tensor from = src.tensor, to = dst.tensor;
       from.c = to.c = c;
       v.ops->max_pool_floats(p.form, from, to, begin, end);
       ASSERT_EQ(dst.memory->bytes(), want) << v.name << " case " << i << " c " << c;
+      v.ops->average_pool_floats(p.form, from, to, begin, end);
+      ASSERT_EQ(dst.memory->bytes(), means) << v.name << " average, case " << i << " c " << c;
       EXPECT_TRUE(src.memory->intact() && dst.memory->intact());
     }
   }

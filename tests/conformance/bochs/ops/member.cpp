@@ -277,7 +277,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
         return t;
       };
       const int64_t channels = 1 + below(40);
-      ops.max_pool_floats(p, image(reals, 6, channels), image(out_reals, 3, channels), 0, 3);
+      const auto pool = below(2) == 0 ? ops.max_pool_floats : ops.average_pool_floats;
+      if (below(2) == 0) p.kh = p.kw = 3, p.ph = p.pw = 1;
+      pool(p, image(reals, 6, channels), image(out_reals, 3, channels), 0, 3);
       return true;
     }
     case 30:
