@@ -5,19 +5,26 @@ In:  a seed.  Out: onnx.ModelProto, input `x`, output `y` (or several).
 Not here: the list's networks (imagenet.py, yolo.py, bert.py), quantization (quantize.py).
 
 Each has what its family is known for (grouped convolutions, shuffles, concats, windows of 7x7, attention over patches,
-transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension) at a fraction of the usual depth.
+transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension, a class for every pixel) at a fraction
+of the usual depth.
 """
 
 import numpy as np
 from bert import Size, attention, gelu, norm
 from graph import GraphBuilder
 from imagenet import squeeze_excite
+from onnx import TensorProto
 
 IMAGE = (1, 3, 224, 224)
 
 
 def pool(b, x, op="MaxPool", kernel=2, stride=2, pad=0):
     return b.node(op, [x], kernel_shape=[kernel, kernel], strides=[stride, stride], pads=[pad] * 4)
+
+
+def larger(b, x, factor, name):
+    scales = b.constant(f"{name}:scales", [1, 1, factor, factor])
+    return b.node("Resize", [x, "", scales], name, mode="linear", coordinate_transformation_mode="half_pixel")
 
 
 def resnext(seed=0):
@@ -74,6 +81,26 @@ def densenet(seed=0):
             x = b.node("Concat", [x, b.conv(y, 128, 32, 3, f"d{block}_{i}_2", post="relu")], axis=1)
             channels += 32
     return b.finish("densenet", IMAGE, {"y": (b.classifier(x, channels, 1000), [1, 1000])})
+
+
+def inception(seed=0):
+    """Szegedy 2016 (V3): four ways side by side, lines of seven, an average pool; three of its blocks."""
+    b = GraphBuilder(seed)
+    x, channels = b.conv("x", 3, 64, 3, "c0", stride=2, post="relu"), 256
+    x = b.conv(b.conv(x, 64, 192, 3, "c1", stride=2, post="relu"), 192, channels, 3, "c2", stride=2, post="relu")
+
+    def line(x, ic, oc, kernel, name):
+        return b.convolve(x, ic, oc, kernel, name, 1, 1, "relu", None, 1)
+
+    for i in range(3):
+        ways = [b.conv(x, channels, 96, 1, f"m{i}_one", post="relu")]
+        y = b.conv(x, channels, 64, 1, f"m{i}_lines", post="relu")
+        ways.append(line(line(y, 64, 64, [1, 7], f"m{i}_row"), 64, 96, [7, 1], f"m{i}_column"))
+        y = b.conv(x, channels, 64, 1, f"m{i}_twice", post="relu")
+        ways.append(b.conv(b.conv(y, 64, 96, 3, f"m{i}_a", post="relu"), 96, 96, 3, f"m{i}_b", post="relu"))
+        ways.append(b.conv(pool(b, x, "AveragePool", 3, 1, 1), channels, 64, 1, f"m{i}_pool", post="relu"))
+        x, channels = b.node("Concat", ways, axis=1), 352
+    return b.finish("inception", IMAGE, {"y": (b.classifier(x, channels, 1000), [1, 1000])})
 
 
 def efficientnet_b0(seed=0):
@@ -175,18 +202,37 @@ def deeplab(seed=0):
     """Chen 2017: dilated convolutions side by side, classes mixed up to the size of the image."""
     b = GraphBuilder(seed)
 
-    def larger(x, factor, name):
-        scales = b.constant(f"{name}:scales", [1, 1, factor, factor])
-        return b.node("Resize", [x, "", scales], name, mode="linear", coordinate_transformation_mode="half_pixel")
-
     x = b.conv("x", 3, 32, 3, "c0", stride=2, post="relu")
     x = b.conv(b.conv(x, 32, 64, 3, "c1", stride=2, post="relu"), 64, 160, 3, "c2", stride=2, post="relu")
     branches = [b.conv(x, 160, 64, 1, "rate1", post="relu")]
     branches += [b.conv(x, 160, 64, 3, f"rate{d}", dilation=d, post="relu") for d in (6, 12, 18)]
     mean = b.conv(b.node("GlobalAveragePool", [x]), 160, 64, 1, "mean", post="relu")
-    x = b.conv(b.node("Concat", [*branches, larger(mean, 33, "everywhere")], axis=1), 320, 64, 1, "join", post="relu")
-    y = larger(b.conv(x, 64, 21, 1, "classes"), 8, "up")
+    x = b.conv(
+        b.node("Concat", [*branches, larger(b, mean, 33, "everywhere")], axis=1), 320, 64, 1, "join", post="relu"
+    )
+    y = larger(b, b.conv(x, 64, 21, 1, "classes"), 8, "up")
     return b.finish("deeplab", (1, 3, 264, 264), {"y": (y, [1, 21, 264, 264])})
+
+
+def segment(seed=0):
+    """Peng 2022 (PP-LiteSeg): what was made small comes back by linear resizes and sums; a class for every pixel."""
+    b = GraphBuilder(seed)
+
+    x, channels, stages = b.conv("x", 3, 32, 3, "c0", stride=2, post="relu"), 32, []
+    for i, width in enumerate([64, 128, 256, 256]):  # halves, quarters, ..., side by side
+        y = b.conv(x, channels, width // 2, 1, f"s{i}_0", post="relu")
+        y = b.conv(y, width // 2, width // 2, 3, f"s{i}_1", stride=2, post="relu")
+        z = b.conv(y, width // 2, width // 4, 3, f"s{i}_2", post="relu")
+        parts = [y, z, b.conv(z, width // 4, width // 4, 3, f"s{i}_3", post="relu")]
+        x, channels = b.node("Concat", parts, axis=1), width
+        stages.append(x)
+    x = b.conv(stages[3], 256, 96, 1, "p3", post="relu")
+    for i, width in ((2, 256), (1, 128)):
+        x = b.node("Add", [larger(b, x, 2, f"up{i}"), b.conv(stages[i], width, 96, 1, f"l{i}", post="relu")])
+        x = b.conv(x, 96, 96, 3, f"p{i}", post="relu")
+    scores = larger(b, b.conv(x, 96, 19, 1, "classes"), 8, "up")
+    y = b.node("ArgMax", [scores], axis=1, keepdims=0)
+    return b.finish("segment", (1, 3, 256, 256), {"y": (y, [1, 256, 256], TensorProto.INT64)})
 
 
 def ssd(seed=0):

@@ -89,8 +89,8 @@ class GraphBuilder:
         return self.gemm(pooled, features, classes, "fc")
 
     def finish(self, name, input_shape, outputs):
-        """The model: input `x`, and per entry of {name: (tensor, shape)} one output."""
-        renamed = {tensor: output for output, (tensor, _) in outputs.items()}
+        """The model: input `x`, and per entry of {name: (tensor, shape[, element type])} one output, of floats."""
+        renamed = {tensor: output for output, (tensor, *_) in outputs.items()}
         for node in self.nodes:
             for names in (node.input, node.output):
                 for i, tensor in enumerate(names):
@@ -99,7 +99,10 @@ class GraphBuilder:
             self.nodes,
             name,
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, input_shape)],
-            [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, (_, shape) in outputs.items()],
+            [
+                helper.make_tensor_value_info(n, *(kind or [TensorProto.FLOAT]), s)
+                for n, (_, s, *kind) in outputs.items()
+            ],
             list(self.initializers.values()),
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)

@@ -47,6 +47,7 @@ FAMILIES = {
         ("resnext", families.IMAGE, families.resnext),
         ("shufflenet", families.IMAGE, families.shufflenet),
         ("densenet", families.IMAGE, families.densenet),
+        ("inception", families.IMAGE, families.inception),
         ("efficientnet_b0", families.IMAGE, families.efficientnet_b0),
         ("convnext", families.IMAGE, families.convnext),
         ("vit", families.IMAGE, families.vit),
@@ -54,6 +55,7 @@ FAMILIES = {
         ("tcn", (1, 80, 400), families.tcn),
         ("unet", (1, 3, 192, 192), families.unet),
         ("deeplab", (1, 3, 264, 264), families.deeplab),
+        ("segment", (1, 3, 256, 256), families.segment),
         ("ssd", (1, 3, 288, 288), families.ssd),
         ("face", (1, 3, 112, 112), families.face),
     )

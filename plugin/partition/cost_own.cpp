@@ -82,6 +82,7 @@ class Own {
       case NodeKind::unsqueeze:
       case NodeKind::identity: return 0;
       case NodeKind::cast: return r_.step + r_.floats * out;
+      case NodeKind::resize: return r_.step + (floats_[node.output] ? 2 : 1) * r_.move * out;
       default: return r_.step + r_.move * out;
     }
   }

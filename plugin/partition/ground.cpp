@@ -108,7 +108,7 @@ class Forms {
   // Images whose pixels, or ranges of channels, go elsewhere as they lie; or pools of them.
   [[nodiscard]] bool pixels_move(const NodeDesc& d) const {
     const bool kind = d.kind == NodeKind::concat || d.kind == NodeKind::slice || d.kind == NodeKind::max_pool ||
-                      d.kind == NodeKind::average_pool || (d.kind == NodeKind::resize && !linear(d));
+                      d.kind == NodeKind::average_pool || d.kind == NodeKind::resize;
     const bool all = d.kind != NodeKind::concat || std::all_of(d.inputs.begin(), d.inputs.end(),
                                                                [&](int v) { return form(v).kind == Form::Kind::made; });
     return kind && all && d.output >= 0 && graph_.values[d.output].ranked && graph_.values[d.output].dims.size() == 4;

@@ -223,7 +223,12 @@ class Pass {
       case StepKind::resize_nearest:
         ops.resize_nearest(s_.lo[0].data(), s_.lo[1].data(), in_bytes(src), in_bytes(dst), begin, end);
         break;
-      default: ops.resize_linear(s_.meaning, taps(0), taps(1), s_.to, src, dst, begin, end);
+      default:
+        if (floats) {
+          ops.resize_linear_floats(taps(0), taps(1), src, dst, begin, end);
+        } else {
+          ops.resize_linear(s_.meaning, taps(0), taps(1), s_.to, src, dst, begin, end);
+        }
     }
   }
 

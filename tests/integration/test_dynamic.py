@@ -168,10 +168,11 @@ def test_pixels_that_move(open_session, target, tmp_path):
         node("Conv", ["q1", "w2", "b2"], ["c2"], "deep"),
         node("Resize", ["c2", "", "twice"], ["u2"], "up", mode="nearest", coordinate_transformation_mode="asymmetric",
              nearest_mode="floor"),
-        node("Concat", ["u2", "s0"], ["j2"], "skip", axis=1),
+        node("Resize", ["q1", "", "twice"], ["v2"], "mix", mode="linear"),
+        node("Concat", ["u2", "s0", "v2"], ["j2"], "skip", axis=1),
         node("Conv", ["j2", "w3", "b3"], ["y"], "last"),
     ]  # fmt: skip
-    constants = filters(rng, [(8, 3, 3, 3), (4, 4, 3, 3), (8, 12, 1, 1), (4, 16, 1, 1)])
+    constants = filters(rng, [(8, 3, 3, 3), (4, 4, 3, 3), (8, 12, 1, 1), (4, 28, 1, 1)])
     constants["twice"] = np.array([1, 1, 2, 2])
     inputs, outputs = {"x": (2, 3, 12, 10)}, {"y": (2, 4, 12, 10)}
     model = quantized(tmp_path, nodes, inputs, outputs, constants, QuantType.QUInt8, integers={"halves": [4, 4]})

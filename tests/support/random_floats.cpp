@@ -163,7 +163,7 @@ int moved_pixels(GraphBuilder& b, int f, int earlier) {
       if (element_count(shape) > 1500) return f;
       std::vector<float> scales(static_cast<size_t>(rank), 1.0F);
       for (size_t i = 2; i < scales.size(); ++i) scales[i] = b.rng.pick({2.0F, 2.0F, 1.5F, 0.5F});
-      return b.add(NodeKind::resize, {f}, {0, b.rng.below(6), b.rng.below(4)}, scales);
+      return b.add(NodeKind::resize, {f}, {b.rng.below(2), b.rng.below(6), b.rng.below(4)}, scales);
     }
     default: return b.add(draw_pool_node(b, rank - 2), {f}, {DType::f32, 1.0F, 0});
   }

@@ -166,6 +166,9 @@ struct Ops {
                          int64_t end);
   void (*resize_linear)(const Meaning& meaning, const ResizeTaps& y, const ResizeTaps& x, const QuantizeForm& to,
                         const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
+  // The same of floats: a Tensor's c counts them, strides are bytes.
+  void (*resize_linear_floats)(const ResizeTaps& y, const ResizeTaps& x, const Tensor& src, const Tensor& dst,
+                               int64_t begin, int64_t end);
   // Blocks of `bytes` bytes: concat, slice, pad, gather by strides.
   void (*copy)(Rows src, RowsOut dst, int64_t bytes, int64_t rows);
   void (*fill)(RowsOut dst, uint8_t code, int64_t bytes, int64_t rows);

@@ -215,15 +215,14 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
     std::vector<int64_t> made;
     Reason reason;
   };
-  for (const Case& c : {Case{"Concat", "product", {1, 8, 64, 640}, Reason::taken},
-                        Case{"Concat", "host", {1, 8, 64, 640}, Reason::float_from_host},
-                        Case{"Concat", "codes", {1, 8, 64, 640}, Reason::stored_floats},
-                        Case{"MaxPool", "", {1, 4, 32, 320}, Reason::taken},
-                        Case{"AveragePool", "", {1, 4, 32, 320}, Reason::stored_floats},
-                        Case{"Resize", "nearest", {1, 4, 128, 1280}, Reason::taken},
-                        Case{"Resize", "linear", {1, 4, 128, 1280}, Reason::stored_floats},
-                        Case{"Slice", "", {1, 2, 64, 640}, Reason::taken},
-                        Case{"Transpose", "", {1, 64, 640, 4}, Reason::stored_floats}}) {
+  for (const Case& c :
+       {Case{"Concat", "product", {1, 8, 64, 640}, Reason::taken},
+        Case{"Concat", "host", {1, 8, 64, 640}, Reason::float_from_host},
+        Case{"Concat", "codes", {1, 8, 64, 640}, Reason::stored_floats},
+        Case{"MaxPool", "", {1, 4, 32, 320}, Reason::taken}, Case{"AveragePool", "", {1, 4, 32, 320}, Reason::taken},
+        Case{"Resize", "nearest", {1, 4, 128, 1280}, Reason::taken},
+        Case{"Resize", "linear", {1, 4, 128, 1280}, Reason::taken}, Case{"Slice", "", {1, 2, 64, 640}, Reason::taken},
+        Case{"Transpose", "", {1, 64, 640, 4}, Reason::stored_floats}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other);
     BetweenKit kit({1, 4, 64, 640});
     const std::string_view op = c.op, other = c.other;
@@ -251,6 +250,17 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
     kit.read_by_product(made);
     EXPECT_EQ(kit.of(kit.y), Reason::taken);
     EXPECT_EQ(kit.of(made), c.reason);
+  }
+}
+
+// Indices are small: they leave the region whoever reads them.
+TEST(Worth, WhereTheGreatestIs) {
+  for (const bool host : {false, true}) {
+    BetweenKit kit({1, 4, 64, 640});
+    const int made = kit.node("ArgMax", {host ? kit.of_host() : kit.y}, ElemType::s64, {1, 1, 64, 640});
+    kit.integer("axis", 1);
+    kit.output(kit.node("Sort", {made}, ElemType::s64, {1, 1, 64, 640}));
+    EXPECT_EQ(kit.of(made), host ? Reason::float_from_host : Reason::taken);
   }
 }
 

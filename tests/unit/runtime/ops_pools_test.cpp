@@ -322,10 +322,16 @@ TEST(OpsPools, ResizesByMixing) {
       const ResizeAxis y = draw_axis(rng, true, h), x = draw_axis(rng, true, w);
       const bool over_y = y.changes(), over_x = x.changes();
       const Picture src(rng, n, h, w, c), dst(rng, n, y.out, x.out, c);
+      const Picture floats(rng, n, h, w, 4 * c, 4), mixtures(rng, n, y.out, x.out, 4 * c, 4);
       const Means means(rng, rng.chance(0.2));
       const QuantizeForm to = draw_form(rng, rng.chance(0.2));
+      for (int64_t e = 0; e < n * h * w * c; ++e) {
+        const int64_t image = e / c / w / h, row = e / c / w % h, column = e / c % w, k = e % c;
+        const float f = means.of(src.at(image, row, column, k));
+        std::memcpy(floats.tensor.data + floats.offset(image, row, column, 4 * k), &f, sizeof f);
+      }
       const int64_t begin = rng.below(n * y.out), end = rng.range(begin, n * y.out);
-      std::vector<uint8_t> want = dst.memory->bytes();
+      std::vector<uint8_t> want = dst.memory->bytes(), want_floats = mixtures.memory->bytes();
       for (int64_t r = begin; r < end; ++r) {
         const auto iy = static_cast<size_t>(r % y.out);
         for (int64_t ox = 0; ox < x.out; ++ox) {
@@ -337,6 +343,7 @@ TEST(OpsPools, ResizesByMixing) {
             };
             const float value = over_y ? mixed(row(y.lo[iy]), row(y.hi[iy]), y.f[iy]) : row(y.lo[iy]);
             want[static_cast<size_t>(dst.offset(r / y.out, r % y.out, ox, k))] = code(value, to);
+            std::memcpy(want_floats.data() + mixtures.offset(r / y.out, r % y.out, ox, 4 * k), &value, sizeof value);
           }
         }
       }
@@ -344,6 +351,10 @@ TEST(OpsPools, ResizesByMixing) {
       const ResizeTaps tx{x.lo.data(), over_x ? x.hi.data() : nullptr, over_x ? x.f.data() : nullptr};
       v.ops->resize_linear(means.m, ty, tx, to, src.tensor, dst.tensor, begin, end);
       ASSERT_EQ(dst.memory->bytes(), want) << v.name << " case " << i << " c " << c;
+      Tensor from = floats.tensor, into = mixtures.tensor;
+      from.c = into.c = c;
+      v.ops->resize_linear_floats(ty, tx, from, into, begin, end);
+      ASSERT_EQ(mixtures.memory->bytes(), want_floats) << v.name << " floats, case " << i << " c " << c;
       EXPECT_TRUE(src.memory->intact() && dst.memory->intact());
     }
   }

@@ -292,6 +292,26 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
                          reinterpret_cast<int64_t*>(out_reals));
       return true;
     }
+    case 32: {
+      const int64_t channels = 1 + below(20);
+      const auto image = [&](float* data, int64_t side) {
+        Tensor t;
+        t.data = reinterpret_cast<uint8_t*>(data);
+        t.h = t.w = side;
+        t.c = channels;
+        t.stride_x = 4 * channels;
+        t.stride_y = side * t.stride_x;
+        return t;
+      };
+      for (int64_t i = 0; i < 64; ++i) {
+        lower[i] = below(3);
+        upper[i] = below(3);
+        shares[i] = static_cast<float>(below(64)) * 0x1p-6F;
+      }
+      ops.resize_linear_floats({lower, upper, shares}, {lower, upper, shares}, image(reals, 3), image(out_reals, 5), 0,
+                               5);
+      return true;
+    }
     default: return false;
   }
 }
