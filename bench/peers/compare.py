@@ -20,6 +20,11 @@ def summary(times):
     }
 
 
+def without_octile(rows):
+    """The files it failed on: such rows compare nothing."""
+    return [f"{r['model']}.{r['form']}" for r in rows if any(label.startswith("octile") for label in r["failed"])]
+
+
 def best_peer(peers):
     """The label of the fastest one that is not Octile, or None; `peers` is {label: summary}."""
     others = [label for label in peers if label != "octile"]

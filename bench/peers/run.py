@@ -240,11 +240,13 @@ def arguments():
 
 def main():
     args = arguments()
-    rows, shown, stopped = [], progress.Progress(len(args.models)), False
+    rows, lost, shown, stopped = [], [], progress.Progress(len(args.models)), False
     try:
         with progress.Turn() as turn:
             for path in args.models:
-                rows += measured(path, args)
+                found = measured(path, args)
+                rows += found
+                lost += compare.without_octile(found) if found else [pathlib.Path(path).name]
                 shown.finished(pathlib.Path(path).name)
                 turn.over()
     except KeyboardInterrupt:
@@ -256,6 +258,9 @@ def main():
         show_scaling(rows)
     else:
         show(rows, args.peers)
+    if lost:
+        print(f"Octile did not run {', '.join(lost)}; nothing is recorded", file=sys.stderr)
+        return 1
     facts = {"versions": pools.versions(), "seed": args.seed, "isa": args.isa or "the machine's"}
     facts |= {"note": args.note} if args.note else {}
     if path := record.write(args.record, rows, **facts):

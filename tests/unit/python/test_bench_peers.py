@@ -35,6 +35,14 @@ def test_the_best_peer_is_the_fastest_other_system_int8_or_fp32():
     assert compare.best_peer(peers(octile=1.0)) is None
 
 
+def test_files_that_octile_did_not_run_are_named():
+    rows = [
+        {"model": "a", "form": "qdq", "failed": {"openvino_int8": "no such op"}},
+        {"model": "b", "form": "qdq", "failed": {"octile@2": "broken"}},
+    ]
+    assert compare.without_octile(rows) == ["b.qdq"]
+
+
 def test_a_ratio_without_one_of_the_two_is_none():
     assert compare.ratio(peers(ort_int8=4.0), "ort_int8") is None
     assert compare.ratio(peers(octile=4.0), None) is None
