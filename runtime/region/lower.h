@@ -108,6 +108,10 @@ struct Value {
 // The value with f(float, channel) behind its functions per channel.
 [[nodiscard]] Value map_channels(const Value& from, const std::function<float(float, size_t)>& f);
 
+// The same elements with this axis as the last one, and back.
+[[nodiscard]] Window to_end(Window window, size_t axis);
+[[nodiscard]] Window from_end(Window window, size_t axis);
+
 class Lowering {
  public:
   Lowering(const Recipe& recipe, Program& program);

@@ -5,23 +5,20 @@
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
-namespace {
-
-// The axis as the last one, and back.
+// The axis as the last one.
 Window to_end(Window w, size_t axis) {
   const auto at = static_cast<int64_t>(axis);
   std::rotate(w.shape.begin() + at, w.shape.begin() + at + 1, w.shape.end());
   std::rotate(w.axes.begin() + at, w.axes.begin() + at + 1, w.axes.end());
   return w;
 }
+
 Window from_end(Window w, size_t axis) {
   const auto at = static_cast<int64_t>(axis);
   std::rotate(w.shape.begin() + at, w.shape.end() - 1, w.shape.end());
   std::rotate(w.axes.begin() + at, w.axes.end() - 1, w.axes.end());
   return w;
 }
-
-}  // namespace
 
 Status Lowering::lower_softmax(int index) {
   const NodeDesc& n = node(index);

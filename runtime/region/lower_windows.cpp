@@ -125,17 +125,16 @@ Status Lowering::lower_average(int index) {
     OCTILE_ASSIGN_OR_RETURN(axes, window_axes(n, dims));
     if (meets_nothing(axes)) return in_node(n, {Code::invalid_argument, "a window lies outside its input"});
   }
-  // A mean over all pixels, or over rows of what lies flat.
+  // A mean over all pixels, or along one axis.
   std::vector<bool> gone(dims.size(), false);
   if (!pool) {
     OCTILE_ASSIGN_OR_RETURN(gone, mean_axes(n, dims.size()));
   }
   const bool image = dims.size() == 3 || dims.size() == 4;
-  bool pixels = image && !pool && !gone[0] && !gone[1], rows = !pool && !dims.empty() && gone.back();
-  for (size_t i = 0; i < dims.size(); ++i) {
-    pixels = pixels && (i < 2 || gone[i]);
-    rows = rows && (gone[i] == (i + 1 == dims.size()));
-  }
+  bool pixels = image && !pool && !gone[0] && !gone[1];
+  for (size_t i = 2; i < dims.size(); ++i) pixels = pixels && gone[i];
+  const bool rows = !pool && !pixels && std::count(gone.begin(), gone.end(), true) == 1;
+  const auto axis = static_cast<size_t>(std::find(gone.begin(), gone.end(), true) - gone.begin());
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
   const bool count_pads = pool && int_or(n, 4 * axes.size() + 1, 0) != 0;
   const int floats = pixels || (pool && image) ? floats_as_pixels(src) : -1;
@@ -157,17 +156,16 @@ Status Lowering::lower_average(int index) {
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
-  const Order order = rows && !pixels ? Order::flat : Order::nhwc;
-  const int bytes = codes_store(from.codes, order);
+  const int bytes = rows ? whole(to_end(made(from.codes), axis), Order::flat) : codes_store(from.codes, Order::nhwc);
   Shape made_shape = shape(dst);
   if (pixels) made_shape = dims.size() == 4 ? Shape{dims[0], dims[1], 1, 1} : Shape{dims[0], dims[1], 1};
-  const int made_store = add_store(made_shape, pool || pixels ? Order::nhwc : Order::flat, DType::u8);
+  const int made_store = add_store(made_shape, rows ? Order::flat : Order::nhwc, DType::u8);
   const StepKind kind = pool ? StepKind::average_pool : pixels ? StepKind::global_average : StepKind::mean_rows;
   Step& step = add_step(kind, {bytes}, made_store);
   if (pool) step.pool = form_of(axes, count_pads);
   set_meaning(step, *from.function);
   step.to = to.form();
-  step.row = dims.empty() ? 1 : dims.back();
+  if (rows) step.row = dims[axis];
   Window window = window_of(made_store);
   if (made_shape != shape(dst)) window = reshaped(window, shape(dst));
   for (const int turn : turns) {
