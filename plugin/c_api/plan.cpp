@@ -225,7 +225,6 @@ Status describe(const octile_plan* plan, size_t index, bool input, octile_tensor
 }  // namespace octile::c_api
 
 using namespace octile::c_api;  // NOLINT(google-build-using-namespace): the functions below are C
-using octile::Code;
 using octile::Status;
 
 extern "C" {
