@@ -71,7 +71,8 @@ class Own {
         return r_.step + (floats_[node.output] ? sizeof(float) : 1) * r_.window * out * window(node);
       case NodeKind::global_average_pool:
       case NodeKind::global_max_pool:
-      case NodeKind::reduce_mean: return r_.step + r_.window * in;
+      case NodeKind::reduce_mean:
+      case NodeKind::reduce_max: return r_.step + r_.window * in;
       case NodeKind::arg_max:
         return r_.step + (floats_[node.inputs[0]] ? sizeof(float) : 1) * r_.arg_max * in + r_.move * out;
       case NodeKind::softmax:

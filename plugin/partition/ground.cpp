@@ -118,7 +118,8 @@ class Forms {
 
   [[nodiscard]] static bool moves(const NodeDesc& d) {
     return (d.kind >= NodeKind::concat && d.kind < NodeKind::cast && (d.kind != NodeKind::resize || !linear(d))) ||
-           d.kind == NodeKind::max_pool || d.kind == NodeKind::global_max_pool;
+           d.kind == NodeKind::max_pool || d.kind == NodeKind::global_max_pool ||
+           (d.kind == NodeKind::reduce_max && d.ints.size() == 2);
   }
 
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {

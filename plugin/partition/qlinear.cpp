@@ -23,7 +23,7 @@ constexpr Row kRows[] = {
     {"QLinearAveragePool", 1, write_pool},
     {"QLinearGlobalAveragePool", 1, write_global_pool},
     {"QLinearSoftmax", 1, write_softmax},
-    {"QLinearReduceMean", 1, write_mean},
+    {"QLinearReduceMean", 1, write_reduced},
 };
 
 const Row* find_row(const HostNode& node) {

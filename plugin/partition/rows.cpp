@@ -74,15 +74,18 @@ Verdict write_global_pool(const Site& site) {
 }
 
 // Axes are an attribute, or from opset 18 on an input.
-Verdict write_mean(const Site& site) {
+Verdict write_reduced(const Site& site) {
   std::vector<int64_t> axes;
   bool found = false;
-  const size_t slot = site.node.op == "ReduceMean" ? 1 : kAllInputs;
+  const size_t slot = site.node.op == "QLinearReduceMean" ? kAllInputs : 1;
   OCTILE_RETURN_IF_REFUSED(read_list(site.graph, site.node, "axes", slot, axes, found));
   if (axes.empty() && site.node.int_attribute("noop_with_empty_axes", 0) != 0) return write_identity(site);
   std::vector<int64_t> ints{site.node.int_attribute("keepdims", 1)};
   ints.insert(ints.end(), axes.begin(), axes.end());
-  site.writer.main(NodeKind::reduce_mean, {site.in[0]}, site.out).ints = ints;
+  const bool greatest = site.node.op == "ReduceMax";
+  if (greatest && site.type != DType::f32 && axes.size() != 1)
+    return refuse(Reason::attribute, "several axes of codes");
+  site.writer.main(greatest ? NodeKind::reduce_max : NodeKind::reduce_mean, {site.in[0]}, site.out).ints = ints;
   return {};
 }
 

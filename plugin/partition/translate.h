@@ -55,7 +55,7 @@ struct OpRow {
 // rows.cpp: windows, means and rows
 [[nodiscard]] Verdict write_pool(const Site& site);
 [[nodiscard]] Verdict write_global_pool(const Site& site);
-[[nodiscard]] Verdict write_mean(const Site& site);
+[[nodiscard]] Verdict write_reduced(const Site& site);
 [[nodiscard]] Verdict write_softmax(const Site& site);
 [[nodiscard]] Verdict write_arg_max(const Site& site);
 [[nodiscard]] Verdict write_layer_norm(const Site& site);

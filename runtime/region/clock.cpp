@@ -62,12 +62,36 @@ std::string form_of(const Step& step) {
 }  // namespace
 
 std::string_view name_of(StepKind kind) {
-  static constexpr std::string_view kNames[]{
-      "convert",          "dot",          "table",          "channel_table",  "table_f32",       "binary",
-      "max_pool",         "average_pool", "global_average", "global_max",     "mean_rows",       "resize_nearest",
-      "resize_linear",    "move",         "fill",           "softmax_codes",  "softmax_rows",    "layer_norm_rows",
-      "layer_norm_codes", "arg_max",      "channel_floats", "float_function", "float_binary",    "float_cast",
-      "float_members",    "float_linear", "float_average",  "dynamic_range",  "dynamic_quantize"};
+  static constexpr std::string_view kNames[]{"convert",
+                                             "dot",
+                                             "table",
+                                             "channel_table",
+                                             "table_f32",
+                                             "binary",
+                                             "max_pool",
+                                             "average_pool",
+                                             "global_average",
+                                             "global_max",
+                                             "mean_rows",
+                                             "max_rows",
+                                             "resize_nearest",
+                                             "resize_linear",
+                                             "move",
+                                             "fill",
+                                             "softmax_codes",
+                                             "softmax_rows",
+                                             "layer_norm_rows",
+                                             "layer_norm_codes",
+                                             "arg_max",
+                                             "channel_floats",
+                                             "float_function",
+                                             "float_binary",
+                                             "float_cast",
+                                             "float_members",
+                                             "float_linear",
+                                             "float_average",
+                                             "dynamic_range",
+                                             "dynamic_quantize"};
   return kNames[static_cast<size_t>(kind)];
 }
 

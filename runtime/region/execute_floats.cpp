@@ -25,6 +25,13 @@ class Floats {
             },
             count_);
         break;
+      case StepKind::max_rows:
+        rows(
+            [&](int64_t first, int64_t n) {
+              run_.ops.max_rows(s_.pool.lowest, {bytes(0) + first * s_.row, s_.row}, out_bytes() + first, s_.row, n);
+            },
+            count_);
+        break;
       case StepKind::softmax_codes:
         rows(
             [&](int64_t first, int64_t n) {
@@ -178,7 +185,8 @@ class Floats {
   }
 
   void members() const {
-    const bool most = s_.float_kind == NodeKind::max_pool || s_.float_kind == NodeKind::global_max_pool;
+    const bool most = s_.float_kind == NodeKind::max_pool || s_.float_kind == NodeKind::global_max_pool ||
+                      s_.float_kind == NodeKind::reduce_max;
     pieces([&](int64_t first, int64_t n) {
       for (int64_t i = first; i < first + n; ++i) {
         const auto k = static_cast<size_t>(i);

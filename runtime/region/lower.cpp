@@ -245,6 +245,7 @@ Status Lowering::lower_node(int index) {
     case NodeKind::average_pool:
     case NodeKind::global_average_pool:
     case NodeKind::reduce_mean: return lower_average(index);
+    case NodeKind::reduce_max: return lower_reduce_max(index);
     case NodeKind::softmax: return lower_softmax(index);
     case NodeKind::layer_norm: return lower_layer_norm(index);
     case NodeKind::arg_max: return lower_arg_max(index);

@@ -188,6 +188,7 @@ class Lowering {
   // lower_windows.cpp
   [[nodiscard]] Status lower_max_pool(int index);
   [[nodiscard]] Status lower_average(int index);
+  [[nodiscard]] Status lower_reduce_max(int index);
   [[nodiscard]] Status lower_float_window(int index);
   [[nodiscard]] Status lower_float_mean(int index);
   // What the codes a step reads stand for.

@@ -50,7 +50,7 @@ void Lowering::set_meaning(Step& step, const FloatTable& of) {
 
 // Global ones: all but images and channels. A mean that names no axes: all.
 Result<std::vector<bool>> Lowering::mean_axes(const NodeDesc& n, size_t rank) {
-  const bool global = n.kind != NodeKind::reduce_mean;
+  const bool global = n.kind == NodeKind::global_average_pool || n.kind == NodeKind::global_max_pool;
   std::vector<bool> gone(rank, global || n.ints.size() < 2);
   if (global) gone[0] = gone[1] = false;
   for (size_t i = 1; !global && i < n.ints.size(); ++i) {
@@ -173,6 +173,27 @@ Status Lowering::lower_average(int index) {
     done_[static_cast<size_t>(turn)] = true;
   }
   quantized_along(quantize, add_codes(window, to.is_signed));
+  return {};
+}
+
+// Along one axis of codes; else of floats.
+Status Lowering::lower_reduce_max(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  const Value from = values_[src];
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<bool> gone, mean_axes(n, shape(src).size()));
+  const bool function = from.kind == Value::Kind::function, one = std::count(gone.begin(), gone.end(), true) == 1;
+  const int way = function ? direction(*from.function) : 1;
+  if ((from.kind != Value::Kind::codes && !function) || way == 0 || !one) return lower_float_mean(index);
+  const auto axis = static_cast<size_t>(std::find(gone.begin(), gone.end(), true) - gone.begin());
+  const int made_store = add_store(shape(dst), Order::flat, DType::u8);
+  Step& step = add_step(StepKind::max_rows, {whole(to_end(stored(from.codes), axis), Order::flat)}, made_store);
+  step.row = shape(src)[axis];
+  step.pool.lowest = way < 0;
+  Value to = from;
+  to.codes = add_codes(made_store, codes(from.codes).is_signed);
+  to.floats.reset();
+  values_[dst] = std::move(to);
   return {};
 }
 

@@ -111,6 +111,7 @@ enum class StepKind : uint8_t {
   global_average,
   global_max,
   mean_rows,
+  max_rows,
   resize_nearest,
   resize_linear,
   move,

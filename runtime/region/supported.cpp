@@ -17,7 +17,8 @@ Status supported(const NodeDesc& node, const std::vector<ValueDesc>& values) {
   const DType out = values[static_cast<size_t>(node.output)].type;
   switch (node.kind) {
     case NodeKind::max_pool:
-    case NodeKind::global_max_pool: return out == DType::s32 ? no(node, "of int32") : Status();
+    case NodeKind::global_max_pool:
+    case NodeKind::reduce_max: return out == DType::s32 ? no(node, "of int32") : Status();
     default: return {};
   }
 }

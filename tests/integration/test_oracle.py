@@ -46,7 +46,7 @@ EXACT = {
     "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool",
     "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "space_to_depth",
     "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
-    "quantize", "dequantize", "arg_max",
+    "quantize", "dequantize", "reduce_max", "arg_max",
 }  # fmt: skip
 
 
@@ -234,6 +234,10 @@ class Judge:
         axes = [self.constant(np.array(ints[1:], np.int64))] if len(ints) > 1 else []
         return self.emit("ReduceMean", x + axes, keepdims=ints[0] if ints else 1)
 
+    def reduce_max(self, x, ints, _, node):
+        axes = [self.constant(np.array(ints[1:], np.int64))] if len(ints) > 1 else []
+        return self.emit("ReduceMax", x + axes, keepdims=ints[0])
+
     def softmax(self, x, ints, _, node):
         return self.emit("Softmax", x, axis=ints[0] if ints else -1)
 
@@ -327,7 +331,14 @@ class Judge:
             if leaps or max(ints[4 * rank + 2 :], default=1) > 1:
                 return True  # ORT's pads are negative then, or computed without the dilation
         linear = kind == "resize" and node["ints"][0] == 1  # infinity by a weight of 0
-        if linear or kind in ("max_pool", "global_max_pool", "arg_max", "dynamic", "quantize"):  # NaN wins or loses
+        if linear or kind in (
+            "max_pool",
+            "global_max_pool",
+            "reduce_max",
+            "arg_max",
+            "dynamic",
+            "quantize",
+        ):  # NaN wins or loses
             return not np.isfinite(x).all()
         if kind == "layer_norm" and x.size:  # ORT's float32 variance of numbers that lie close together
             axes = tuple(range((node["ints"] or [-1])[0] % x.ndim, x.ndim))

@@ -63,13 +63,14 @@ def test_global_pool(check_near, op, dtype):
 
 @pytest.mark.parametrize(("axes", "keep"), [([2, 3], 1), ([-1], 1), ([1], 1), ([0, 2], 0)])
 @pytest.mark.parametrize("opset", [17, 18])
-def test_reduce_mean(check_near, axes, keep, opset):
+@pytest.mark.parametrize("op", ["ReduceMean", "ReduceMax"])
+def test_reduced(check_near, op, axes, keep, opset):
     net = Net(6, opset=opset)
     x = net.conv(net.code_input([2, 3, 4, 5], "uint8"), 3, 6)
     net.output(x)
     by_input = [np.array(axes, np.int64)] if opset >= 18 else []
     by_attribute = {} if opset >= 18 else dict(axes=axes)
-    check_near(net, [net.between("ReduceMean", [x, *by_input], keepdims=keep, **by_attribute)])
+    check_near(net, [net.between(op, [x, *by_input], keepdims=keep, **by_attribute)])
 
 
 @pytest.mark.parametrize(("axis", "opset"), [(-1, 17), (1, 17), (2, 13), (1, 12), (3, 12)])

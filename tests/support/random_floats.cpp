@@ -291,11 +291,17 @@ int draw_mean(GraphBuilder& b, int x, Values) {
     return settle(b, b.add(kind, {b.floats(x)}));
   }
   std::vector<int64_t> ints{b.rng.below(2)};
+  if (b.rng.chance(0.2) && b.quantized(x)) {
+    return b.add(NodeKind::reduce_max, {x}, {ints[0], b.rng.range(-rank, rank - 1)});
+  }
   for (int64_t axis = 0; axis < rank; ++axis) {
     if (b.rng.chance(0.4)) ints.push_back(b.rng.chance(0.5) ? axis : axis - rank);
   }
   if (ints.size() == 1) ints.push_back(-1);
-  return settle(b, b.add(NodeKind::reduce_mean, {b.floats(x)}, ints));
+  const NodeKind kind = b.rng.chance(0.7) ? NodeKind::reduce_mean : NodeKind::reduce_max;
+  int f = b.floats(x);
+  if (b.rng.chance(0.2)) f = b.add(NodeKind::neg, {f});
+  return settle(b, b.add(kind, {f}, ints));
 }
 
 // Half of them floats to the end: codes would hide the last bits.

@@ -48,6 +48,7 @@ constexpr std::array<std::string_view, kNodeKinds> kNames{"spec",
                                                           "global_average_pool",
                                                           "global_max_pool",
                                                           "reduce_mean",
+                                                          "reduce_max",
                                                           "softmax",
                                                           "layer_norm",
                                                           "arg_max",
@@ -85,7 +86,8 @@ Arity arity_of(const NodeDesc& node) {
 
 // Movements, identity and maxima take any type and keep it.
 bool keeps_type(NodeKind kind) {
-  return kind >= NodeKind::concat || kind == NodeKind::max_pool || kind == NodeKind::global_max_pool;
+  return kind >= NodeKind::concat || kind == NodeKind::max_pool || kind == NodeKind::global_max_pool ||
+         kind == NodeKind::reduce_max;
 }
 
 Status check_spec_types(const GraphDesc& graph, const NodeDesc& node) {

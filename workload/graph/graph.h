@@ -100,6 +100,7 @@ enum class NodeKind : uint8_t {
   global_average_pool,  // over all axes but the first two, which become 1
   global_max_pool,      // also on quantized values
   reduce_mean,          // sum / count rounded once.  ints: keepdims, axes... (none: all)
+  reduce_max,           // also on quantized values.  ints as of reduce_mean
   // Rows along one axis. m = max x; e = float(exp(float(x - m))); y = e / float(sum e), a float32 division.
   softmax,  // ints: axis [-1]; that one axis alone: Softmax of opset < 13 over several axes is reshaped around it
   // Over axes axis... to the last, in float64: mean = sum x / n; d = x - mean; r = 1 / sqrt(sum d*d / n + epsilon);

@@ -128,11 +128,16 @@ Result<Shape> infer_global_pool(const NodeDesc& node, const Shape& src) {
   return out;
 }
 
-Result<Shape> infer_mean(const NodeDesc& node, const Shape& src) {
+Result<Shape> infer_reduced(const NodeDesc& node, const Shape& src) {
   std::vector<bool> gone(src.size(), node.ints.size() < 2);
   for (size_t i = 1; i < node.ints.size(); ++i) {
     OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, node.ints[i], src.size()));
     gone[axis] = true;
+  }
+  for (size_t i = 0; i < src.size(); ++i) {
+    if (gone[i] && src[i] == 0 && node.kind == NodeKind::reduce_max) {
+      return bad(node, "nothing is the greatest of " + print(src));
+    }
   }
   Shape out;
   for (size_t i = 0; i < src.size(); ++i) {
@@ -299,7 +304,8 @@ Result<Shape> infer(const NodeDesc& node, const std::vector<Shape>& inputs) {
     case NodeKind::average_pool: return infer_image(node, inputs[0]);
     case NodeKind::global_average_pool:
     case NodeKind::global_max_pool: return infer_global_pool(node, inputs[0]);
-    case NodeKind::reduce_mean: return infer_mean(node, inputs[0]);
+    case NodeKind::reduce_mean:
+    case NodeKind::reduce_max: return infer_reduced(node, inputs[0]);
     case NodeKind::softmax:
     case NodeKind::layer_norm: {
       OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, -1), inputs[0].size()));

@@ -27,7 +27,8 @@ Result<HostArray> dispatch(const NodeDesc& node, const Operands& in, HostArray o
     case NodeKind::average_pool:
     case NodeKind::global_max_pool: return run_window(node, in, std::move(out));
     case NodeKind::global_average_pool:
-    case NodeKind::reduce_mean: return run_mean(node, in, std::move(out));
+    case NodeKind::reduce_mean:
+    case NodeKind::reduce_max: return run_reduced(node, in, std::move(out));
     case NodeKind::softmax: return run_softmax(node, in, std::move(out));
     case NodeKind::layer_norm: return run_layer_norm(node, in, std::move(out));
     case NodeKind::arg_max: return run_arg_max(node, in, std::move(out));

@@ -17,7 +17,7 @@ using Operands = std::vector<const HostArray*>;
 [[nodiscard]] Result<HostArray> run_dynamic(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_elementwise(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_window(const NodeDesc& node, const Operands& in, HostArray out);
-[[nodiscard]] Result<HostArray> run_mean(const NodeDesc& node, const Operands& in, HostArray out);
+[[nodiscard]] Result<HostArray> run_reduced(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_softmax(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_layer_norm(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_arg_max(const NodeDesc& node, const Operands& in, HostArray out);

@@ -130,7 +130,7 @@ Result<HostArray> run_window(const NodeDesc& node, const Operands& in, HostArray
   return out;
 }
 
-Result<HostArray> run_mean(const NodeDesc& node, const Operands& in, HostArray out) {
+Result<HostArray> run_reduced(const NodeDesc& node, const Operands& in, HostArray out) {
   const HostArray& src = *in[0];
   // The axes that remain, as an output that kept the others as 1 has them.
   Shape kept = src.dims;
@@ -147,7 +147,15 @@ Result<HostArray> run_mean(const NodeDesc& node, const Operands& in, HostArray o
   for_each_index(src.dims, [&](const Shape& index) {
     members[static_cast<size_t>(broadcast_offset(kept, index))].push_back(offset(src.dims, index));
   });
-  for (size_t i = 0; i < members.size(); ++i) out.as<float>()[i] = mean(src, members[i], std::ssize(members[i]));
+  for (size_t i = 0; i < members.size(); ++i) {
+    if (node.kind != NodeKind::reduce_max) {
+      out.as<float>()[i] = mean(src, members[i], std::ssize(members[i]));
+      continue;
+    }
+    double best = element(src, members[i][0]);
+    for (const int64_t m : members[i]) best = greater(best, element(src, m));
+    set_element(out, static_cast<int64_t>(i), best);
+  }
   return out;
 }
 

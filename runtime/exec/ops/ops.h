@@ -223,6 +223,8 @@ struct Ops {
   void (*average_of_sums)(const Meaning& meaning, const QuantizeForm& to, const uint32_t* sums, int64_t rows,
                           const Tensor& src, uint8_t* dst);
 
+  // dst[row] = the largest code of the `c` of each row, or the smallest; at least one.
+  void (*max_rows)(bool lowest, Rows src, uint8_t* dst, int64_t c, int64_t rows);
   // dst[row] = the index of the first, or `last`, of the greatest of the `c` elements of each row; at least one. NaN is
   // greater than any number. Floats: stride is of bytes.
   void (*arg_max)(bool last, Rows src, int64_t c, int64_t rows, int64_t* dst);

@@ -382,6 +382,14 @@ TEST(OpsRows, WhereTheGreatestIs) {
       std::vector<int64_t> got(static_cast<size_t>(rows), -1);
       v.ops->arg_max(last, src.rows(), c, rows, got.data());
       ASSERT_EQ(got, want) << v.name << " case " << i << " c " << c << " last " << last;
+      std::vector<uint8_t> most(static_cast<size_t>(rows)), extremes = most;
+      for (int64_t r = 0; r < rows; ++r) {
+        const auto [lo, hi] =
+            std::minmax_element(src.data() + r * src.rows().stride, src.data() + r * src.rows().stride + c);
+        most[static_cast<size_t>(r)] = last ? *lo : *hi;
+      }
+      v.ops->max_rows(last, src.rows(), extremes.data(), c, rows);
+      ASSERT_EQ(extremes, most) << v.name << " case " << i << " c " << c << " lowest " << last;
       v.ops->arg_max_floats(last, {reinterpret_cast<const uint8_t*>(floats.data()), 4 * c}, c, rows, got.data());
       ASSERT_EQ(got, want_floats) << v.name << " floats, case " << i << " c " << c << " last " << last;
     }

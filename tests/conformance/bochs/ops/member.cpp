@@ -106,6 +106,16 @@ Tensor tensor(uint8_t* data, int64_t h, int64_t w, int64_t c) {
 }
 
 // Runs one random case of function `which`; false when it does not exist. The same draws serve both variants.
+Tensor float_image(float* data, int64_t side, int64_t channels) {
+  Tensor t;
+  t.data = reinterpret_cast<uint8_t*>(data);
+  t.h = t.w = side;
+  t.c = channels;
+  t.stride_x = 4 * channels;
+  t.stride_y = side * t.stride_x;
+  return t;
+}
+
 bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_reals) {
   state = seed;
   const int64_t c = length(), rows = 1 + below(4), gap = below(3);
@@ -267,19 +277,10 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 29: {
       PoolForm p;
       p.kh = p.kw = p.sh = p.sw = 2;
-      const auto image = [](float* data, int64_t side, int64_t channels) {
-        Tensor t;
-        t.data = reinterpret_cast<uint8_t*>(data);
-        t.h = t.w = side;
-        t.c = channels;
-        t.stride_x = 4 * channels;
-        t.stride_y = side * t.stride_x;
-        return t;
-      };
       const int64_t channels = 1 + below(40);
       const auto pool = below(2) == 0 ? ops.max_pool_floats : ops.average_pool_floats;
       if (below(2) == 0) p.kh = p.kw = 3, p.ph = p.pw = 1;
-      pool(p, image(reals, 6, channels), image(out_reals, 3, channels), 0, 3);
+      pool(p, float_image(reals, 6, channels), float_image(out_reals, 3, channels), 0, 3);
       return true;
     }
     case 30:
@@ -294,24 +295,16 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     }
     case 32: {
       const int64_t channels = 1 + below(20);
-      const auto image = [&](float* data, int64_t side) {
-        Tensor t;
-        t.data = reinterpret_cast<uint8_t*>(data);
-        t.h = t.w = side;
-        t.c = channels;
-        t.stride_x = 4 * channels;
-        t.stride_y = side * t.stride_x;
-        return t;
-      };
       for (int64_t i = 0; i < 64; ++i) {
         lower[i] = below(3);
         upper[i] = below(3);
         shares[i] = static_cast<float>(below(64)) * 0x1p-6F;
       }
-      ops.resize_linear_floats({lower, upper, shares}, {lower, upper, shares}, image(reals, 3), image(out_reals, 5), 0,
-                               5);
+      ops.resize_linear_floats({lower, upper, shares}, {lower, upper, shares}, float_image(reals, 3, channels),
+                               float_image(out_reals, 5, channels), 0, 5);
       return true;
     }
+    case 33: ops.max_rows(below(2) == 0, {first, c + 1 + below(3)}, out, c + 1, rows); return true;
     default: return false;
   }
 }
