@@ -5,7 +5,6 @@
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
-// The axis as the last one.
 Window to_end(Window w, size_t axis) {
   const auto at = static_cast<int64_t>(axis);
   std::rotate(w.shape.begin() + at, w.shape.begin() + at + 1, w.shape.end());

@@ -17,8 +17,10 @@ Status supported(const NodeDesc& node, const std::vector<ValueDesc>& values) {
   const DType out = values[static_cast<size_t>(node.output)].type;
   switch (node.kind) {
     case NodeKind::max_pool:
-    case NodeKind::global_max_pool:
-    case NodeKind::reduce_max: return out == DType::s32 ? no(node, "of int32") : Status();
+    case NodeKind::global_max_pool: return out == DType::s32 ? no(node, "of int32") : Status();
+    case NodeKind::reduce_max:
+      if (out == DType::s32) return no(node, "of int32");
+      return out == DType::f32 || node.ints.size() == 2 ? Status() : no(node, "of codes, along more than one axis");
     default: return {};
   }
 }

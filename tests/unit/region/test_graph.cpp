@@ -88,6 +88,21 @@ TEST(Graph, TwoZeroPointsOfOneValue) {
   equals_interpreter(kit, {{1, 4, 6, 6}});
 }
 
+TEST(Graph, RefusesWhatReadsIndicesAndMaximaOfCodesAlongTwoAxes) {
+  Kit kit(8);
+  const int x = kit.input(DType::u8, 0.1F, 3);
+  kit.output(kit.node(NodeKind::reduce_max, {x}, {1, 2, 3}));
+  refused(kit.desc, "along more than one axis");
+  kit = Kit(9);
+  const int y = kit.node(NodeKind::arg_max, {kit.input(DType::u8, 0.1F, 3)}, {1, 0, 0});
+  kit.desc.values[static_cast<size_t>(y)].type = DType::s64;
+  kit.output(kit.node(NodeKind::squeeze, {y}, {}));
+  refused(kit.desc, "reads int64");
+  kit = Kit(10);
+  kit.output(kit.node(NodeKind::identity, {kit.input(DType::s64)}, {}));
+  refused(kit.desc, "an input is of int64");
+}
+
 // A product of floats quantized on the spot; three readers of one tensor, one with zero points of weights.
 TEST(Graph, DynamicProducts) {
   Kit kit(4);
