@@ -217,7 +217,6 @@ def deeplab(seed=0):
 def segment(seed=0):
     """Peng 2022 (PP-LiteSeg): what was made small comes back by linear resizes and sums; a class for every pixel."""
     b = GraphBuilder(seed)
-
     x, channels, stages = b.conv("x", 3, 32, 3, "c0", stride=2, post="relu"), 32, []
     for i, width in enumerate([64, 128, 256, 256]):  # halves, quarters, ..., side by side
         y = b.conv(x, channels, width // 2, 1, f"s{i}_0", post="relu")

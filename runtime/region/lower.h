@@ -155,6 +155,7 @@ class Lowering {
   int add_codes(Window window, bool is_signed);
   void set_codes(size_t value, int codes);
   void set_plain(size_t value, int store);
+  void set_like(size_t value, Value from, Window window);  // what `from` is, of codes that are moved or chosen
 
   // lower_pointwise.cpp
   [[nodiscard]] Status lower_quantize(int index);

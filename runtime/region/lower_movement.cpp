@@ -301,11 +301,7 @@ Status Lowering::lower_movement(int index) {
   if (coded && code >= 0) {
     const Window source = stored(from.codes);
     OCTILE_ASSIGN_OR_RETURN(const Window window, moved(n, source, shape(dst), static_cast<uint32_t>(code), order));
-    Value to = from;
-    to.floats.reset();
-    if (element_count(shape(dst)) != 1) to.scalar.reset();
-    to.codes = add_codes(window, codes(from.codes).is_signed);
-    values_[dst] = std::move(to);
+    set_like(dst, from, window);
     return {};
   }
   const int quantize = recipe_.desc.values[dst].type == DType::f32 ? sole_quantize(dst) : -1;

@@ -5,6 +5,7 @@
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
+
 Window to_end(Window w, size_t axis) {
   const auto at = static_cast<int64_t>(axis);
   std::rotate(w.shape.begin() + at, w.shape.begin() + at + 1, w.shape.end());
@@ -108,11 +109,9 @@ Status Lowering::lower_arg_max(int index) {
   } else if (from.kind == Value::Kind::function) {
     int c = from.codes;
     if (const ByteFn places = ranks(*from.function); places != nullptr) {
-      Codes ranked = codes(c);
-      ranked.map = compose(ranked.map, places);
-      ranked.made.reset();
-      codes_.push_back(std::move(ranked));
-      c = static_cast<int>(codes_.size()) - 1;
+      const Codes of = codes(c);
+      c = add_codes(of.root, of.is_signed);
+      codes(c).map = compose(of.map, places);
     }
     elements = stored(c);
   } else {
@@ -194,18 +193,13 @@ Status Lowering::lower_resize(int index) {
       values_[dst].plain = picked(floats, shape(dst), std::move(at), Order::flat);
       return {};
     }
-    Value to = from;
-    to.floats.reset();
     if (spatial) {
-      to.codes =
-          add_codes(made_window(make_step(StepKind::resize_nearest, made(from.codes))), codes(from.codes).is_signed);
+      set_like(dst, from, made_window(make_step(StepKind::resize_nearest, made(from.codes))));
     } else {
       std::vector<std::vector<int64_t>> at;
       for (const ResizeAxis& axis : resize.axes) at.push_back(axis.lo);
-      const Window window = picked(stored(from.codes), shape(dst), std::move(at), order_for(dst, dims.size()));
-      to.codes = add_codes(window, codes(from.codes).is_signed);
+      set_like(dst, from, picked(stored(from.codes), shape(dst), std::move(at), order_for(dst, dims.size())));
     }
-    values_[dst] = std::move(to);
     return {};
   }
   if (from.kind != Value::Kind::function || quantize < 0 || !spatial) {

@@ -222,6 +222,13 @@ void Lowering::set_plain(size_t value, int s) {
   values_[value].plain = window_of(s);
 }
 
+void Lowering::set_like(size_t value, Value from, Window window) {
+  from.codes = add_codes(std::move(window), codes(from.codes).is_signed);
+  from.floats.reset();
+  if (element_count(shape(value)) != 1) from.scalar.reset();
+  values_[value] = std::move(from);
+}
+
 int Lowering::floats_store(size_t v) {
   if (values_[v].kind == Value::Kind::chain) settle(v);
   Value& value = values_[v];

@@ -31,6 +31,12 @@ Taps taps_of(const WindowAxis& axis, int64_t pixel) {
   return t;
 }
 
+// The only axis that goes; -1: none or several do.
+int64_t sole_axis(const std::vector<bool>& gone) {
+  if (std::count(gone.begin(), gone.end(), true) != 1) return -1;
+  return std::find(gone.begin(), gone.end(), true) - gone.begin();
+}
+
 bool meets_nothing(const std::vector<WindowAxis>& axes) {
   return std::any_of(axes.begin(), axes.end(), [](const WindowAxis& axis) {
     for (int64_t pixel = 0; pixel < axis.out; ++pixel) {
@@ -103,12 +109,8 @@ Status Lowering::lower_max_pool(int index) {
   Step& step = add_step(global ? StepKind::global_max : StepKind::max_pool, {pixels}, made_store);
   if (!global) step.pool = form_of(axes, false);
   step.pool.lowest = way < 0;
-  Value to = from;
-  Window window = window_of(made_store);
-  if (dims.size() > 4) window = reshaped(window, shape(dst));
-  to.codes = add_codes(window, codes(from.codes).is_signed);
-  to.floats.reset();
-  values_[dst] = std::move(to);
+  const Window window = window_of(made_store);
+  set_like(dst, from, dims.size() > 4 ? reshaped(window, shape(dst)) : window);
   return {};
 }
 
@@ -133,8 +135,9 @@ Status Lowering::lower_average(int index) {
   const bool image = dims.size() == 3 || dims.size() == 4;
   bool pixels = image && !pool && !gone[0] && !gone[1];
   for (size_t i = 2; i < dims.size(); ++i) pixels = pixels && gone[i];
-  const bool rows = !pool && !pixels && std::count(gone.begin(), gone.end(), true) == 1;
-  const auto axis = static_cast<size_t>(std::find(gone.begin(), gone.end(), true) - gone.begin());
+  const int64_t one = sole_axis(gone);
+  const bool rows = one >= 0 && !pixels;
+  const auto axis = static_cast<size_t>(one);
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
   const bool count_pads = pool && int_or(n, 4 * axes.size() + 1, 0) != 0;
   const int floats = pixels || (pool && image) ? floats_as_pixels(src) : -1;
@@ -182,18 +185,16 @@ Status Lowering::lower_reduce_max(int index) {
   const size_t src = in(index, 0), dst = out(index);
   const Value from = values_[src];
   OCTILE_ASSIGN_OR_RETURN(const std::vector<bool> gone, mean_axes(n, shape(src).size()));
-  const bool function = from.kind == Value::Kind::function, one = std::count(gone.begin(), gone.end(), true) == 1;
+  const bool function = from.kind == Value::Kind::function;
+  const int64_t one = sole_axis(gone);
   const int way = function ? direction(*from.function) : 1;
-  if ((from.kind != Value::Kind::codes && !function) || way == 0 || !one) return lower_float_mean(index);
-  const auto axis = static_cast<size_t>(std::find(gone.begin(), gone.end(), true) - gone.begin());
+  if ((from.kind != Value::Kind::codes && !function) || way == 0 || one < 0) return lower_float_mean(index);
+  const auto axis = static_cast<size_t>(one);
   const int made_store = add_store(shape(dst), Order::flat, DType::u8);
   Step& step = add_step(StepKind::max_rows, {whole(to_end(stored(from.codes), axis), Order::flat)}, made_store);
   step.row = shape(src)[axis];
   step.pool.lowest = way < 0;
-  Value to = from;
-  to.codes = add_codes(made_store, codes(from.codes).is_signed);
-  to.floats.reset();
-  values_[dst] = std::move(to);
+  set_like(dst, from, window_of(made_store));
   return {};
 }
 

@@ -93,29 +93,26 @@ QuantizeForm form() {
 Meaning meaning(int64_t draw) {
   return {scale(), static_cast<int32_t>(draw & 255), (draw & 256) == 0 ? nullptr : reals};
 }
-Tensor tensor(uint8_t* data, int64_t h, int64_t w, int64_t c) {
+Tensor tensor(uint8_t* data, int64_t h, int64_t w, int64_t c, int64_t gap = 1) {
   Tensor t;
   t.data = data;
   t.h = h;
   t.w = w;
   t.c = c;
-  t.stride_x = c + 1;
+  t.stride_x = c + gap;
   t.stride_y = w * t.stride_x;
   t.stride_n = h * t.stride_y;
   return t;
 }
 
-// Runs one random case of function `which`; false when it does not exist. The same draws serve both variants.
+// Of floats, which lie at multiples of their size.
 Tensor float_image(float* data, int64_t side, int64_t channels) {
-  Tensor t;
-  t.data = reinterpret_cast<uint8_t*>(data);
-  t.h = t.w = side;
+  Tensor t = tensor(reinterpret_cast<uint8_t*>(data), side, side, 4 * channels, 0);
   t.c = channels;
-  t.stride_x = 4 * channels;
-  t.stride_y = side * t.stride_x;
   return t;
 }
 
+// Runs one random case of function `which`; false when it does not exist. The same draws serve both variants.
 bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_reals) {
   state = seed;
   const int64_t c = length(), rows = 1 + below(4), gap = below(3);
