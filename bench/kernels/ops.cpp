@@ -207,6 +207,10 @@ std::vector<Case> cases_of_rows(Memory& m) {
        [&m](const Ops& o) {
          o.layer_norm(m.x.data(), m.scale.data(), m.scale.data(), 1e-5F, m.y.data(), 96, kFloats / 96);
        }},
+      {"normalize 192", kFloats, 8 * kFloats,
+       [&m](const Ops& o) { o.normalize({}, m.x.data(), m.y.data(), 192, kFloats / 192); }},
+      {"normalize 24", kFloats, 8 * kFloats,
+       [&m](const Ops& o) { o.normalize({}, m.x.data(), m.y.data(), 24, kFloats / 24); }},
       {"softmax_codes 6625", 6625, 2 * 6625,
        [&m, share](const Ops& o) {
          o.softmax_codes(m.exps.data(), share, {m.a.data(), 6625}, {m.dst.data(), 6625}, 6625, 1);

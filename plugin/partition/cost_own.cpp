@@ -76,7 +76,8 @@ class Own {
       case NodeKind::arg_max:
         return r_.step + (floats_[node.inputs[0]] ? sizeof(float) : 1) * r_.arg_max * in + r_.move * out;
       case NodeKind::softmax:
-      case NodeKind::layer_norm: return r_.step + r_.rows * in;
+      case NodeKind::layer_norm:
+      case NodeKind::normalize: return r_.step + r_.rows * in;
       case NodeKind::reshape:
       case NodeKind::flatten:
       case NodeKind::squeeze:

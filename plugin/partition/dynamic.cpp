@@ -16,22 +16,7 @@ struct FusedSlots {
 };
 constexpr FusedSlots kMatMulIntegerToFloat{1, 3, 5, 6}, kDynamicQuantizeMatMul{1, 2, 3, 4};
 
-bool is(const HostNode& node, std::string_view op) { return node.op == op && node.domain.empty(); }
-
 bool is_fused(const HostNode& node, std::string_view op) { return node.op == op && node.domain == "com.microsoft"; }
-
-// The only reader of the value, if it is this op.
-int sole_reader(const HostGraph& graph, int value, std::string_view op) {
-  const int reader = graph.sole_consumer(value);
-  const bool fits = reader >= 0 && is(graph.nodes[reader], op) && !graph.nodes[reader].taken_elsewhere &&
-                    graph.nodes[reader].output(0) >= 0;
-  return fits ? reader : -1;
-}
-
-int other_input(const HostNode& node, int value) {
-  if (node.inputs.size() != 2) return -1;
-  return node.inputs[0] == value ? node.inputs[1] : node.inputs[0];
-}
 
 // One product behind the quantize: what is read of it.
 struct Chain {
@@ -57,20 +42,20 @@ Verdict read_weight_scales(const HostGraph& graph, int value, Chain& chain) {
 Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
   constexpr int64_t kFloat = 1;
   Operands& ops = chain.ops;
-  const int cast = sole_reader(graph, ops.dst, "Cast");
+  const int cast = graph.sole_reader(ops.dst, "Cast");
   if (cast < 0 || graph.nodes[cast].int_attribute("to", 0) != kFloat) return refuse(Reason::output_used_elsewhere);
-  const int real = graph.nodes[cast].output(0), mul = sole_reader(graph, real, "Mul");
+  const int real = graph.nodes[cast].output(0), mul = graph.sole_reader(real, "Mul");
   if (mul < 0) return refuse(Reason::output_used_elsewhere);
-  const int scales = other_input(graph.nodes[mul], real);
+  const int scales = graph.nodes[mul].other_input(real);
   chain.scale_node = scales < 0 ? -1 : graph.values[scales].producer;
-  if (chain.scale_node < 0 || sole_reader(graph, scales, "Mul") != mul || !is(graph.nodes[chain.scale_node], "Mul")) {
+  if (chain.scale_node < 0 || graph.sole_reader(scales, "Mul") != mul || !graph.nodes[chain.scale_node].is("Mul")) {
     return refuse(Reason::parameters_not_constant, "scales of the product");
   }
   const HostNode& scale_node = graph.nodes[chain.scale_node];
   if (scale_node.input(0) != source_scale && scale_node.input(1) != source_scale) {
     return refuse(Reason::parameters_not_constant, "scales of the product");
   }
-  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, other_input(scale_node, source_scale), chain));
+  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, scale_node.other_input(source_scale), chain));
   ops.nodes.insert(ops.nodes.end(), {cast, mul, chain.scale_node});
   ops.dst = graph.nodes[mul].output(0);
   return {};
@@ -79,8 +64,8 @@ Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
 // A constant behind the product with an element per channel.
 void read_added_floats(const HostGraph& graph, Chain& chain) {
   Operands& ops = chain.ops;
-  const int add = sole_reader(graph, ops.dst, "Add");
-  const int other = add < 0 ? -1 : other_input(graph.nodes[add], ops.dst);
+  const int add = graph.sole_reader(ops.dst, "Add");
+  const int other = add < 0 ? -1 : graph.nodes[add].other_input(ops.dst);
   if (other < 0) return;
   const bool image = chain.desc.spec.kind == OpKind::conv2d;
   const int64_t channels = image ? chain.desc.spec.oc : chain.desc.spec.n;
@@ -108,7 +93,7 @@ Verdict read_product(const HostGraph& graph, int node, size_t wei, size_t wei_zp
   OCTILE_RETURN_IF_REFUSED(read_type(graph, ops.wei, ops.wei_q.type));
   OCTILE_RETURN_IF_REFUSED(read_params(graph, -1, n.input(wei_zp), ops.wei_q.type, ops.wei_q));
   if (!graph.values[ops.wei].constant) return refuse(Reason::weights_not_constant, graph.values[ops.wei].name);
-  const bool image = is(n, "ConvInteger");
+  const bool image = n.is("ConvInteger");
   OCTILE_RETURN_IF_REFUSED(image ? read_image(graph, n, ops, chain.desc) : read_matrix(graph, n, ops, chain.desc));
   return ops.batches > 1 ? refuse(Reason::weights_batched) : Verdict{};
 }
@@ -132,7 +117,7 @@ Verdict read_chain(const HostGraph& graph, const HostNode& quantize, int product
   constexpr size_t kWei = 1, kSrcZp = 2, kWeiZp = 3, kFusedScale = 2, kFusedSrcZp = 4;
   const HostNode& n = graph.nodes[product];
   const bool fused = is_fused(n, "MatMulIntegerToFloat");
-  if (!fused && !is(n, "ConvInteger") && !is(n, "MatMulInteger")) {
+  if (!fused && !n.is("ConvInteger") && !n.is("MatMulInteger")) {
     return refuse(Reason::output_used_elsewhere, "read by " + n.op);
   }
   const bool scaled = !fused || n.input(kFusedScale) == quantize.output(1);

@@ -124,6 +124,9 @@ class Forms {
 
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
     if (d.kind == NodeKind::spec || d.kind == NodeKind::dynamic) return false;
+    if (d.kind == NodeKind::normalize) {
+      return form(d.inputs[0]).kind != Form::Kind::function || !only_quantized(d.output, true);
+    }
     if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::arg_max) return false;
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
     if (made.kind == Form::Kind::made) return false;
@@ -141,9 +144,11 @@ class Forms {
     return type == DType::f32 ? ElemType::f32 : type == DType::s32 ? ElemType::s32 : ElemType::other;
   }
 
-  // Does a quantize, and nothing else, read the value?
-  [[nodiscard]] bool only_quantized(int value) const {
+  // Does a quantize, and nothing else, read the value, `turned` or as it is?
+  [[nodiscard]] bool only_quantized(int value, bool turned = false) const {
     if (value < 0) return true;  // what a unit makes for itself it also quantizes
+    const int turn = turned ? graph_.sole_reader(value, "Transpose") : -1;
+    if (turn >= 0) return only_quantized(graph_.nodes[turn].output(0), true);
     const int reader = graph_.sole_consumer(value);
     return reader >= 0 && is_quantize(graph_.nodes[reader]);
   }

@@ -8,6 +8,11 @@ const HostAttribute* HostNode::attribute(std::string_view key) const {
   return it == attributes.end() ? nullptr : &it->second;
 }
 
+int HostNode::other_input(int value) const {
+  if (inputs.size() != 2) return -1;
+  return inputs[0] == value ? inputs[1] : inputs[0];
+}
+
 int64_t HostNode::int_attribute(std::string_view key, int64_t otherwise) const {
   const HostAttribute* a = attribute(key);
   return a == nullptr ? otherwise : a->i;
@@ -45,6 +50,12 @@ int HostGraph::sole_consumer(int value_id) const {
   if (value_id < 0) return -1;
   const HostValue& v = values[value_id];
   return v.consumers.size() == 1 && !v.graph_output ? v.consumers.front() : -1;
+}
+
+int HostGraph::sole_reader(int value_id, std::string_view op) const {
+  const int reader = sole_consumer(value_id);
+  if (reader < 0 || nodes[reader].taken_elsewhere || nodes[reader].output(0) < 0) return -1;
+  return nodes[reader].is(op) ? reader : -1;
 }
 
 }  // namespace octile::plugin

@@ -48,6 +48,10 @@ struct HostNode {
 
   [[nodiscard]] int input(size_t i) const { return i < inputs.size() ? inputs[i] : -1; }
   [[nodiscard]] int output(size_t i) const { return i < outputs.size() ? outputs[i] : -1; }
+  // Is it this op of ONNX's own?
+  [[nodiscard]] bool is(std::string_view name_of_op) const { return op == name_of_op && domain.empty(); }
+  // The input that is not `value`, of exactly two; -1: there is none.
+  [[nodiscard]] int other_input(int value) const;
   [[nodiscard]] const HostAttribute* attribute(std::string_view key) const;
   [[nodiscard]] int64_t int_attribute(std::string_view key, int64_t otherwise) const;
   [[nodiscard]] float float_attribute(std::string_view key, float otherwise) const;
@@ -65,6 +69,8 @@ struct HostGraph {
   void link();
   // The only node that reads the value, or -1 if none, several, or if the value leaves the graph.
   [[nodiscard]] int sole_consumer(int value_id) const;
+  // The same where that is this op of ONNX's with an output, and no other provider's.
+  [[nodiscard]] int sole_reader(int value_id, std::string_view op) const;
 };
 
 }  // namespace octile::plugin

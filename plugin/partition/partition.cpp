@@ -17,12 +17,16 @@ class Partitioner {
   explicit Partitioner(const HostGraph& graph)
       : graph_(graph), unit_of_(graph.nodes.size(), -1), verdicts_(graph.nodes.size()) {}
 
-  // Products first, since they own the dequantizes, clamps and quantizes around them; then every node by itself.
+  // Products first, since they own the dequantizes, clamps and quantizes around them; then what is written as many
+  // nodes, then every node by itself.
   // `checked`: they were found whole when they were claimed.
   void recognise_units(bool checked) {
     units_.reserve(graph_.nodes.size());
     for (int n = 0; n < count(); ++n) {
       if (unit_of_[n] < 0 && is_anchor(graph_.nodes[n])) consider(n, recognise, checked);
+    }
+    for (int n = 0; n < count(); ++n) {
+      if (unit_of_[n] < 0 && may_normalize(graph_.nodes[n])) consider(n, recognise_normalize, checked);
     }
     for (int n = 0; n < count(); ++n) {
       if (unit_of_[n] < 0 && translates(graph_.nodes[n])) consider(n, translate, checked);
@@ -157,7 +161,7 @@ Border border_of(const HostGraph& graph, const Group& group) {
   return out;
 }
 
-bool could_be_taken(const HostNode& node) { return is_anchor(node) || translates(node); }
+bool could_be_taken(const HostNode& node) { return is_anchor(node) || may_normalize(node) || translates(node); }
 
 Partition partition(const HostGraph& graph) {
   Partitioner p(graph);

@@ -39,6 +39,10 @@ struct OpRow {
 [[nodiscard]] bool translates(const HostNode& node);
 [[nodiscard]] Verdict translate(const HostGraph& graph, int node, Unit& unit);
 
+// normalize.cpp: does the node begin a normalization that is written as many? Its unit has them all.
+[[nodiscard]] bool may_normalize(const HostNode& node);
+[[nodiscard]] Verdict recognise_normalize(const HostGraph& graph, int node, Unit& unit);
+
 // A movement of one operand that no clamp and no quantize minds having in front of it or behind it.
 [[nodiscard]] bool is_single_movement(const HostNode& node);
 [[nodiscard]] Verdict write_movement(const HostGraph& graph, const HostNode& node, int from, int to, DType type,

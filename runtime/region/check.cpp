@@ -2,10 +2,12 @@
 // In/out: see check.h.  Not here: shapes.
 #include "runtime/region/check.h"
 
+#include <cmath>
 #include <iterator>
 
 #include "runtime/region/lower.h"
 #include "runtime/region/supported.h"
+#include "workload/graph/divisor.h"
 
 namespace octile::runtime {
 namespace {
@@ -80,6 +82,14 @@ Status check_node(const NodeDesc& node) {
     return check_spec(node);
   }
   if (node.kind == NodeKind::conv_transpose) return check_transposed(node);
+  if (node.kind == NodeKind::normalize) {
+    const Divisor divisor = divisor_of(node);
+    for (const Divisor::Stage& s : {divisor.squares, divisor.sum}) {
+      const int32_t lowest = s.type == DType::s8 ? -128 : 0;
+      if (!(s.scale > 0) || !std::isfinite(s.scale)) return bad(node, "scale is not positive and finite");
+      if (s.zp < lowest || s.zp > lowest + 255) return bad(node, "zero point " + std::to_string(s.zp) + " is no code");
+    }
+  }
   if (is_unary(node.kind)) {
     Result<Unary> f = unary_of(node);
     return f.ok() ? Status() : f.status();

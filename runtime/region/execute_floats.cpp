@@ -114,6 +114,7 @@ class Floats {
     }
   }
   void normalize(const float* src, float* dst, int64_t rows) const {
+    if (s_.float_kind == NodeKind::normalize) return run_.ops.normalize(s_.norm, src, dst, s_.row, rows);
     run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row, rows);
   }
 

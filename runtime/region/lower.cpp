@@ -248,6 +248,7 @@ Status Lowering::lower_node(int index) {
     case NodeKind::reduce_max: return lower_reduce_max(index);
     case NodeKind::softmax: return lower_softmax(index);
     case NodeKind::layer_norm: return lower_layer_norm(index);
+    case NodeKind::normalize: return lower_normalize(index);
     case NodeKind::arg_max: return lower_arg_max(index);
     case NodeKind::resize: return lower_resize(index);
     case NodeKind::cast: lower_cast(index); return {};

@@ -202,6 +202,7 @@ class Lowering {
   // lower_rows.cpp
   [[nodiscard]] Status lower_softmax(int index);
   [[nodiscard]] Status lower_layer_norm(int index);
+  [[nodiscard]] Status lower_normalize(int index);
   [[nodiscard]] Status lower_arg_max(int index);
   [[nodiscard]] Status lower_resize(int index);
   void lower_float_linear(int index, const Resize& resize);

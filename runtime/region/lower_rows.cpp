@@ -1,10 +1,37 @@
 // Softmax, layer normalization, resize.
 // In/out: see lower.h.  Not here: pools.
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/region/lower.h"
+#include "workload/graph/divisor.h"
+#include "workload/numerics/requantize.h"
 
 namespace octile::runtime {
+namespace {
+
+// What a row is divided by, of which as much as can be is a table.
+void set_divisor(Step& step, const Divisor& divisor) {
+  step.float_kind = NodeKind::normalize;
+  step.norm.length = divisor.length;
+  step.norm.addend = divisor.epsilon;
+  const bool squares = divisor.squares.type != DType::f32;
+  const Divisor::Stage& coded = squares ? divisor.squares : divisor.sum;
+  if (divisor.length || coded.type == DType::f32) return;
+  const bool is_signed = coded.type == DType::s8;
+  const int32_t lowest = is_signed ? -128 : 0;
+  step.norm.to = QuantizeTo{coded.scale, coded.zp, lowest, lowest + 255, is_signed}.form();
+  if (squares) step.norm.addend = 0;
+  auto table = std::make_shared<std::vector<float>>();
+  for (int32_t q = lowest; q < lowest + 256; ++q) {
+    const float v = dequantize(q, coded.scale, coded.zp);
+    table->push_back(std::sqrt(squares ? divisor.sum(v + divisor.epsilon) : v));
+  }
+  step.norm.table = table->data();
+  step.divisors = std::move(table);
+}
+
+}  // namespace
 
 Window to_end(Window w, size_t axis) {
   const auto at = static_cast<int64_t>(axis);
@@ -94,6 +121,39 @@ Status Lowering::lower_layer_norm(int index) {
   set_meaning(step, *from.function);
   step.to = to.form();
   quantized_along(quantize, add_codes(made_store, to.is_signed));
+  return {};
+}
+
+Status Lowering::lower_normalize(int index) {
+  const NodeDesc& n = node(index);
+  const size_t src = in(index, 0), dst = out(index);
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(n, int_or(n, 0, -1), shape(src).size()));
+  const int64_t row = shape(src)[axis];
+  const Value from = values_[src];
+  std::vector<int> turns;
+  const int quantize = sole_quantize(dst, &turns);
+  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && row <= kMostNormRow;
+  const Window elements = coded ? made(from.codes) : floats_window(src);
+  const int rows = whole(to_end(elements, axis), Order::flat);
+  const int made_store = add_store(store(rows).shape, Order::flat, coded ? DType::u8 : DType::f32);
+  Step& step = add_step(coded ? StepKind::layer_norm_codes : StepKind::layer_norm_rows, {rows}, made_store);
+  step.row = row;
+  set_divisor(step, divisor_of(n));
+  Window window = from_end(window_of(made_store), axis);
+  if (!coded) {
+    values_[dst].kind = Value::Kind::plain;
+    values_[dst].plain = window;
+    return {};
+  }
+  const NodeDesc& q = node(quantize);
+  const QuantizeTo to = quantize_to(q.spec, q.quant);
+  set_meaning(step, *from.function);
+  step.to = to.form();
+  for (const int turn : turns) {
+    OCTILE_ASSIGN_OR_RETURN(window, moved(node(turn), window, shape(out(turn)), 0, Order::flat));
+    done_[static_cast<size_t>(turn)] = true;
+  }
+  quantized_along(quantize, add_codes(window, to.is_signed));
   return {};
 }
 

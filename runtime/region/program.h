@@ -117,9 +117,9 @@ enum class StepKind : uint8_t {
   move,
   fill,
   softmax_codes,
-  softmax_rows,  // floats in, floats out
-  layer_norm_rows,
-  layer_norm_codes,  // codes in, codes out
+  softmax_rows,      // floats in, floats out
+  layer_norm_rows,   // also of a normalize node, float_kind, which has no scale
+  layer_norm_codes,  // the same, codes in, codes out
   arg_max,           // rows of codes or floats in, indices out
   // Floats, element by element: right, but slow, except float_function and float_average.
   channel_floats,  // codes to floats, a function per channel
@@ -203,7 +203,9 @@ struct Step {
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
   int64_t row = 1;         // elements of a row of softmax, layer_norm, mean, arg_max
   bool last = false;       // arg_max: of equals the last
-  float epsilon = 0;
+  float epsilon = 0;       // of layer_norm
+  NormForm norm;           // layer_norm_rows, layer_norm_codes of a normalize node; its table:
+  std::shared_ptr<const std::vector<float>> divisors;
   std::shared_ptr<const FloatFunction> function;
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].

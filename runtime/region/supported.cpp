@@ -28,7 +28,8 @@ Status supported(const NodeDesc& node, const std::vector<ValueDesc>& values) {
 Ground ground_of(const NodeDesc& node) {
   switch (node.kind) {
     case NodeKind::softmax:
-    case NodeKind::layer_norm: return Ground::rows;
+    case NodeKind::layer_norm:
+    case NodeKind::normalize: return Ground::rows;
     case NodeKind::cast: return Ground::island;
     default: return Ground::integer;
   }

@@ -248,6 +248,12 @@ class Judge:
         epsilon = {"epsilon": numbers[0]} if numbers else {}
         return self.emit("LayerNormalization", x, axis=ints[0] if ints else -1, **epsilon)
 
+    def normalize(self, x, ints, numbers, node):
+        if ints[1]:
+            return self.emit("LpNormalization", x, axis=ints[0], p=2)
+        ones = self.constant(np.ones(self.values[node["inputs"][0]].array.shape[-1], np.float32))
+        return self.emit("LayerNormalization", [*x, ones], axis=-1, epsilon=numbers[0])
+
     def concat(self, x, ints, _, node):
         return self.emit("Concat", x, axis=ints[0])
 
@@ -340,7 +346,13 @@ class Judge:
             "quantize",
         ):  # NaN wins or loses
             return not np.isfinite(x).all()
-        if kind == "layer_norm" and x.size:  # ORT's float32 variance of numbers that lie close together
+        if kind == "normalize":  # ONNX has no operator of other axes, of codes in between, of the least length
+            axis, length, squares, _, total, _ = node["ints"]
+            if length:
+                return x.size == 0 or (np.sqrt(np.square(x, dtype=np.float64).sum(axis)) < 1).any()
+            if axis % x.ndim != x.ndim - 1 or squares or total:
+                return True
+        if kind in ("layer_norm", "normalize") and x.size:  # ORT's variance of numbers that lie close together
             axes = tuple(range((node["ints"] or [-1])[0] % x.ndim, x.ndim))
             wide = x.astype(np.float64)
             mean, deviation = np.abs(wide.mean(axes)), wide.std(axes)
@@ -348,6 +360,7 @@ class Judge:
                 return True
         if kind in (
             "layer_norm",
+            "normalize",
             "reduce_mean",
             "global_average_pool",
             "average_pool",

@@ -94,6 +94,49 @@ def test_layer_norm(check_near, bias, dtype):
     check_near(net, [y], runs=[dict(B=1), dict(B=5)])
 
 
+def deviation(net, x, axis, between, turn, square):
+    """A layer normalization as exporters write it before opset 17, without its factor and addend."""
+    d = net.node("Sub", [x, net.node("ReduceMean", [x], axes=[axis])])
+    if turn:  # of an image; its channels are the last axis behind it
+        d = net.node("Transpose", [d], perm=[0, 2, 3, 1])
+        axis = -1
+    two = net.constant(np.float32(2))
+    v = net.node("ReduceMean", [net.node("Pow", [d, two]) if square == "pow" else net.node("Mul", [d, d])], axes=[axis])
+    if between in ("both", "squares"):
+        v = net.real_of(net.codes_of(v, scale=0.004, zp=0))
+    v = net.node("Add", [v, net.constant(np.float32(1e-3))])
+    if between in ("both", "sum"):
+        v = net.real_of(net.codes_of(v, "int8", scale=0.004, zp=-128))
+    return net.node("Div", [d, net.node("Sqrt", [v])])
+
+
+@pytest.mark.parametrize(("axis", "turn"), [(-1, False), (1, False), (1, True)])
+@pytest.mark.parametrize("between", ["both", "squares", "sum", "none"])
+@pytest.mark.parametrize(("dtype", "square"), [("uint8", "pow"), ("int8", "mul")])
+def test_deviation(check_near, dtype, square, between, axis, turn):
+    net = Net(11)
+    x = net.conv(net.code_input(["N", 3, 6, 5], dtype), 3, 24)
+    y = net.codes_of(deviation(net, net.real_of(x), axis, between, turn, square), dtype, scale=0.02)
+    net.output(x)
+    check_near(net, [y], runs=[dict(N=1), dict(N=3)])
+
+
+@pytest.mark.parametrize("expanded", [False, True])
+@pytest.mark.parametrize(("axis", "turn"), [(-1, False), (1, True)])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_length(check_near, dtype, axis, turn, expanded):
+    net = Net(12)
+    x = net.conv(net.code_input([2, 3, 6, 5], dtype), 3, 24)
+    real = net.real_of(x)
+    length = net.node("Clip", [net.node("ReduceL2", [real], axes=[axis]), net.constant(np.float32(1e-12))])
+    if expanded:
+        length = net.node("Expand", [length, net.constant(np.array([2, 24, 6, 5]))])
+    y = net.node("Div", [real, length])
+    y = net.node("Transpose", [y], perm=[0, 2, 3, 1]) if turn else y
+    net.output(x)
+    check_near(net, [net.codes_of(y, dtype, scale=0.01)])
+
+
 @pytest.mark.parametrize("last", [0, 1])
 @pytest.mark.parametrize(("axis", "keep"), [(1, 0), (1, 1), (-1, 0), (0, 1)])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])

@@ -342,6 +342,21 @@ int draw_layer_norm(GraphBuilder& b, int x, Values) {
   return settle(b, b.add(NodeKind::layer_norm, inputs, {axis}, epsilon), 0.7);
 }
 
+// By the deviation, whose square and sum may be codes in between, or by the length.
+int draw_normalize(GraphBuilder& b, int x, Values) {
+  const auto rank = static_cast<int64_t>(b.shape(x).size());
+  if (b.type(x) == DType::s32 || rank < 1) return kNone;
+  std::vector<int64_t> ints{b.rng.chance(0.6) ? -1 : b.rng.range(-rank, rank - 1), b.rng.below(2)};
+  std::vector<float> floats{b.rng.pick({1e-5F, 1e-12F, 0.5F})};
+  for (int i = 0; i < 2; ++i) {
+    const int64_t type = b.rng.below(3);
+    ints.push_back(type);
+    ints.push_back(type == 2 ? b.rng.range(-128, 127) : type == 1 ? b.rng.range(0, 40) : 0);
+    floats.push_back(static_cast<float>(std::exp2(b.rng.uniform(-12, 2))));
+  }
+  return settle(b, b.add(NodeKind::normalize, {b.floats(x)}, ints, floats), 0.7);
+}
+
 // Nearest of codes or floats, linear of floats; by scales or by sizes.
 int draw_resize(GraphBuilder& b, int x, Values) {
   if (b.type(x) == DType::s32 || b.shape(x).size() < 3 || b.shape(x).size() > 4) return kNone;
@@ -373,9 +388,9 @@ int draw_resize(GraphBuilder& b, int x, Values) {
 
 const std::vector<NamedBlock>& float_blocks() {
   static const std::vector<NamedBlock> kBlocks{
-      {draw_chain, 8},  {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},     {draw_pool, 5},
-      {draw_mean, 2},   {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}, {draw_dynamic_layers, 4},
-      {draw_arg_max, 1}};
+      {draw_chain, 8},   {draw_constant_operand, 3}, {draw_residual, 6},   {draw_gate, 3},     {draw_pool, 5},
+      {draw_mean, 2},    {draw_softmax, 1.5},        {draw_layer_norm, 2}, {draw_resize, 2.5}, {draw_dynamic_layers, 4},
+      {draw_arg_max, 1}, {draw_normalize, 2}};
   return kBlocks;
 }
 

@@ -307,6 +307,7 @@ Result<Shape> infer(const NodeDesc& node, const std::vector<Shape>& inputs) {
     case NodeKind::reduce_mean:
     case NodeKind::reduce_max: return infer_reduced(node, inputs[0]);
     case NodeKind::softmax:
+    case NodeKind::normalize:
     case NodeKind::layer_norm: {
       OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, -1), inputs[0].size()));
       for (size_t i = 1; i < inputs.size(); ++i) {

@@ -31,6 +31,7 @@ Result<HostArray> dispatch(const NodeDesc& node, const Operands& in, HostArray o
     case NodeKind::reduce_max: return run_reduced(node, in, std::move(out));
     case NodeKind::softmax: return run_softmax(node, in, std::move(out));
     case NodeKind::layer_norm: return run_layer_norm(node, in, std::move(out));
+    case NodeKind::normalize: return run_normalize(node, in, std::move(out));
     case NodeKind::arg_max: return run_arg_max(node, in, std::move(out));
     case NodeKind::resize: return run_resize(node, in, std::move(out));
     default: return run_movement(node, in, std::move(out));

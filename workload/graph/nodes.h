@@ -20,6 +20,7 @@ using Operands = std::vector<const HostArray*>;
 [[nodiscard]] Result<HostArray> run_reduced(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_softmax(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_layer_norm(const NodeDesc& node, const Operands& in, HostArray out);
+[[nodiscard]] Result<HostArray> run_normalize(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_arg_max(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_movement(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_resize(const NodeDesc& node, const Operands& in, HostArray out);

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "workload/graph/divisor.h"
 #include "workload/graph/nodes.h"
 #include "workload/numerics/sums.h"
 #include "workload/numerics/unary.h"
@@ -222,6 +223,32 @@ Result<HostArray> run_layer_norm(const NodeDesc& node, const Operands& in, HostA
       if (in.size() > 2) v = v + in[2]->as<float>()[broadcast_offset(in[2]->dims, index)];
       y[j] = v;
     });
+  }
+  return out;
+}
+
+Result<HostArray> run_normalize(const NodeDesc& node, const Operands& in, HostArray out) {
+  const HostArray& src = *in[0];
+  OCTILE_ASSIGN_OR_RETURN(const size_t axis, axis_of(node, int_or(node, 0, -1), src.dims.size()));
+  const Divisor divisor = divisor_of(node);
+  const int64_t n = src.dims[axis];
+  const auto count = static_cast<double>(n);
+  const int64_t step = element_count(Shape(src.dims.begin() + static_cast<int64_t>(axis) + 1, src.dims.end()));
+  for (int64_t i = 0; i < src.count(); ++i) {
+    if (i / step % n != 0) continue;  // not the first of its row
+    const float* x = src.as<float>() + i;
+    float* y = out.as<float>() + i;
+    float middle = 0, spread = 0;
+    if (divisor.length) {
+      const auto square = [&](int64_t j) { return static_cast<double>(x[j * step]) * x[j * step]; };
+      spread = static_cast<float>(std::sqrt(sum_in_order(n, square)));
+    } else {
+      middle = static_cast<float>(sum_in_order(n, [&](int64_t j) { return x[j * step]; }) / count);
+      const auto square = [&](int64_t j) { return (x[j * step] - middle) * (x[j * step] - middle); };
+      spread = static_cast<float>(sum_in_order(n, square) / count);
+    }
+    const float by = divisor(spread);
+    for (int64_t j = 0; j < n; ++j) y[j * step] = (divisor.length ? x[j * step] : x[j * step] - middle) / by;
   }
   return out;
 }

@@ -64,6 +64,15 @@ struct GateForm {
   const float* below = nullptr;
 };
 
+// What rows are divided by (NodeKind::normalize): the root of v + addend, with v the mean of squares, or, where `table`
+// is not null, table[code of v + addend]. Of `length`: the row's length, at least `addend`.
+struct NormForm {
+  bool length = false;
+  float addend = 0.0F;
+  QuantizeForm to;
+  const float* table = nullptr;
+};
+
 // Rows of bytes: row i at data + i * stride.
 struct Rows {
   const uint8_t* data = nullptr;
@@ -180,6 +189,7 @@ struct Ops {
   // Rows of `count`, one behind the other. bias may be null; in place allowed.
   void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst, int64_t count,
                      int64_t rows);
+  void (*normalize)(const NormForm& form, const float* src, float* dst, int64_t count, int64_t rows);
   // Softmax from codes to codes. `exps`: make_softmax_exps() of what the codes mean, which must not fall as codes rise.
   void (*softmax_codes)(const float* exps, const QuantizeForm& to, Rows src, RowsOut dst, int64_t c, int64_t rows);
 

@@ -50,6 +50,51 @@ TEST(Partition, AChainIsOneGroupWithItsEdges) {
   EXPECT_EQ(p.groups[0].units.size(), 4U);
 }
 
+// A layer normalization as exporters write it, of what a convolution makes.
+struct Normalization {
+  GraphKit kit;
+  int x = -1, mean = -1, centered = -1, squares = -1, spread = -1, root = -1, y = -1;
+
+  explicit Normalization(float exponent = 2.0F, int64_t axis = -1, bool quantized = true) {
+    const Dims dims{1, 8, 64, 64}, row{1, 8, 64, 1};
+    x = kit.dequantize(kit.conv(kit.input(ElemType::u8, {1, 4, 64, 64})), 0.25F, 3);
+    kit.graph.values[x].ranked = true;
+    kit.graph.values[x].dims = dims;
+    mean = kit.node("ReduceMean", {x}, ElemType::f32, row);
+    kit.ints("axes", {-1});
+    centered = kit.node("Sub", {x, mean}, ElemType::f32, dims);
+    squares = kit.node("Pow", {centered, kit.scale(exponent)}, ElemType::f32, dims);
+    spread = kit.node("ReduceMean", {squares}, ElemType::f32, row);
+    kit.ints("axes", {axis});
+    root = kit.node("Sqrt", {kit.node("Add", {spread, kit.scale(1e-5F)}, ElemType::f32, row)}, ElemType::f32, row);
+    y = kit.node("Div", {centered, root}, ElemType::f32, dims);
+    kit.output(quantized ? kit.quantize(y) : y);
+  }
+  using Dims = std::vector<int64_t>;
+
+  // How many of its eight nodes are in one group.
+  [[nodiscard]] int64_t taken() {
+    const Partition p = partition(kit.linked());
+    int64_t n = 0;
+    for (const int v : {mean, centered, squares, spread, root, y}) n += verdict(kit.graph, p, v).group >= 0 ? 1 : 0;
+    return n;
+  }
+};
+
+TEST(Partition, ANormalizationWrittenAsManyNodesIsOneUnit) {
+  EXPECT_EQ(Normalization().taken(), 6);
+  EXPECT_EQ(Normalization(2.0F, 3).taken(), 6);
+  EXPECT_EQ(Normalization(3.0F).taken(), 0);
+  EXPECT_EQ(Normalization(2.0F, 1).taken(), 0);
+  EXPECT_EQ(Normalization(2.0F, -1, false).taken(), 0);  // floats that the host reads
+  for (int Normalization::*const value :
+       {&Normalization::mean, &Normalization::centered, &Normalization::squares, &Normalization::root}) {
+    Normalization n;
+    n.kit.output(n.*value);   // somebody else reads it too
+    EXPECT_LE(n.taken(), 1);  // a mean of codes by itself
+  }
+}
+
 TEST(Partition, AnythingBetweenKeepsGroupsApart) {
   GraphKit kit;
   const int a = kit.conv(kit.input(ElemType::u8, {1, 4, 8, 8}));

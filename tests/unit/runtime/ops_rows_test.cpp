@@ -228,6 +228,49 @@ TEST(OpsRows, LayerNorm) {
   }
 }
 
+// As nodes one by one have it: every result a float32.
+TEST(OpsRows, Normalize) {
+  Rng rng(kSeed + 40);
+  std::vector<float> table = random_floats(rng, 256);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 400; ++i) {
+      const int64_t c = draw_length(rng) + 1, rows = rng.range(1, 6);
+      NormForm form;
+      form.length = rng.chance(0.4);
+      form.addend = static_cast<float>(rng.pick({1e-5, 1e-12, 0.0, 3.0}));
+      form.to = {static_cast<float>(rng.pick({1e-3, 0.5, 7.0})), -3, 252, 3};
+      if (!form.length && rng.chance(0.6)) form.table = table.data();
+      std::vector<float> all, want;
+      for (int64_t row = 0; row < rows; ++row) {
+        std::vector<float> x = random_floats(rng, c);
+        all.insert(all.end(), x.begin(), x.end());
+        const auto n = static_cast<double>(c);
+        const auto at = [&](int64_t j) { return x[static_cast<size_t>(j)]; };
+        float by = 0;
+        if (form.length) {
+          by = static_cast<float>(std::sqrt(sum_in_order(c, [&](int64_t j) { return double{at(j)} * at(j); })));
+          by = by < form.addend ? form.addend : by;
+          by = by > std::numeric_limits<float>::max() ? std::numeric_limits<float>::max() : by;
+        } else {
+          const auto middle = static_cast<float>(sum_in_order(c, at) / n);
+          for (float& f : x) f = f - middle;
+          const auto spread = static_cast<float>(sum_in_order(c, [&](int64_t j) { return at(j) * at(j); }) / n);
+          const float sum = spread + form.addend;
+          by = form.table == nullptr
+                   ? std::sqrt(sum)
+                   : table[static_cast<size_t>(quantize_onnx_rne(sum, form.to.scale, form.to.zp, 0, 255))];
+        }
+        for (const float f : x) want.push_back(f / by);
+      }
+      const Floats src(all), apart(all);
+      const Floats& dst = rng.chance(0.5) ? src : apart;
+      v.ops->normalize(form, src.data(), dst.data(), c, rows);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c << " length " << form.length;
+      EXPECT_TRUE(src.intact() && apart.intact());
+    }
+  }
+}
+
 std::vector<NodeKind> kinds_with_kernels(NodeKind first, NodeKind last) {
   std::vector<NodeKind> all;
   for (int k = static_cast<int>(first); k <= static_cast<int>(last); ++k) {

@@ -133,6 +133,21 @@ TEST(InterpreterRows, LayerNorm) {
   expect_near(y, {-1.3416408F, -0.4472136F, 0.4472136F, 1.3416408F});
 }
 
+TEST(InterpreterRows, Normalize) {
+  const HostArray x = floats({2, 4}, {1, 2, 3, 6, 3, 3, 3, 3});
+  expect_near(run(node(NodeKind::normalize), {floats({1, 4}, {1, 2, 3, 6})}),
+              {-1.0690450F, -0.5345225F, 0, 1.6035675F});
+  // The mean of squares, 3.5, in steps of 2 is 4; with an epsilon of 1 it is 5, which in steps of 3 is 6.
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 0, 1, 0}, {0, 2}), {x}))[3], 1.5F);
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 0, 1, 0, 2, -1}, {1, 2, 3}), {x}))[3], 3 / std::sqrt(6.0F));
+  const Floats sums = values(run(node(NodeKind::normalize, {1, 0, 0, 0, 1, 0}, {3, 1, 4}), {x}));  // 6.5 is 8, 3 is 4
+  EXPECT_EQ(sums[3], 3 / std::sqrt(8.0F));
+  EXPECT_EQ(sums[7], 0.0F);
+  // By length, along the other axis.
+  const HostArray y = floats({2, 3}, {3, 0, 1e-20F, 4, 0, 0});
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {0, 1}, {0.5F}), {y})), (Floats{0.6F, 0, 2e-20F, 0.8F, 0, 0}));
+}
+
 TEST(InterpreterCast, ToFloat) {
   NodeDesc n = node(NodeKind::cast);
   const HostArray x = array<int32_t>({3}, {-7, 16777217, 16777219});

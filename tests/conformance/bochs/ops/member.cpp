@@ -302,6 +302,15 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 33: ops.max_rows(below(2) == 0, {first, c + 1 + below(3)}, out, c + 1, rows); return true;
+    case 34: {
+      NormForm form;
+      form.length = below(2) == 0;
+      form.addend = 1e-5F;
+      form.to = to;
+      if (below(2) == 0) form.table = factors;
+      ops.normalize(form, reals, out_reals, c / 4 + 1, 4);
+      return true;
+    }
     default: return false;
   }
 }

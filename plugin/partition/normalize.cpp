@@ -1,0 +1,211 @@
+// Normalizations of rows as exporters write them node by node: by the deviation (ReduceMean, Sub, Pow, ReduceMean, Add,
+// Sqrt, Div: what torch makes of a LayerNorm before opset 17) and by the length (ReduceL2, Clip, Expand, Div: its
+// normalize()). The quantizer puts conversions around the Add, which others leave out.
+// In:  the node that reduces rows first.  Out: one unit of them all, floats in and out.
+// Not here: the factor and the addend behind it, which are ops of their own.
+#include "plugin/partition/constants.h"
+#include "plugin/partition/product.h"
+#include "plugin/partition/translate.h"
+
+namespace octile::plugin {
+namespace {
+
+class Chain {
+ public:
+  Chain(const HostGraph& graph, int node, Unit& unit) : graph_(graph), unit_(unit), first_(node) {
+    unit_.anchor = node;
+    unit_.role = Role::floating;
+    unit_.nodes = {node};
+  }
+
+  Verdict read() {
+    source_ = first().input(0);
+    OCTILE_RETURN_IF_REFUSED(read_axis_of(first(), axis_));
+    if (source_ < 0 || graph_.values[source_].type != ElemType::f32) return refuse(Reason::type_not_supported);
+    const bool length = first().is("ReduceL2");
+    OCTILE_RETURN_IF_REFUSED(length ? read_length() : read_deviation());
+    UnitWriter writer(graph_, first_, unit_);
+    int rows = source_;
+    if (!turn_.empty()) {
+      rows = writer.inner(DType::f32);
+      writer.step(NodeKind::transpose, {source_}, rows).ints = turn_;
+    }
+    NodeDesc& d = writer.main(NodeKind::normalize, {rows}, output_);
+    d.ints = {axis_, length ? 1 : 0, squares_.type, squares_.zp, sum_.type, sum_.zp};
+    d.floats = {epsilon_, squares_.scale, sum_.scale};
+    return {};
+  }
+
+ private:
+  struct Stage {
+    int64_t type = 0, zp = 0;
+    float scale = 1.0F;
+  };
+
+  [[nodiscard]] const HostNode& first() const { return graph_.nodes[first_]; }
+  static Verdict other() { return refuse(Reason::op_not_supported, "no normalization of rows"); }
+
+  // The only axis, which stays as an extent of 1.
+  Verdict read_axis_of(const HostNode& n, int64_t& axis) const {
+    std::vector<int64_t> axes;
+    bool found = false;
+    OCTILE_RETURN_IF_REFUSED(read_list(graph_, n, "axes", 1, axes, found));
+    if (axes.size() != 1 || n.int_attribute("keepdims", 1) == 0) return other();
+    axis = axes[0];
+    return graph_.values[n.input(0)].ranked ? read_axis(graph_, n.input(0), axis) : Verdict{};
+  }
+
+  // The only reader of the value, which becomes part of the unit; its output is the next value.
+  bool follow(int& value, std::string_view op, int* node = nullptr) {
+    const int reader = graph_.sole_reader(value, op);
+    if (reader < 0) return false;
+    unit_.nodes.push_back(reader);
+    if (node != nullptr) *node = reader;
+    value = graph_.nodes[reader].output(0);
+    return true;
+  }
+
+  // Is it the source, or another dequantize of the same codes that nobody else reads?
+  bool is_source(int value) {
+    if (value == source_) return true;
+    const int a = value < 0 ? -1 : graph_.values[value].producer, b = graph_.values[source_].producer;
+    if (a < 0 || b < 0 || !is_dequantize(graph_.nodes[a]) || !is_dequantize(graph_.nodes[b])) return false;
+    if (graph_.nodes[a].inputs != graph_.nodes[b].inputs || graph_.sole_consumer(value) < 0) return false;
+    unit_.nodes.push_back(a);
+    return true;
+  }
+
+  // A conversion to codes and back.
+  Verdict read_stage(int& value, Stage& stage) {
+    int quantize = -1, dequantize = -1;
+    const int wide = value;
+    if (graph_.sole_reader(value, "QuantizeLinear") < 0) return {};
+    follow(value, "QuantizeLinear", &quantize);
+    if (!follow(value, "DequantizeLinear", &dequantize)) return other();
+    const HostNode &q = graph_.nodes[quantize], &dq = graph_.nodes[dequantize];
+    OCTILE_RETURN_IF_REFUSED(check_quantize(q));
+    QParams params, back;
+    OCTILE_RETURN_IF_REFUSED(read_type(graph_, q.output(0), params.type));
+    OCTILE_RETURN_IF_REFUSED(read_source_params(graph_, q.input(1), q.input(2), params.type, params));
+    OCTILE_RETURN_IF_REFUSED(read_source_params(graph_, dq.input(1), dq.input(2), params.type, back));
+    if (q.input(0) != wide || params.scale != back.scale || params.zp != back.zp) return other();
+    stage = {params.type == DType::s8 ? 2 : 1, params.zp[0], params.scale[0]};
+    return {};
+  }
+
+  // Where optimisers move a transpose to that stood before the mean.
+  Verdict read_turn(int& value) {
+    int transpose = -1;
+    if (graph_.sole_reader(value, "Transpose") < 0) return {};
+    follow(value, "Transpose", &transpose);
+    bool found = false;
+    OCTILE_RETURN_IF_REFUSED(read_list(graph_, graph_.nodes[transpose], "perm", kAllInputs, turn_, found));
+    return turn_.empty() ? other() : Verdict{};
+  }
+
+  // The axes of both means are one, before the transpose and behind it; from here on that behind it counts.
+  Verdict turn_axes(int64_t behind) {
+    if (behind < 0 || behind >= std::ssize(turn_) || turn_[static_cast<size_t>(behind)] != axis_) return other();
+    axis_ = behind;
+    return {};
+  }
+
+  // d * d, of which nothing else is made than the square and the quotient.
+  bool square(int centered, int& value, int& div) {
+    int mul = -1;
+    const HostValue& d = graph_.values[centered];
+    if (d.graph_output) return false;
+    for (const int reader : d.consumers) {
+      const HostNode& n = graph_.nodes[reader];
+      if (n.taken_elsewhere || n.output(0) < 0) return false;
+      if (n.is("Div") && n.input(0) == centered && (div < 0 || div == reader)) {
+        div = reader;
+      } else if ((n.is("Pow") || n.is("Mul")) && (mul < 0 || mul == reader)) {
+        mul = reader;
+      } else {
+        return false;
+      }
+    }
+    if (mul < 0 || div < 0) return false;
+    const HostNode& n = graph_.nodes[mul];
+    std::vector<float> exponent;
+    const bool twice = n.is("Mul") && n.input(0) == centered && n.input(1) == centered;
+    const bool power = n.is("Pow") && n.input(0) == centered && !read_floats(graph_, n.input(1), exponent) &&
+                       exponent == std::vector<float>{2.0F};
+    unit_.nodes.push_back(mul);
+    value = n.output(0);
+    return twice || power;
+  }
+
+  Verdict read_epsilon(int& value) {
+    int add = -1;
+    const int sum = value;
+    if (!follow(value, "Add", &add)) return other();
+    std::vector<float> epsilon;
+    Dequantize dq;
+    const int constant = graph_.nodes[add].other_input(sum);
+    OCTILE_RETURN_IF_REFUSED(read_reals(graph_, constant, add, epsilon, dq));
+    if (epsilon.size() != 1) return other();
+    if (dq.node >= 0) (dq.shared ? unit_.through : unit_.nodes).push_back(dq.node);
+    epsilon_ = epsilon[0];
+    return {};
+  }
+
+  Verdict read_deviation() {
+    int value = first().output(0), sub = -1, div = -1, mean = -1;
+    const int middle = value;
+    if (!follow(value, "Sub", &sub) || graph_.nodes[sub].input(1) != middle) return other();
+    if (!is_source(graph_.nodes[sub].input(0))) return other();
+    OCTILE_RETURN_IF_REFUSED(read_turn(value));
+    if (!square(value, value, div) || !follow(value, "ReduceMean", &mean)) return other();
+    int64_t axis = 0;
+    OCTILE_RETURN_IF_REFUSED(read_axis_of(graph_.nodes[mean], axis));
+    if (!turn_.empty()) OCTILE_RETURN_IF_REFUSED(turn_axes(axis));
+    if (axis != axis_) return other();
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, squares_));
+    OCTILE_RETURN_IF_REFUSED(read_epsilon(value));
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, sum_));
+    if (!follow(value, "Sqrt") || graph_.nodes[div].input(1) != value || graph_.sole_consumer(value) != div) {
+      return other();
+    }
+    unit_.nodes.push_back(div);
+    output_ = graph_.nodes[div].output(0);
+    return {};
+  }
+
+  Verdict read_length() {
+    int value = first().output(0), clip = -1, expand = -1, div = -1;
+    float most = 0;
+    if (!follow(value, "Clip", &clip)) return other();
+    OCTILE_RETURN_IF_REFUSED(read_clip_bounds(graph_, graph_.nodes[clip], epsilon_, most));
+    if (most != std::numeric_limits<float>::max()) return other();
+    if (graph_.sole_reader(value, "Expand") >= 0) {
+      follow(value, "Expand", &expand);
+      std::vector<int64_t> dims;
+      OCTILE_RETURN_IF_REFUSED(read_int64s(graph_, graph_.nodes[expand].input(1), dims));
+      const HostValue& x = graph_.values[source_];
+      if (!x.ranked || x.dims != dims) return other();
+    }
+    const int by = value;
+    if (!follow(value, "Div", &div) || graph_.nodes[div].input(1) != by) return other();
+    if (!is_source(graph_.nodes[div].input(0))) return other();
+    output_ = value;
+    return {};
+  }
+
+  const HostGraph& graph_;
+  Unit& unit_;
+  int first_, source_ = -1, output_ = -1;
+  int64_t axis_ = -1;
+  std::vector<int64_t> turn_;
+  float epsilon_ = 0.0F;
+  Stage squares_, sum_;
+};
+
+}  // namespace
+
+bool may_normalize(const HostNode& node) { return node.is("ReduceMean") || node.is("ReduceL2"); }
+
+Verdict recognise_normalize(const HostGraph& graph, int node, Unit& unit) { return Chain(graph, node, unit).read(); }
+
+}  // namespace octile::plugin
