@@ -1,6 +1,7 @@
 // The walk over the host's graph.  In/out: see graph_reader.h.  Not here: decisions.
 #include "plugin/onnxruntime/graph_reader.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <unordered_map>
 
@@ -140,7 +141,12 @@ class GraphReader {
     v.ranked = rank > 0;  // a value without a shape also reports rank 0, and nothing we take needs to know scalars
     if (rank == 0) return {};
     v.dims.resize(rank);
-    return host_(GetDimensions, tensor, v.dims.data(), rank);
+    OCTILE_RETURN_IF_ERROR(host_(GetDimensions, tensor, v.dims.data(), rank));
+    if (std::find(v.dims.begin(), v.dims.end(), -1) == v.dims.end()) return {};
+    std::vector<const char*> names(rank, nullptr);
+    OCTILE_RETURN_IF_ERROR(host_(GetSymbolicDimensions, tensor, names.data(), rank));
+    for (const char* name : names) v.dim_names.push_back(plugin::read_dim_name(name == nullptr ? "" : name));
+    return {};
   }
 
   Status read_constant(const OrtValueInfo* info, HostValue& v) {

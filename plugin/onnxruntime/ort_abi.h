@@ -75,6 +75,7 @@ inline constexpr StatusSlot<56, const OrtTypeInfo*, int*> GetOnnxTypeFromTypeInf
 inline constexpr StatusSlot<60, const OrtTensorInfo*, int*> GetTensorElementType;
 inline constexpr StatusSlot<61, const OrtTensorInfo*, size_t*> GetDimensionsCount;
 inline constexpr StatusSlot<62, const OrtTensorInfo*, int64_t*, size_t> GetDimensions;
+inline constexpr StatusSlot<63, const OrtTensorInfo*, const char**, size_t> GetSymbolicDimensions;
 inline constexpr StatusSlot<65, const OrtValue*, OrtTensorInfo**> GetTensorTypeAndShape;
 inline constexpr Slot<99, void, OrtTensorInfo*> ReleaseTensorTypeAndShapeInfo;
 inline constexpr StatusSlot<318, const OrtValue*, size_t*> GetTensorSizeInBytes;

@@ -1,7 +1,10 @@
-// The walk back from a target shape.  In/out: see computed_shape.h.  Not here: tensors of anything but extents.
+// The walk back from a list of extents.  In/out: see computed_shape.h.  Not here: tensors of anything but extents.
 #include "plugin/partition/computed_shape.h"
 
 #include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
 
 #include "plugin/partition/constants.h"
 #include "plugin/partition/quant_params.h"
@@ -9,14 +12,34 @@
 namespace octile::plugin {
 namespace {
 
-// One element of a list of extents.
+// One element of a list: a number, or a multiple of what the host does not know but has a name.
 struct Extent {
-  int64_t number = -1;  // -1: not known
-  int of = -1;          // the extent of this value, which may be hidden inside a unit
-  int seen = -1;        // a value of the same shape that is not
-  int64_t axis = 0;     // along this axis
+  int64_t number = 0;  // or the factor of the symbol
+  std::string symbol{};
+  bool known = true;  // else `symbol` may be empty: something
+  int seen = -1;      // the extent of this value, which no unit hides,
+  int64_t axis = 0;   // along this axis
+  [[nodiscard]] bool operator==(const Extent& e) const {
+    return known == e.known && number == e.number && symbol == e.symbol && (known || !symbol.empty());
+  }
 };
 using Extents = std::vector<Extent>;
+
+Extent something() { return {1, {}, false}; }
+
+constexpr std::array<std::string_view, 4> kArithmetic = {"Add", "Sub", "Mul", "Div"};
+constexpr std::array<std::string_view, 7> kLists = {"Shape",     "Concat",  "Slice",   "Gather",
+                                                    "Unsqueeze", "Squeeze", "Identity"};
+
+template <size_t N>
+bool among(const std::array<std::string_view, N>& ops, const HostNode& node) {
+  return node.domain.empty() && std::find(ops.begin(), ops.end(), node.op) != ops.end();
+}
+
+bool is_integer_cast(const HostNode& node) {
+  constexpr int64_t kInt64 = 7;
+  return node.is("Cast") && node.int_attribute("to", 0) == kInt64;
+}
 
 Verdict no(const HostGraph& graph, int value) {
   return refuse(Reason::operand_not_constant, value < 0 ? std::string() : graph.values[value].name);
@@ -53,10 +76,39 @@ int behind_conversions(const HostGraph& graph, int value) {
   return value;
 }
 
+// An extent along an axis: names are symbols or multiples of them. What has no name is one by itself.
+Extent extent_of(const HostGraph& graph, int value, size_t axis) {
+  const HostValue& v = graph.values[value];
+  if (v.dims[axis] >= 0) return {v.dims[axis]};
+  if (axis < v.dim_names.size() && !v.dim_names[axis].symbol.empty()) {
+    return {v.dim_names[axis].factor, v.dim_names[axis].symbol, false};
+  }
+  return {1, graph.values[behind_conversions(graph, value)].name + " along " + std::to_string(axis), false};
+}
+
+Extents extents_of(const HostGraph& graph, int value) {
+  Extents out;
+  for (size_t axis = 0; axis < graph.values[value].dims.size(); ++axis) out.push_back(extent_of(graph, value, axis));
+  return out;
+}
+
+Extent combine(std::string_view op, const Extent& a, const Extent& b) {
+  constexpr int64_t kMost = int64_t{1} << 30;
+  const auto small = [](int64_t v) { return v > -kMost && v < kMost; };
+  const int64_t x = a.number, y = b.number;
+  if (!small(x) || !small(y)) return something();
+  if (a.known && b.known) {
+    if (op == "Div" && y == 0) return something();
+    return {op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : x / y};
+  }
+  if (op == "Mul" && (a.known || b.known) && x > 0 && y > 0) return {x * y, a.known ? b.symbol : a.symbol, false};
+  if (op == "Div" && b.known && y > 0 && x % y == 0) return {x / y, a.symbol, false};
+  return something();
+}
+
 class Walk {
  public:
   explicit Walk(const HostGraph& graph) : graph_(graph) {}
-  std::vector<int> nodes;
   [[nodiscard]] int64_t rank() const { return rank_; }  // of the value whose shape was read last
 
   Verdict read(int value, Extents& out) {
@@ -64,29 +116,28 @@ class Walk {
     if (graph_.values[value].constant) {
       std::vector<int64_t> numbers;
       OCTILE_RETURN_IF_REFUSED(read_int64s(graph_, value, numbers));
-      for (const int64_t n : numbers) out.push_back({n, -1, -1, 0});
+      for (const int64_t n : numbers) out.push_back({n});
       return {};
     }
     const int maker = graph_.values[value].producer;
-    if (maker < 0 || !graph_.nodes[maker].domain.empty() || graph_.nodes[maker].taken_elsewhere) {
-      return no(graph_, value);
-    }
-    nodes.push_back(maker);
-    return read_node(graph_.nodes[maker], out);
+    constexpr int kDeepest = 64;
+    if (maker < 0 || graph_.nodes[maker].taken_elsewhere || depth_ > kDeepest) return no(graph_, value);
+    ++depth_;
+    Verdict refusal = read_node(graph_.nodes[maker], out);
+    --depth_;
+    return refusal;
   }
 
  private:
   Verdict read_node(const HostNode& node, Extents& out) {
-    constexpr int64_t kInt64 = 7;
+    if (among(kArithmetic, node)) return read_arithmetic(node, out);
+    if (!among(kLists, node) && !is_integer_cast(node)) return no(graph_, node.output(0));
     if (node.op == "Shape") return read_shape(node, out);
     if (node.op == "Concat") {
       for (const int v : node.inputs) OCTILE_RETURN_IF_REFUSED(read(v, out));
       return {};
     }
-    const bool same = node.op == "Identity" || node.op == "Squeeze" || node.op == "Unsqueeze" ||
-                      (node.op == "Cast" && node.int_attribute("to", 0) == kInt64);
-    if (same) return read(node.input(0), out);
-    if (node.op != "Slice" && node.op != "Gather") return no(graph_, node.output(0));
+    if (node.op != "Slice" && node.op != "Gather") return read(node.input(0), out);
     Extents all;
     std::vector<int64_t> picks;
     OCTILE_RETURN_IF_REFUSED(read(node.input(0), all));
@@ -98,15 +149,32 @@ class Walk {
     return {};
   }
 
+  Verdict read_arithmetic(const HostNode& node, Extents& out) {
+    Extents a, b;
+    OCTILE_RETURN_IF_REFUSED(read(node.input(0), a));
+    OCTILE_RETURN_IF_REFUSED(read(node.input(1), b));
+    const size_t count = std::max(a.size(), b.size());
+    if (a.empty() || b.empty() || (a.size() != count && a.size() != 1) || (b.size() != count && b.size() != 1)) {
+      return no(graph_, node.output(0));
+    }
+    for (size_t i = 0; i < count; ++i) {
+      out.push_back(combine(node.op, a[a.size() == 1 ? 0 : i], b[b.size() == 1 ? 0 : i]));
+    }
+    return {};
+  }
+
   Verdict read_shape(const HostNode& node, Extents& out) {
     const int of = node.input(0);
     if (of < 0 || node.int_attribute("start", 0) != 0 || node.attribute("end") != nullptr) return no(graph_, of);
     const HostValue& v = graph_.values[of];
     if (!v.ranked) return refuse(Reason::rank_unknown, v.name);
-    const int maker = v.producer, behind = behind_conversions(graph_, of);
+    const auto first = std::ssize(out);
+    const int maker = v.producer;
     const int seen = maker >= 0 && is_dequantize(graph_.nodes[maker]) ? graph_.nodes[maker].input(0) : of;
-    for (int64_t axis = 0; axis < std::ssize(v.dims); ++axis) {
-      out.push_back({v.dims[static_cast<size_t>(axis)], behind, seen, axis});
+    for (Extent e : extents_of(graph_, of)) {
+      e.seen = seen;
+      e.axis = std::ssize(out) - first;
+      out.push_back(std::move(e));
     }
     rank_ = std::ssize(v.dims);
     return {};
@@ -114,16 +182,41 @@ class Walk {
 
   const HostGraph& graph_;
   int64_t rank_ = 0;
+  int depth_ = 0;
 };
 
+// -1 as the number it stands for: what the source's elements leave, with the same symbols on both sides.
+void resolve_rest(const Extents& source, Extents& target) {
+  const auto rest = [](const Extent& e) { return e.known && e.number == -1; };
+  if (source.empty() || std::count_if(target.begin(), target.end(), rest) != 1) return;
+  int64_t here = 1, there = 1;
+  std::vector<std::string> symbols_here, symbols_there;
+  constexpr int64_t kMost = int64_t{1} << 40;
+  const auto take = [&](const Extent& e, int64_t& product, std::vector<std::string>& symbols) {
+    if (e.number < 1 || e.number > kMost / product || (!e.known && e.symbol.empty())) return false;
+    product *= e.number;
+    if (!e.known) symbols.push_back(e.symbol);
+    return true;
+  };
+  for (const Extent& e : source) {
+    if (!take(e, here, symbols_here)) return;
+  }
+  for (const Extent& e : target) {
+    if (!rest(e) && !take(e, there, symbols_there)) return;
+  }
+  std::sort(symbols_here.begin(), symbols_here.end());
+  std::sort(symbols_there.begin(), symbols_there.end());
+  if (symbols_here == symbols_there && here % there == 0)
+    *std::find_if(target.begin(), target.end(), rest) = {here / there};
+}
+
 // Numbers, copies of the source's own axes, and one open extent.
-bool as_ints(const HostGraph& graph, int source, const Extents& extents, std::vector<int64_t>& ints) {
-  const int behind = behind_conversions(graph, source);
-  for (int64_t i = 0; i < std::ssize(extents); ++i) {
-    const Extent& e = extents[static_cast<size_t>(i)];
-    const bool copy = e.of == behind && e.axis == i;
-    if (e.number == 0) return false;
-    ints.push_back(e.number > 0 ? e.number : copy ? 0 : -1);
+bool as_ints(const Extents& source, const Extents& target, std::vector<int64_t>& ints) {
+  for (size_t i = 0; i < target.size(); ++i) {
+    const Extent& e = target[i];
+    if (e.known && (e.number == 0 || e.number < -1)) return false;
+    const bool copy = !e.known && i < source.size() && e == source[i];
+    ints.push_back(e.known ? e.number : copy ? 0 : -1);
   }
   return std::count(ints.begin(), ints.end(), -1) <= 1;
 }
@@ -140,28 +233,36 @@ int whole_shape(const Extents& extents, int64_t rank) {
 
 }  // namespace
 
-Verdict read_computed_shape(const HostGraph& graph, int reshape, ComputedShape& out) {
-  const HostNode& n = graph.nodes[reshape];
+bool makes_extents(const HostGraph& graph, const HostNode& node) {
+  const bool list = among(kLists, node) || among(kArithmetic, node) || is_integer_cast(node);
+  return list && node.output(0) >= 0 && graph.values[node.output(0)].type == ElemType::s64;
+}
+
+Verdict read_extents(const HostGraph& graph, int value, std::vector<int64_t>& out) {
+  Extents extents;
+  OCTILE_RETURN_IF_REFUSED(Walk(graph).read(value, extents));
+  for (const Extent& e : extents) {
+    if (!e.known) return no(graph, value);
+    out.push_back(e.number);
+  }
+  return {};
+}
+
+Verdict read_computed_shape(const HostGraph& graph, const HostNode& reshape, ComputedShape& out) {
   Walk walk(graph);
   Extents extents;
-  OCTILE_RETURN_IF_REFUSED(walk.read(n.input(1), extents));
-  for (const int node : walk.nodes) {
-    for (const int v : graph.nodes[node].outputs) {
-      if (v < 0) continue;
-      const std::vector<int>& readers = graph.values[v].consumers;
-      const bool ours = std::all_of(readers.begin(), readers.end(), [&](int r) {
-        return r == reshape || std::find(walk.nodes.begin(), walk.nodes.end(), r) != walk.nodes.end();
-      });
-      if (!ours || graph.values[v].graph_output) return refuse(Reason::operand_not_constant, graph.values[v].name);
-    }
-  }
-  std::sort(walk.nodes.begin(), walk.nodes.end());
-  walk.nodes.erase(std::unique(walk.nodes.begin(), walk.nodes.end()), walk.nodes.end());
-  out.nodes = std::move(walk.nodes);
-  if (as_ints(graph, n.input(0), extents, out.ints)) return {};
+  OCTILE_RETURN_IF_REFUSED(walk.read(reshape.input(1), extents));
+  const Extents source = graph.values[reshape.input(0)].ranked ? extents_of(graph, reshape.input(0)) : Extents();
+  resolve_rest(source, extents);
+  if (as_ints(source, extents, out.ints)) return {};
   out.ints.clear();
   out.like = whole_shape(extents, walk.rank());
-  return out.like >= 0 ? Verdict{} : no(graph, n.input(1));
+  return out.like >= 0 ? Verdict{} : no(graph, reshape.input(1));
+}
+
+bool is_shape_of(const HostGraph& graph, int list, int value) {
+  Extents extents;
+  return graph.values[value].ranked && !Walk(graph).read(list, extents) && extents == extents_of(graph, value);
 }
 
 }  // namespace octile::plugin

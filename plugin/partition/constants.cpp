@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "plugin/partition/computed_shape.h"
 #include "plugin/partition/quant_params.h"
 
 namespace octile::plugin {
@@ -26,6 +27,10 @@ Verdict read_bound(const HostGraph& graph, const HostNode& clip, size_t input, s
 Verdict read_int64s(const HostGraph& graph, int value, std::vector<int64_t>& out) {
   if (value < 0) return refuse(Reason::malformed, "a constant is missing");
   const HostValue& v = graph.values[value];
+  if (!v.constant && v.producer >= 0 && v.type == ElemType::s64) {
+    out.clear();
+    return read_extents(graph, value, out);
+  }
   if (!v.constant || (v.data == nullptr && v.bytes > 0)) return refuse(Reason::operand_not_constant, v.name);
   if (v.type == ElemType::s32) {
     std::vector<int32_t> narrow;
@@ -35,7 +40,7 @@ Verdict read_int64s(const HostGraph& graph, int value, std::vector<int64_t>& out
   }
   if (v.type != ElemType::s64) return refuse(Reason::type_not_supported, v.name);
   out.resize(v.bytes / sizeof(int64_t));
-  if (!out.empty()) std::memcpy(out.data(), v.data, out.size() * sizeof(int64_t));
+  if (v.data != nullptr && !out.empty()) std::memcpy(out.data(), v.data, out.size() * sizeof(int64_t));
   return {};
 }
 

@@ -11,7 +11,8 @@
 
 namespace octile::plugin {
 
-// Elements of a constant of 32- or 64-bit integers; refuses other types and what is computed at run time.
+// Elements of a constant of 32- or 64-bit integers, or of extents that are known; refuses other types and what only the
+// run knows.
 [[nodiscard]] Verdict read_int64s(const HostGraph& graph, int value, std::vector<int64_t>& out);
 // The list in the attribute, else in the constant input, else nothing (`found` false).
 [[nodiscard]] Verdict read_list(const HostGraph& graph, const HostNode& node, std::string_view attribute, size_t input,

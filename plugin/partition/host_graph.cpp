@@ -1,7 +1,23 @@
 // HostGraph: name index and links.  In: see host_graph.h.  Out: the same.  Not here: decisions.
 #include "plugin/partition/host_graph.h"
 
+#include <algorithm>
+#include <charconv>
+
 namespace octile::plugin {
+
+DimName read_dim_name(std::string_view name) {
+  int64_t factor = 0;
+  const char* const end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data(), end, factor);
+  if (error != std::errc() || factor < 1 || rest == end || *rest != '*') return {1, std::string(name)};
+  const std::string_view symbol(rest + 1, static_cast<size_t>(end - rest - 1));
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  const bool one = !symbol.empty() && std::all_of(symbol.begin(), symbol.end(), plain);
+  return one ? DimName{factor, std::string(symbol)} : DimName{1, std::string(name)};
+}
 
 const HostAttribute* HostNode::attribute(std::string_view key) const {
   const auto it = attributes.find(key);

@@ -22,11 +22,20 @@ struct HostAttribute {
   std::vector<float> floats;
 };
 
+// An extent the host does not know: so many times what the symbol stands for. Equal names are equal extents.
+struct DimName {
+  int64_t factor = 1;
+  std::string symbol{};  // empty: no name
+};
+// "N", or "4*N" as symbolic shape inference has it.
+[[nodiscard]] DimName read_dim_name(std::string_view name);
+
 struct HostValue {
   std::string name;
   ElemType type = ElemType::other;
-  bool ranked = false;        // dims are known to be the shape (single extents may still be unknown)
-  std::vector<int64_t> dims;  // -1: unknown
+  bool ranked = false;               // dims are known to be the shape (single extents may still be unknown)
+  std::vector<int64_t> dims;         // -1: unknown
+  std::vector<DimName> dim_names{};  // of as many; empty: none has one
   bool constant = false;
   const void* data = nullptr;  // constant bytes, at any alignment; alive only while the host's graph is
   size_t bytes = 0;

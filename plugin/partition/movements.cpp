@@ -159,9 +159,7 @@ Verdict write_reshape(const Site& site) {
   const int target = site.node.input(1);
   if (target >= 0 && !site.graph.values[target].constant) {
     ComputedShape shape;
-    const auto index = static_cast<int>(&site.node - site.graph.nodes.data());
-    OCTILE_RETURN_IF_REFUSED(read_computed_shape(site.graph, index, shape));
-    site.writer.own(shape.nodes);
+    OCTILE_RETURN_IF_REFUSED(read_computed_shape(site.graph, site.node, shape));
     std::vector<int> inputs{site.in[0]};
     if (shape.like >= 0) inputs.push_back(shape.like);
     site.writer.main(NodeKind::reshape, std::move(inputs), site.out).ints = std::move(shape.ints);

@@ -3,6 +3,7 @@
 // normalize()). The quantizer puts conversions around the Add, which others leave out.
 // In:  the node that reduces rows first.  Out: one unit of them all, floats in and out.
 // Not here: the factor and the addend behind it, which are ops of their own.
+#include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
 #include "plugin/partition/product.h"
 #include "plugin/partition/translate.h"
@@ -181,10 +182,9 @@ class Chain {
     if (most != std::numeric_limits<float>::max()) return other();
     if (graph_.sole_reader(value, "Expand") >= 0) {
       follow(value, "Expand", &expand);
-      std::vector<int64_t> dims;
-      OCTILE_RETURN_IF_REFUSED(read_int64s(graph_, graph_.nodes[expand].input(1), dims));
-      const HostValue& x = graph_.values[source_];
-      if (!x.ranked || x.dims != dims) return other();
+      const int target = graph_.nodes[expand].input(1);
+      if (target < 0 || !is_shape_of(graph_, target, source_)) return other();
+      if (!graph_.values[target].constant) unit_.through.push_back(graph_.values[target].producer);
     }
     const int by = value;
     if (!follow(value, "Div", &div) || graph_.nodes[div].input(1) != by) return other();

@@ -239,7 +239,8 @@ Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, No
   if (ops.wei_transposed && d.spec.wei_var) turn(inputs[1], d.spec.wei, {1, 0});
   const bool floats = ops.dst_q.type == DType::f32, moved = !ops.views.empty() || !ops.dst_turn.empty();
   const int made = floats || moved ? writer.inner(d.spec.dst) : ops.dst;
-  Step main{std::move(d), d.spec.wei_var ? -1 : ops.wei, 0, ops.wei_transposed};
+  const int weights = d.spec.wei_var ? -1 : ops.wei;
+  Step main{std::move(d), weights, 0, ops.wei_transposed};
   const NodeDesc geometry = main.desc;
   if (ops.batches > 1) {
     write_batches(ops, main, inputs[0], made, geometry.spec.dst, unit, writer);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
 
 namespace octile::plugin {
@@ -223,13 +224,23 @@ const OpRow* find_op(const HostNode& node) {
 }
 
 bool translates(const HostNode& node) {
-  return is_quantize(node) || is_dequantize(node) || is_cast(node) || is_qlinear(node) || find_op(node) != nullptr;
+  return is_quantize(node) || is_dequantize(node) || is_cast(node) || is_qlinear(node) || node.is("Shape") ||
+         find_op(node) != nullptr;
 }
 
 Verdict translate(const HostGraph& graph, int node, Unit& unit) {
   const HostNode& n = graph.nodes[node];
   unit.anchor = node;
   unit.nodes = {node};
+  // What computes the extents that a node reads belongs with it.
+  for (const int v : n.inputs) {
+    if (v < 0 || graph.values[v].type != ElemType::s64 || graph.values[v].constant) continue;
+    if (graph.values[v].producer >= 0) unit.through.push_back(graph.values[v].producer);
+  }
+  if (makes_extents(graph, n)) {
+    unit.role = Role::extents;
+    return {};
+  }
   if (is_quantize(n) || is_dequantize(n)) return translate_conversion(graph, node, unit);
   if (is_qlinear(n)) return translate_qlinear(graph, node, unit);
   if (is_cast(n)) return translate_cast(graph, node, unit);

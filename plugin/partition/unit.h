@@ -32,13 +32,14 @@ enum class Role : uint8_t {
   function,    // floats to floats, element by element, of one operand
   floating,    // floats to floats, any other
   movement,    // the same elements elsewhere, floats or codes
+  extents,     // numbers about shapes, which units that read them know: no steps
 };
 
 struct Unit {
   int anchor = -1;         // the node users know it by
   std::vector<int> nodes;  // all its host nodes, the anchor among them
-  // Dequantizes it looks through, which are units themselves: they must be in the unit's own group, for a host hands
-  // over what is in front of a group as floats.
+  // Dequantizes it looks through, and nodes that make extents it knows. They are units themselves and must be in the
+  // unit's own group, for a host hands over what is in front of a group as floats.
   std::vector<int> through;
   Role role = Role::product;
   std::vector<Step> steps;       // topological order
@@ -50,8 +51,6 @@ class UnitWriter {
  public:
   UnitWriter(const HostGraph& graph, int node, Unit& unit);
 
-  // Host nodes that belong to the unit besides those it was begun with.
-  void own(const std::vector<int>& nodes) { unit_.nodes.insert(unit_.nodes.end(), nodes.begin(), nodes.end()); }
   // A dequantize whose constant the unit has read: it must be in the unit's own group.
   void look_through(int node) { unit_.through.push_back(node); }
   // A value between two steps.

@@ -67,13 +67,15 @@ bool Worth::made_inside(int value, int unit) const { return inside(graph_.values
 
 bool Worth::read_inside(int value, int unit) const {
   const std::vector<int>& readers = graph_.values[value].consumers;
-  return std::any_of(readers.begin(), readers.end(), [&](int r) { return inside(r, unit); });
+  return std::any_of(readers.begin(), readers.end(),
+                     [&](int r) { return inside(r, unit) && units_[unit_of_[r]].role != Role::extents; });
 }
 
 Reason Worth::judge(int unit) const {
   const std::vector<int>& through = units_[unit].through;
-  if (!std::all_of(through.begin(), through.end(), [&](int dq) { return inside(dq, unit); })) {
-    return Reason::shared_dequantize;
+  for (const int node : through) {
+    if (inside(node, unit)) continue;
+    return is_dequantize(graph_.nodes[node]) ? Reason::shared_dequantize : Reason::operand_not_constant;
   }
   switch (units_[unit].role) {
     case Role::product:
@@ -83,6 +85,7 @@ Reason Worth::judge(int unit) const {
     case Role::function:
     case Role::floating: return judge_floats(unit);
     case Role::movement: return judge_movement(unit);
+    case Role::extents: return judge_extents(unit);
   }
   return Reason::taken;
 }
@@ -144,6 +147,13 @@ Reason Worth::judge_movement(int unit) const {
   return beside ? Reason::taken : Reason::no_taken_neighbour;
 }
 
+// Extents are for units of the region alone.
+Reason Worth::judge_extents(int unit) const {
+  const HostValue& made = graph_.values[graph_.nodes[units_[unit].anchor].output(0)];
+  const bool all = std::all_of(made.consumers.begin(), made.consumers.end(), [&](int r) { return inside(r, unit); });
+  return all && !made.graph_output ? Reason::taken : Reason::no_taken_neighbour;
+}
+
 // A function, or functions of functions, of one dequantized tensor: a table from codes to floats.
 bool Worth::function_of_codes(int unit) const {
   while (units_[unit].role == Role::function) {
@@ -157,7 +167,9 @@ bool Worth::function_of_codes(int unit) const {
 // The sum of a residual: of a dynamic product's result and as many other floats, for a layer normalization, which may
 // be of the same unit. All are floats for the host as well, whose normalization takes eight times as long as ours.
 bool Worth::normalized_sum(int unit) const {
-  const auto last_of = [&](int u) { return units_[u].steps.back().desc.kind; };
+  const auto last_of = [&](int u) {
+    return units_[u].steps.empty() ? NodeKind::identity : units_[u].steps.back().desc.kind;
+  };
   const bool normalizes = last_of(unit) == NodeKind::layer_norm;
   const bool sums =
       units_[unit].steps.front().desc.kind == NodeKind::add && (normalizes || last_of(unit) == NodeKind::add);

@@ -39,6 +39,7 @@ class Worth {
   [[nodiscard]] Reason judge_dequantize(int unit) const;
   [[nodiscard]] Reason judge_floats(int unit) const;
   [[nodiscard]] Reason judge_movement(int unit) const;
+  [[nodiscard]] Reason judge_extents(int unit) const;
   [[nodiscard]] bool function_of_codes(int unit) const;
   [[nodiscard]] bool normalized_sum(int unit) const;
   [[nodiscard]] bool gains(int unit) const;

@@ -95,6 +95,28 @@ TEST(Partition, ANormalizationWrittenAsManyNodesIsOneUnit) {
   }
 }
 
+// What two Reshapes have in common of a computed shape comes along, unless somebody else reads it.
+TEST(Partition, ComputedExtentsComeAlong) {
+  for (const bool elsewhere : {false, true}) {
+    GraphKit kit;
+    const int x = kit.conv(kit.input(ElemType::u8, {-1, 4, 8, 8}));
+    kit.graph.values[x].ranked = true;
+    kit.graph.values[x].dims = {-1, 4, 8, 8};
+    const int shape = kit.node("Shape", {x}, ElemType::s64, {4});
+    const int batch = kit.node("Gather", {shape, kit.constant<int64_t>(ElemType::s64, {0}, {1})}, ElemType::s64, {1});
+    int y = -1;
+    for (int i = 0; i < 2; ++i) {
+      const int rest = kit.constant<int64_t>(ElemType::s64, {8, -1}, {2});
+      const int to = kit.node("Concat", {batch, rest}, ElemType::s64, {3});
+      y = kit.node("Reshape", {x, to}, ElemType::u8, {-1, 8, 32});
+      kit.output(kit.dense(y, 32));
+    }
+    if (elsewhere) kit.output(kit.node("Cast", {batch}, ElemType::other, {1}));
+    const Partition p = partition(kit.linked());
+    for (const int v : {shape, batch, y}) EXPECT_EQ(verdict(kit.graph, p, v).group >= 0, !elsewhere);
+  }
+}
+
 TEST(Partition, AnythingBetweenKeepsGroupsApart) {
   GraphKit kit;
   const int a = kit.conv(kit.input(ElemType::u8, {1, 4, 8, 8}));

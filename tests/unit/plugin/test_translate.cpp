@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "node_kit.h"
 
@@ -136,9 +137,8 @@ TEST(Translate, ComputedTargetsOfReshapes) {
     kit.expect({2, 3}, Codes{1, 2, 3, 4, 5, 6});
     Unit unit;
     EXPECT_FALSE(translate(kit.graph, static_cast<int>(kit.graph.nodes.size()) - 1, unit));
-    EXPECT_EQ(unit.nodes.size(), 4U);  // nothing is left of the shape's arithmetic
-    kit.output(target);
-    EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
+    EXPECT_EQ(unit.nodes.size(), 1U);
+    EXPECT_EQ(unit.through, std::vector<int>{kit.graph.values[target].producer});  // which comes along
   }
   NodeKit kit;  // to the shape of another value
   const int x = kit.codes({2, 1, 3}, {1, 2, 3, 4, 5, 6}), y = kit.codes({3, 2}, {1, 2, 3, 4, 5, 6});
@@ -148,6 +148,56 @@ TEST(Translate, ComputedTargetsOfReshapes) {
   kit.graph.values[y].dims = {-1, 2};  // one extent open: the other number says it
   kit.data.pop_back();
   kit.expect({3, 2}, Codes{1, 2, 3, 4, 5, 6});
+}
+
+// [2N, 3, 4] to [N, 2, -1]: of 24 N elements 12 are left for each of 2 N. `named`: the host tells how it knows the
+// first extent.
+TEST(Translate, ComputedTargetsOfReshapesByName) {
+  for (const bool named : {true, false}) {
+    NodeKit kit;
+    Codes numbers(24);
+    std::iota(numbers.begin(), numbers.end(), uint8_t{0});
+    const int x = kit.codes({2, 3, 4}, numbers);
+    const int other = kit.input(ElemType::f32, {-1, 7});
+    kit.graph.values[x].dims = {-1, 3, 4};
+    if (named) kit.graph.values[x].dim_names = {{2, "N"}, {}, {}};
+    if (named) kit.graph.values[other].dim_names = {{1, "N"}, {}};
+    const int shape = kit.node("Shape", {other}, ElemType::s64, {2});
+    const int batch = kit.node("Gather", {shape, kit.list({0})}, ElemType::s64, {1});
+    kit.node("Reshape", {x, kit.node("Concat", {batch, kit.list({2, -1})}, ElemType::s64, {3})}, ElemType::u8);
+    if (named) {
+      kit.expect({1, 2, 12}, numbers);
+    } else {
+      EXPECT_EQ(kit.reason(), Reason::operand_not_constant);  // two open extents
+    }
+  }
+}
+
+TEST(Translate, ArithmeticOnExtents) {
+  const auto expect = [](const char* op, int64_t number, bool known, const Codes& wanted) {
+    SCOPED_TRACE(op);
+    NodeKit kit;
+    const int x = kit.codes({6}, {1, 2, 3, 4, 5, 6}), y = kit.input(ElemType::f32, {known ? 4 : -1});
+    const int shape = kit.node("Shape", {y}, ElemType::s64, {1});
+    const int end = kit.node(op, {shape, kit.list({number})}, ElemType::s64, {1});
+    kit.node("Slice", {x, kit.list({0}), end, kit.list({0})}, ElemType::u8);
+    if (known) {
+      kit.expect({std::ssize(wanted)}, wanted);
+    } else {
+      EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
+    }
+  };
+  for (const bool known : {true, false}) {
+    expect("Add", -2, known, {1, 2});
+    expect("Sub", 1, known, {1, 2, 3});
+    expect("Mul", -1, known, {1, 2});  // all but the last four
+    expect("Div", 3, known, {1});
+  }
+  NodeKit kit;
+  const int x = kit.codes({2}, {1, 2}), y = kit.input(ElemType::f32, {4});
+  const int none = kit.node("Div", {kit.node("Shape", {y}, ElemType::s64, {1}), kit.list({0})}, ElemType::s64, {1});
+  kit.node("Slice", {x, kit.list({0}), none, kit.list({0})}, ElemType::u8);
+  EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
 }
 
 TEST(Translate, Pools) {
