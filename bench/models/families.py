@@ -156,6 +156,52 @@ def vit(seed=0):
     return b.finish("vit", IMAGE, {"y": (b.gemm(x, size.hidden, 1000, "head"), [1, 1000])})
 
 
+def xcit(seed=0):
+    """Ali 2021: attention between channels, whose rows are divided by their length; a depthwise filter of the patches;
+    normalizations written node by node, as exporters do before opset 17. Four layers of the nano one."""
+    b, hidden, heads, side = GraphBuilder(seed), 128, 4, 14
+    tokens, depth = side * side, hidden // heads
+    two, least, small = b.constant("two", 2), b.constant("least", 1e-12), b.constant("small", 1e-6)
+
+    def norm_of_nodes(x, name):
+        d = b.node("Sub", [x, b.node("ReduceMean", [x], axes=[-1])])
+        v = b.node("ReduceMean", [b.node("Pow", [d, two])], axes=[-1])
+        y = b.node("Div", [d, b.node("Sqrt", [b.node("Add", [v, small])])])
+        y = b.node("Mul", [y, b.constant(f"{name}_scale", b.rng.normal(1, 0.1, hidden))])
+        return b.node("Add", [y, b.constant(f"{name}_shift", b.rng.normal(0, 0.1, hidden))])
+
+    def unit(x):
+        length = b.node("Clip", [b.node("ReduceL2", [x], axes=[-1]), least])
+        return b.node("Div", [x, b.node("Expand", [length, b.shape(1, heads, depth, tokens)])])
+
+    def rows_of(x, name):
+        y = b.node("Reshape", [b.linear(x, hidden, hidden, name), b.shape(1, tokens, heads, depth)])
+        return b.node("Transpose", [y], perm=[0, 2, 3, 1])
+
+    def mixed(x, name):
+        q, k, v = (rows_of(x, f"{name}_{part}") for part in "qkv")
+        scores = b.node("MatMul", [unit(q), b.node("Transpose", [unit(k)], perm=[0, 1, 3, 2])])
+        y = b.node("MatMul", [b.node("Softmax", [scores], axis=-1), v])
+        y = b.node("Reshape", [b.node("Transpose", [y], perm=[0, 3, 1, 2]), b.shape(1, tokens, hidden)])
+        return b.linear(y, hidden, hidden, f"{name}_out")
+
+    def filtered(x, name):
+        y = b.node("Reshape", [b.node("Transpose", [x], perm=[0, 2, 1]), b.shape(1, hidden, side, side)])
+        y = gelu(b, b.conv(y, hidden, hidden, 3, f"{name}_dw1", groups=hidden))
+        y = b.conv(y, hidden, hidden, 3, f"{name}_dw2", groups=hidden)
+        return b.node("Transpose", [b.node("Reshape", [y, b.shape(1, hidden, tokens)])], perm=[0, 2, 1])
+
+    x = b.conv("x", 3, hidden, 16, "patches", stride=16, pads=[0] * 4)
+    x = b.node("Transpose", [b.node("Reshape", [x, b.shape(1, hidden, tokens)])], perm=[0, 2, 1])
+    for i in range(4):
+        x = b.node("Add", [x, mixed(norm_of_nodes(x, f"n{i}_1"), f"a{i}")])
+        x = b.node("Add", [x, filtered(norm_of_nodes(x, f"n{i}_2"), f"l{i}")])
+        y = gelu(b, b.linear(norm_of_nodes(x, f"n{i}_3"), hidden, 4 * hidden, f"m{i}_1"))
+        x = b.node("Add", [x, b.linear(y, 4 * hidden, hidden, f"m{i}_2")])
+    x = b.node("ReduceMean", [norm_of_nodes(x, "n")], axes=[1], keepdims=0)
+    return b.finish("xcit", IMAGE, {"y": (b.gemm(x, hidden, 1000, "head"), [1, 1000])})
+
+
 def speech(seed=0):
     """Radford 2023 (Whisper's encoder, tiny): two convolutions in time, then a transformer; two layers, ten seconds."""
     b, size = GraphBuilder(seed), Size(500, 384, 6, 1536)

@@ -48,6 +48,7 @@ FAMILIES = {
         ("shufflenet", families.IMAGE, families.shufflenet),
         ("densenet", families.IMAGE, families.densenet),
         ("inception", families.IMAGE, families.inception),
+        ("xcit", families.IMAGE, families.xcit),
         ("efficientnet_b0", families.IMAGE, families.efficientnet_b0),
         ("convnext", families.IMAGE, families.convnext),
         ("vit", families.IMAGE, families.vit),

@@ -139,6 +139,29 @@ def test_batch_normalization(check_near):
     check_near(net, [y])
 
 
+def test_reshapes_with_a_computed_batch_in_common(check_near):
+    """Exporters read the batch once, multiply and divide it, and use it for tensors of other shapes."""
+    net = Net(13)
+    x = net.dense(net.code_input(["N", 6, 16], "uint8"), 16, 12)
+    z = net.dense(x, 12, 8)
+    net.output(x)
+    net.output(z)
+    one = net.constant(np.array([0], np.int64))
+    batch = net.node("Gather", [net.node("Shape", [x.name]), net.constant(np.array(0, np.int64))], axis=0)
+
+    def reshaped(q, head, *rest):
+        head = net.node("Unsqueeze", [head, one])
+        return net.node("Reshape", [q, net.node("Concat", [head, net.constant(np.array(rest))], axis=0)])
+
+    y = reshaped(x.name, batch, 3, 2, -1)
+    pairs = reshaped(z.name, net.node("Mul", [batch, net.constant(np.array(2, np.int64))]), 3, -1)
+    columns = net.node("Gather", [net.node("Shape", [x.name]), net.constant(np.array([2], np.int64))], axis=0)
+    third = net.node("Div", [columns, net.constant(np.array([3], np.int64))])
+    part = net.node("Slice", [x.name, one, third, net.constant(np.array([2], np.int64))])
+    near = [type(q)(name, q.dtype, q.scale, q.zp) for q, name in ((x, y), (z, pairs), (x, part))]
+    check_near(net, near, runs=[dict(N=1), dict(N=3)])
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_reshape_to_a_computed_shape(check_near, whole):
     """To axes of its own and an open one; to the shape of another tensor."""
