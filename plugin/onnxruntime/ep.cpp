@@ -7,6 +7,7 @@
 #include "plugin/onnxruntime/compute.h"
 #include "plugin/onnxruntime/ep_context.h"
 #include "plugin/partition/partition.h"
+#include "plugin/partition/shapes.h"
 
 namespace octile::ort {
 namespace {
@@ -74,8 +75,13 @@ Ep::Ep(const Host& host, const Log& log, Options options, plugin::Kernels kernel
 }
 
 Status Ep::claim(const OrtGraph* graph, OrtSupportInfo* support) {
-  OCTILE_ASSIGN_OR_RETURN(const ReadGraph read, read_graph(host_, graph));
-  if (!read.in_subgraph) {
+  OCTILE_ASSIGN_OR_RETURN(ReadGraph read, read_graph(host_, graph));
+  if (!read.in_subgraph) {  // names of values are those of one graph
+    shapes_.clear();
+    for (const int v : plugin::fill_shapes(read.graph)) {
+      const plugin::HostValue& value = read.graph.values[v];
+      shapes_.emplace(value.name, KnownShape{value.dims, value.dim_names});
+    }
     if (!read.graph.name.empty()) net_ = read.graph.name;
     model_path_ = read.model_path;
     OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> border, border_names(host_, graph));

@@ -47,12 +47,18 @@ class Ep : public OrtEp {
   plugin::Kernels kernels_;
   std::shared_ptr<Reports> reports_;              // null: nobody asked
   std::shared_ptr<runtime::WeightsCache> files_;  // null: nobody asked
-  std::string claimed_;                           // on hosts that can have one: the graph with claims
-  std::string net_ = "model";                     // the name of the outermost graph, for op lines
-  std::string model_path_;                        // empty: it came from memory
-  std::map<std::string, size_t> order_;           // of the model's own inputs and outputs
-  Measured measured_;                             // until the regions of the session hold their weights
-  int saved_ = 0;                                 // EPContext nodes made so far
+  // What is known of the graph's shapes beyond what the host knows, which is all it says when it hands over a part.
+  struct KnownShape {
+    std::vector<int64_t> dims;
+    std::vector<plugin::DimName> names;
+  };
+  std::unordered_map<std::string, KnownShape> shapes_;
+  std::string claimed_;                  // on hosts that can have one: the graph with claims
+  std::string net_ = "model";            // the name of the outermost graph, for op lines
+  std::string model_path_;               // empty: it came from memory
+  std::map<std::string, size_t> order_;  // of the model's own inputs and outputs
+  Measured measured_;                    // until the regions of the session hold their weights
+  int saved_ = 0;                        // EPContext nodes made so far
 };
 
 }  // namespace octile::ort

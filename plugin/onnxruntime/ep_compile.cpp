@@ -123,6 +123,15 @@ Status Ep::compile(const OrtGraph* graph, const OrtNode* fused, OrtNodeComputeIn
   OCTILE_ASSIGN_OR_RETURN(ReadGraph read, read_graph(host_, graph));
   if (read.graph.nodes.size() == 1 && is_context(read.graph.nodes[0])) return load(read, fused, out);
   read.graph.name = net_;
+  if (!read.in_subgraph) {
+    for (plugin::HostValue& v : read.graph.values) {
+      const auto known = shapes_.find(v.name);
+      if (known == shapes_.end()) continue;
+      v.ranked = true;
+      v.dims = known->second.dims;
+      v.dim_names = known->second.names;
+    }
+  }
   OCTILE_ASSIGN_OR_RETURN(const plugin::Group group, plugin::recognise_all(read.graph));
   OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> input, input_names(host_, fused));
   OCTILE_ASSIGN_OR_RETURN(const std::vector<std::string> output, output_names(host_, fused));

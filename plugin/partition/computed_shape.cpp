@@ -12,22 +12,9 @@
 namespace octile::plugin {
 namespace {
 
-// One element of a list: a number, or a multiple of what the host does not know but has a name.
-struct Extent {
-  int64_t number = 0;  // or the factor of the symbol
-  std::string symbol{};
-  bool known = true;  // else `symbol` may be empty: something
-  int seen = -1;      // the extent of this value, which no unit hides,
-  int64_t axis = 0;   // along this axis
-  [[nodiscard]] bool operator==(const Extent& e) const {
-    return known == e.known && number == e.number && symbol == e.symbol && (known || !symbol.empty());
-  }
-};
-using Extents = std::vector<Extent>;
-
 Extent something() { return {1, {}, false}; }
 
-constexpr std::array<std::string_view, 4> kArithmetic = {"Add", "Sub", "Mul", "Div"};
+constexpr std::array<std::string_view, 5> kArithmetic = {"Add", "Sub", "Mul", "Div", "Mod"};
 constexpr std::array<std::string_view, 7> kLists = {"Shape",     "Concat",  "Slice",   "Gather",
                                                     "Unsqueeze", "Squeeze", "Identity"};
 
@@ -86,20 +73,14 @@ Extent extent_of(const HostGraph& graph, int value, size_t axis) {
   return {1, graph.values[behind_conversions(graph, value)].name + " along " + std::to_string(axis), false};
 }
 
-Extents extents_of(const HostGraph& graph, int value) {
-  Extents out;
-  for (size_t axis = 0; axis < graph.values[value].dims.size(); ++axis) out.push_back(extent_of(graph, value, axis));
-  return out;
-}
-
 Extent combine(std::string_view op, const Extent& a, const Extent& b) {
   constexpr int64_t kMost = int64_t{1} << 30;
   const auto small = [](int64_t v) { return v > -kMost && v < kMost; };
   const int64_t x = a.number, y = b.number;
   if (!small(x) || !small(y)) return something();
   if (a.known && b.known) {
-    if (op == "Div" && y == 0) return something();
-    return {op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : x / y};
+    if ((op == "Div" && y == 0) || (op == "Mod" && (x < 0 || y < 1))) return something();
+    return {op == "Add" ? x + y : op == "Sub" ? x - y : op == "Mul" ? x * y : op == "Div" ? x / y : x % y};
   }
   if (op == "Mul" && (a.known || b.known) && x > 0 && y > 0) return {x * y, a.known ? b.symbol : a.symbol, false};
   if (op == "Div" && b.known && y > 0 && x % y == 0) return {x / y, a.symbol, false};
@@ -185,31 +166,6 @@ class Walk {
   int depth_ = 0;
 };
 
-// -1 as the number it stands for: what the source's elements leave, with the same symbols on both sides.
-void resolve_rest(const Extents& source, Extents& target) {
-  const auto rest = [](const Extent& e) { return e.known && e.number == -1; };
-  if (source.empty() || std::count_if(target.begin(), target.end(), rest) != 1) return;
-  int64_t here = 1, there = 1;
-  std::vector<std::string> symbols_here, symbols_there;
-  constexpr int64_t kMost = int64_t{1} << 40;
-  const auto take = [&](const Extent& e, int64_t& product, std::vector<std::string>& symbols) {
-    if (e.number < 1 || e.number > kMost / product || (!e.known && e.symbol.empty())) return false;
-    product *= e.number;
-    if (!e.known) symbols.push_back(e.symbol);
-    return true;
-  };
-  for (const Extent& e : source) {
-    if (!take(e, here, symbols_here)) return;
-  }
-  for (const Extent& e : target) {
-    if (!rest(e) && !take(e, there, symbols_there)) return;
-  }
-  std::sort(symbols_here.begin(), symbols_here.end());
-  std::sort(symbols_there.begin(), symbols_there.end());
-  if (symbols_here == symbols_there && here % there == 0)
-    *std::find_if(target.begin(), target.end(), rest) = {here / there};
-}
-
 // Numbers, copies of the source's own axes, and one open extent.
 bool as_ints(const Extents& source, const Extents& target, std::vector<int64_t>& ints) {
   for (size_t i = 0; i < target.size(); ++i) {
@@ -232,6 +188,48 @@ int whole_shape(const Extents& extents, int64_t rank) {
 }
 
 }  // namespace
+
+Extents extents_of(const HostGraph& graph, int value) {
+  Extents out;
+  for (size_t axis = 0; axis < graph.values[value].dims.size(); ++axis) out.push_back(extent_of(graph, value, axis));
+  return out;
+}
+
+void resolve_rest(const Extents& source, Extents& target) {
+  const auto rest = [](const Extent& e) { return e.known && e.number == -1; };
+  if (source.empty() || std::count_if(target.begin(), target.end(), rest) != 1) return;
+  int64_t here = 1, there = 1;
+  std::vector<std::string> symbols_here, symbols_there;
+  constexpr int64_t kMost = int64_t{1} << 40;
+  const auto take = [&](const Extent& e, int64_t& product, std::vector<std::string>& symbols) {
+    if (e.number < 1 || e.number > kMost / product || (!e.known && e.symbol.empty())) return false;
+    product *= e.number;
+    if (!e.known) symbols.push_back(e.symbol);
+    return true;
+  };
+  for (const Extent& e : source) {
+    if (!take(e, here, symbols_here)) return;
+  }
+  for (const Extent& e : target) {
+    if (!rest(e) && !take(e, there, symbols_there)) return;
+  }
+  for (const std::string& symbol : symbols_there) {
+    const auto it = std::find(symbols_here.begin(), symbols_here.end(), symbol);
+    if (it == symbols_here.end()) return;
+    symbols_here.erase(it);
+  }
+  if (here % there != 0 || symbols_here.size() > 1) return;
+  Extent left{here / there};
+  if (!symbols_here.empty()) {
+    left.symbol = symbols_here[0];
+    left.known = false;
+  }
+  *std::find_if(target.begin(), target.end(), rest) = left;
+}
+
+Extent times(const Extent& a, const Extent& b) { return combine("Mul", a, b); }
+
+Verdict read_list_of_extents(const HostGraph& graph, int list, Extents& out) { return Walk(graph).read(list, out); }
 
 bool makes_extents(const HostGraph& graph, const HostNode& node) {
   const bool list = among(kLists, node) || among(kArithmetic, node) || is_integer_cast(node);

@@ -162,6 +162,34 @@ def test_reshapes_with_a_computed_batch_in_common(check_near):
     check_near(net, near, runs=[dict(N=1), dict(N=3)])
 
 
+def test_shapes_behind_a_computed_reshape_are_known(check, decisions):
+    """To ONNX Runtime they are not, also when it hands over the second region, which another op keeps apart."""
+    net = Net(14)
+    x = net.dense(net.code_input(["N", 6, 16], "uint8"), 16, 12)
+    net.output(x)
+    one, two = (net.constant(np.array([i], np.int64)) for i in (0, 2))
+
+    def extent(name, axis):
+        return net.node("Gather", [net.node("Shape", [name]), net.constant(np.array([axis], np.int64))], axis=0)
+
+    def reshaped(q, rest, *extents):
+        name = net.node("Reshape", [q.name, net.node("Concat", list(extents), axis=0)])
+        net.steps.append((name, lambda v: v[q.name].reshape(-1, *rest)))
+        return type(q)(name, q.dtype, q.scale, q.zp)
+
+    y = reshaped(x, (18, 4), extent(x.name, 0), net.constant(np.array([18, -1], np.int64)))
+    y = net.dense(y, 4, 8)
+    net.output(y)
+    y = net.left(y)
+    halves = net.node("Div", [extent(y.name, 1), two])
+    y = reshaped(y, (9, 16), extent(y.name, 0), halves, net.constant(np.array([-1], np.int64)))
+    net.output(net.dense(y, 16, 4))
+    check(net, full=False, runs=[dict(N=1), dict(N=4)])
+    written = decisions(net.model().SerializeToString())
+    assert [n["op_type"] for n in written["nodes"] if not n["taken"]] == ["Mod"]
+    assert len(written["regions"]) == 2
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_reshape_to_a_computed_shape(check_near, whole):
     """To axes of its own and an open one; to the shape of another tensor."""
