@@ -32,27 +32,6 @@ Verdict no(const HostGraph& graph, int value) {
   return refuse(Reason::operand_not_constant, value < 0 ? std::string() : graph.values[value].name);
 }
 
-// Indices of the elements that a Slice or a Gather of a list takes.
-Verdict read_picks(const HostGraph& graph, const HostNode& node, int64_t count, std::vector<int64_t>& picks) {
-  if (node.op == "Gather") {
-    if (node.int_attribute("axis", 0) != 0) return refuse(Reason::attribute, "axis");
-    OCTILE_RETURN_IF_REFUSED(read_int64s(graph, node.input(1), picks));
-    for (int64_t& i : picks) i += i < 0 ? count : 0;
-    return {};
-  }
-  std::vector<int64_t> starts, ends, steps;
-  bool found = false;
-  OCTILE_RETURN_IF_REFUSED(read_list(graph, node, "starts", 1, starts, found));
-  OCTILE_RETURN_IF_REFUSED(read_list(graph, node, "ends", 2, ends, found));
-  OCTILE_RETURN_IF_REFUSED(read_list(graph, node, "steps", 4, steps, found));
-  if (starts.size() != 1 || ends.size() != 1 || (found && steps != std::vector<int64_t>{1})) {
-    return refuse(Reason::attribute, "steps");
-  }
-  const auto place = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + count : i, 0, count); };
-  for (int64_t i = place(starts[0]); i < place(ends[0]); ++i) picks.push_back(i);
-  return {};
-}
-
 // The value behind conversions: of the same shape. A host gives each reader a dequantize of its own.
 int behind_conversions(const HostGraph& graph, int value) {
   for (int maker = graph.values[value].producer; maker >= 0; maker = graph.values[value].producer) {
@@ -101,8 +80,10 @@ class Walk {
       return {};
     }
     const int maker = graph_.values[value].producer;
-    constexpr int kDeepest = 64;
-    if (maker < 0 || graph_.nodes[maker].taken_elsewhere || depth_ > kDeepest) return no(graph_, value);
+    constexpr int kDeepest = 64, kMost = 4096;  // what doubles itself 64 times is not followed to the end
+    if (maker < 0 || graph_.nodes[maker].taken_elsewhere || depth_ > kDeepest || ++steps_ > kMost) {
+      return no(graph_, value);
+    }
     ++depth_;
     Verdict refusal = read_node(graph_.nodes[maker], out);
     --depth_;
@@ -122,11 +103,47 @@ class Walk {
     Extents all;
     std::vector<int64_t> picks;
     OCTILE_RETURN_IF_REFUSED(read(node.input(0), all));
-    OCTILE_RETURN_IF_REFUSED(read_picks(graph_, node, std::ssize(all), picks));
+    OCTILE_RETURN_IF_REFUSED(read_picks(node, std::ssize(all), picks));
     for (const int64_t i : picks) {
       if (i < 0 || i >= std::ssize(all)) return refuse(Reason::malformed, node.name);
       out.push_back(all[static_cast<size_t>(i)]);
     }
+    return {};
+  }
+
+  // A list of numbers, of an attribute or an input; none where neither is there.
+  Verdict read_numbers(const HostNode& node, std::string_view attribute, size_t input, std::vector<int64_t>& out) {
+    if (const HostAttribute* const a = node.attribute(attribute); a != nullptr) {
+      out = a->ints;
+      return {};
+    }
+    if (node.input(input) < 0) return {};
+    Extents extents;
+    OCTILE_RETURN_IF_REFUSED(read(node.input(input), extents));
+    for (const Extent& e : extents) {
+      if (!e.known) return no(graph_, node.input(input));
+      out.push_back(e.number);
+    }
+    return {};
+  }
+
+  // Indices of the elements that a Slice or a Gather of a list takes.
+  Verdict read_picks(const HostNode& node, int64_t count, std::vector<int64_t>& picks) {
+    if (node.op == "Gather") {
+      if (node.int_attribute("axis", 0) != 0) return refuse(Reason::attribute, "axis");
+      OCTILE_RETURN_IF_REFUSED(read_numbers(node, "", 1, picks));
+      for (int64_t& i : picks) i += i < 0 ? count : 0;
+      return {};
+    }
+    std::vector<int64_t> starts, ends, steps;
+    OCTILE_RETURN_IF_REFUSED(read_numbers(node, "starts", 1, starts));
+    OCTILE_RETURN_IF_REFUSED(read_numbers(node, "ends", 2, ends));
+    OCTILE_RETURN_IF_REFUSED(read_numbers(node, "steps", 4, steps));
+    if (starts.size() != 1 || ends.size() != 1 || (!steps.empty() && steps != std::vector<int64_t>{1})) {
+      return refuse(Reason::attribute, "steps");
+    }
+    const auto place = [&](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + count : i, 0, count); };
+    for (int64_t i = place(starts[0]); i < place(ends[0]); ++i) picks.push_back(i);
     return {};
   }
 
@@ -163,7 +180,7 @@ class Walk {
 
   const HostGraph& graph_;
   int64_t rank_ = 0;
-  int depth_ = 0;
+  int depth_ = 0, steps_ = 0;
 };
 
 // Numbers, copies of the source's own axes, and one open extent.

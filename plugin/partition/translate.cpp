@@ -238,6 +238,9 @@ Verdict translate(const HostGraph& graph, int node, Unit& unit) {
     if (graph.values[v].producer >= 0) unit.through.push_back(graph.values[v].producer);
   }
   if (makes_extents(graph, n)) {
+    DType type = DType::f32;
+    const bool fits = n.op != "Shape" || (n.input(0) >= 0 && read_dtype(graph.values[n.input(0)].type, type));
+    if (!fits) return refuse(Reason::type_not_supported);
     unit.role = Role::extents;
     return {};
   }

@@ -200,6 +200,15 @@ TEST(Translate, ArithmeticOnExtents) {
   EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
 }
 
+TEST(Translate, ExtentsThatDoubleThemselvesEnd) {
+  NodeKit kit;
+  const int x = kit.codes({2}, {1, 2});
+  int end = kit.node("Shape", {kit.input(ElemType::f32, {1})}, ElemType::s64, {1});
+  for (int i = 0; i < 60; ++i) end = kit.node("Mul", {end, end}, ElemType::s64, {1});
+  kit.node("Slice", {x, kit.list({0}), end, kit.list({0})}, ElemType::u8);
+  EXPECT_EQ(kit.reason(), Reason::operand_not_constant);
+}
+
 TEST(Translate, Pools) {
   const Floats picture{1, 2, 3, 4, 5, 6, 7, 8, 9};
   {
