@@ -5,8 +5,8 @@ In:  a seed.  Out: onnx.ModelProto, input `x`, output `y` (or several).
 Not here: the list's networks (imagenet.py, yolo.py, bert.py), quantization (quantize.py).
 
 Each has what its family is known for (grouped convolutions, shuffles, concats, windows of 7x7, attention over patches,
-transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension, a class for every pixel) at a fraction
-of the usual depth.
+transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension, a class for every pixel, normalizations
+written node by node) at a fraction of the usual depth.
 """
 
 import numpy as np

@@ -18,11 +18,6 @@ constexpr std::array<std::string_view, 5> kArithmetic = {"Add", "Sub", "Mul", "D
 constexpr std::array<std::string_view, 7> kLists = {"Shape",     "Concat",  "Slice",   "Gather",
                                                     "Unsqueeze", "Squeeze", "Identity"};
 
-template <size_t N>
-bool among(const std::array<std::string_view, N>& ops, const HostNode& node) {
-  return node.domain.empty() && std::find(ops.begin(), ops.end(), node.op) != ops.end();
-}
-
 bool is_integer_cast(const HostNode& node) {
   constexpr int64_t kInt64 = 7;
   return node.is("Cast") && node.int_attribute("to", 0) == kInt64;
@@ -92,8 +87,8 @@ class Walk {
 
  private:
   Verdict read_node(const HostNode& node, Extents& out) {
-    if (among(kArithmetic, node)) return read_arithmetic(node, out);
-    if (!among(kLists, node) && !is_integer_cast(node)) return no(graph_, node.output(0));
+    if (node.is_one_of(kArithmetic)) return read_arithmetic(node, out);
+    if (!node.is_one_of(kLists) && !is_integer_cast(node)) return no(graph_, node.output(0));
     if (node.op == "Shape") return read_shape(node, out);
     if (node.op == "Concat") {
       for (const int v : node.inputs) OCTILE_RETURN_IF_REFUSED(read(v, out));
@@ -249,7 +244,7 @@ Extent times(const Extent& a, const Extent& b) { return combine("Mul", a, b); }
 Verdict read_list_of_extents(const HostGraph& graph, int list, Extents& out) { return Walk(graph).read(list, out); }
 
 bool makes_extents(const HostGraph& graph, const HostNode& node) {
-  const bool list = among(kLists, node) || among(kArithmetic, node) || is_integer_cast(node);
+  const bool list = node.is_one_of(kLists) || node.is_one_of(kArithmetic) || is_integer_cast(node);
   return list && node.output(0) >= 0 && graph.values[node.output(0)].type == ElemType::s64;
 }
 

@@ -24,6 +24,10 @@ const HostAttribute* HostNode::attribute(std::string_view key) const {
   return it == attributes.end() ? nullptr : &it->second;
 }
 
+bool HostNode::is_one_of(std::span<const std::string_view> names) const {
+  return domain.empty() && std::find(names.begin(), names.end(), op) != names.end();
+}
+
 int HostNode::other_input(int value) const {
   if (inputs.size() != 2) return -1;
   return inputs[0] == value ? inputs[1] : inputs[0];

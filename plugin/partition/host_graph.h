@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -59,6 +60,7 @@ struct HostNode {
   [[nodiscard]] int output(size_t i) const { return i < outputs.size() ? outputs[i] : -1; }
   // Is it this op of ONNX's own?
   [[nodiscard]] bool is(std::string_view name_of_op) const { return op == name_of_op && domain.empty(); }
+  [[nodiscard]] bool is_one_of(std::span<const std::string_view> names) const;
   // The input that is not `value`, of exactly two; -1: there is none.
   [[nodiscard]] int other_input(int value) const;
   [[nodiscard]] const HostAttribute* attribute(std::string_view key) const;

@@ -49,11 +49,6 @@ constexpr std::array<std::string_view, 8> kBroadcast = {"Add", "Sub", "Mul", "Di
 constexpr std::array<std::string_view, 4> kReduce = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"};
 constexpr std::array<std::string_view, 4> kWindow = {"Conv", "ConvInteger", "MaxPool", "AveragePool"};
 
-template <size_t N>
-bool among(const std::array<std::string_view, N>& ops, const HostNode& node) {
-  return node.domain.empty() && std::find(ops.begin(), ops.end(), node.op) != ops.end();
-}
-
 Shapes broadcast(const Extents& a, const Extents& b) {
   Extents out(std::max(a.size(), b.size()));
   for (size_t i = 0; i < out.size(); ++i) {  // from the last on
@@ -77,8 +72,8 @@ class Inference {
     if (i > 0) return std::nullopt;
     const Shapes x = shape(n.input(0));
     if (!x) return std::nullopt;
-    if (among(kSame, n) || is_quantize(n) || is_dequantize(n) || n.is("DynamicQuantizeLinear")) return x;
-    if (among(kBroadcast, n)) return broadcast_all(n, *x);
+    if (n.is_one_of(kSame) || is_quantize(n) || is_dequantize(n) || n.is("DynamicQuantizeLinear")) return x;
+    if (n.is_one_of(kBroadcast)) return broadcast_all(n, *x);
     if (n.is("MatMul") || n.is("MatMulInteger")) return product(n, *x);
     if (n.is("Gemm")) return gemm(n, *x);
     if (n.is("Transpose")) return transpose(n, *x);
@@ -88,8 +83,8 @@ class Inference {
     if (n.is("Concat")) return concat(n, *x);
     if (n.is("Flatten")) return flatten(n, *x);
     if (n.is("Gather")) return gather(n, *x);
-    if (among(kReduce, n)) return reduce(n, *x);
-    if (among(kWindow, n)) return window(n, *x);
+    if (n.is_one_of(kReduce)) return reduce(n, *x);
+    if (n.is_one_of(kWindow)) return window(n, *x);
     if (n.is("GlobalAveragePool") || n.is("GlobalMaxPool")) return global(*x);
     if (n.is("Pad")) return pad(n, *x);
     if (n.is("Expand")) return expand(n, *x);

@@ -264,7 +264,7 @@ Verdict translate(const HostGraph& graph, int node, Unit& unit) {
 
 bool is_single_movement(const HostNode& node) {
   static constexpr std::array<std::string_view, 5> kOps = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"};
-  return node.domain.empty() && std::find(kOps.begin(), kOps.end(), node.op) != kOps.end();
+  return node.is_one_of(kOps);
 }
 
 Verdict write_movement(const HostGraph& graph, const HostNode& node, int from, int to, DType type, UnitWriter& writer) {
