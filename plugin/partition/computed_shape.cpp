@@ -85,6 +85,17 @@ class Walk {
     return refusal;
   }
 
+  // The same where all of them are numbers.
+  Verdict read_numbers(int value, std::vector<int64_t>& out) {
+    Extents extents;
+    OCTILE_RETURN_IF_REFUSED(read(value, extents));
+    for (const Extent& e : extents) {
+      if (!e.known) return no(graph_, value);
+      out.push_back(e.number);
+    }
+    return {};
+  }
+
  private:
   Verdict read_node(const HostNode& node, Extents& out) {
     if (node.is_one_of(kArithmetic)) return read_arithmetic(node, out);
@@ -113,13 +124,7 @@ class Walk {
       return {};
     }
     if (node.input(input) < 0) return {};
-    Extents extents;
-    OCTILE_RETURN_IF_REFUSED(read(node.input(input), extents));
-    for (const Extent& e : extents) {
-      if (!e.known) return no(graph_, node.input(input));
-      out.push_back(e.number);
-    }
-    return {};
+    return read_numbers(node.input(input), out);
   }
 
   // Indices of the elements that a Slice or a Gather of a list takes.
@@ -249,13 +254,7 @@ bool makes_extents(const HostGraph& graph, const HostNode& node) {
 }
 
 Verdict read_extents(const HostGraph& graph, int value, std::vector<int64_t>& out) {
-  Extents extents;
-  OCTILE_RETURN_IF_REFUSED(Walk(graph).read(value, extents));
-  for (const Extent& e : extents) {
-    if (!e.known) return no(graph, value);
-    out.push_back(e.number);
-  }
-  return {};
+  return Walk(graph).read_numbers(value, out);
 }
 
 Verdict read_computed_shape(const HostGraph& graph, const HostNode& reshape, ComputedShape& out) {

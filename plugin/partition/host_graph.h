@@ -27,6 +27,7 @@ struct HostAttribute {
 struct DimName {
   int64_t factor = 1;
   std::string symbol{};  // empty: no name
+  [[nodiscard]] bool operator==(const DimName&) const = default;
 };
 // "N", or "4*N" as symbolic shape inference has it.
 [[nodiscard]] DimName read_dim_name(std::string_view name);

@@ -80,8 +80,7 @@ class Chain {
   Verdict read_stage(int& value, Stage& stage) {
     int quantize = -1, dequantize = -1;
     const int wide = value;
-    if (graph_.sole_reader(value, "QuantizeLinear") < 0) return {};
-    follow(value, "QuantizeLinear", &quantize);
+    if (!follow(value, "QuantizeLinear", &quantize)) return {};
     if (!follow(value, "DequantizeLinear", &dequantize)) return other();
     const HostNode &q = graph_.nodes[quantize], &dq = graph_.nodes[dequantize];
     OCTILE_RETURN_IF_REFUSED(check_quantize(q));
@@ -97,8 +96,7 @@ class Chain {
   // Where optimisers move a transpose to that stood before the mean.
   Verdict read_turn(int& value) {
     int transpose = -1;
-    if (graph_.sole_reader(value, "Transpose") < 0) return {};
-    follow(value, "Transpose", &transpose);
+    if (!follow(value, "Transpose", &transpose)) return {};
     bool found = false;
     OCTILE_RETURN_IF_REFUSED(read_list(graph_, graph_.nodes[transpose], "perm", kAllInputs, turn_, found));
     return turn_.empty() ? other() : Verdict{};
@@ -180,8 +178,7 @@ class Chain {
     if (!follow(value, "Clip", &clip)) return other();
     OCTILE_RETURN_IF_REFUSED(read_clip_bounds(graph_, graph_.nodes[clip], epsilon_, most));
     if (most != std::numeric_limits<float>::max()) return other();
-    if (graph_.sole_reader(value, "Expand") >= 0) {
-      follow(value, "Expand", &expand);
+    if (follow(value, "Expand", &expand)) {
       const int target = graph_.nodes[expand].input(1);
       if (target < 0 || !is_shape_of(graph_, target, source_)) return other();
       if (!graph_.values[target].constant) unit_.through.push_back(graph_.values[target].producer);

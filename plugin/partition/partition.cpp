@@ -78,7 +78,7 @@ class Partitioner {
     Unit unit;
     Verdict refusal =
         graph_.nodes[n].taken_elsewhere ? refuse(Reason::assigned_elsewhere) : recogniser(graph_, n, unit);
-    if (!refusal && !checked && !unit.steps.empty()) refusal = check_unit(graph_, unit);
+    if (!refusal && !checked) refusal = check_unit(graph_, unit);
     if (refusal) {
       verdicts_[n] = {-1, refusal->reason, std::move(refusal->detail)};
       return;

@@ -10,41 +10,16 @@
 #include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
 #include "plugin/partition/quant_params.h"
+#include "plugin/partition/translate.h"
 
 namespace octile::plugin {
 namespace {
 
 using Shapes = std::optional<Extents>;
 
-constexpr std::array<std::string_view, 29> kSame = {"Relu",
-                                                    "LeakyRelu",
-                                                    "Clip",
-                                                    "Sigmoid",
-                                                    "HardSigmoid",
-                                                    "HardSwish",
-                                                    "Tanh",
-                                                    "Exp",
-                                                    "Log",
-                                                    "Sqrt",
-                                                    "Erf",
-                                                    "Neg",
-                                                    "Abs",
-                                                    "Reciprocal",
-                                                    "Softplus",
-                                                    "Elu",
-                                                    "Round",
-                                                    "Floor",
-                                                    "Ceil",
-                                                    "Gelu",
-                                                    "BatchNormalization",
-                                                    "Softmax",
-                                                    "Identity",
-                                                    "Cast",
-                                                    "Dropout",
-                                                    "PRelu",
-                                                    "LogSoftmax",
-                                                    "LayerNormalization",
-                                                    "InstanceNormalization"};
+// Besides functions of one operand.
+constexpr std::array<std::string_view, 8> kSame = {
+    "Softmax", "LogSoftmax", "LayerNormalization", "InstanceNormalization", "Identity", "Cast", "Dropout", "PRelu"};
 constexpr std::array<std::string_view, 8> kBroadcast = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max"};
 constexpr std::array<std::string_view, 4> kReduce = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"};
 constexpr std::array<std::string_view, 4> kWindow = {"Conv", "ConvInteger", "MaxPool", "AveragePool"};
@@ -72,8 +47,10 @@ class Inference {
     if (i > 0) return std::nullopt;
     const Shapes x = shape(n.input(0));
     if (!x) return std::nullopt;
-    if (n.is_one_of(kSame) || is_quantize(n) || is_dequantize(n) || n.is("DynamicQuantizeLinear")) return x;
     if (n.is_one_of(kBroadcast)) return broadcast_all(n, *x);
+    const OpRow* const row = find_op(n);
+    const bool function = row != nullptr && !row->microsoft && row->role == Role::function && row->operands == 1;
+    if (function || n.is_one_of(kSame) || is_quantize(n) || is_dequantize(n) || n.is("DynamicQuantizeLinear")) return x;
     if (n.is("MatMul") || n.is("MatMulInteger")) return product(n, *x);
     if (n.is("Gemm")) return gemm(n, *x);
     if (n.is("Transpose")) return transpose(n, *x);
@@ -140,7 +117,7 @@ class Inference {
   }
 
   [[nodiscard]] Shapes transpose(const HostNode& n, const Extents& x) const {
-    const auto perm = list(n, "perm", std::numeric_limits<size_t>::max());
+    const auto perm = list(n, "perm", kAllInputs);
     if (!perm || (!perm->empty() && perm->size() != x.size())) return std::nullopt;
     if (perm->empty()) return Extents(x.rbegin(), x.rend());
     Extents out;
@@ -280,10 +257,10 @@ class Inference {
   [[nodiscard]] Shapes window(const HostNode& n, const Extents& x) const {
     const bool conv = n.op.starts_with("Conv");
     const Shapes w = conv ? shape(n.input(1)) : x;
-    const size_t none = std::numeric_limits<size_t>::max(), spatial = x.size() - 2;
+    const size_t spatial = x.size() - 2;
     const HostAttribute* const automatic = n.attribute("auto_pad");
-    const auto kernel = list(n, "kernel_shape", none), strides = list(n, "strides", none), pads = list(n, "pads", none),
-               dilations = list(n, "dilations", none);
+    const auto kernel = list(n, "kernel_shape", kAllInputs), strides = list(n, "strides", kAllInputs),
+               pads = list(n, "pads", kAllInputs), dilations = list(n, "dilations", kAllInputs);
     const bool fits = x.size() > 2 && w && w->size() == x.size() && kernel && strides && pads && dilations;
     if (!fits || n.int_attribute("ceil_mode", 0) != 0) return std::nullopt;
     if (automatic != nullptr && !automatic->s.empty() && automatic->s != "NOTSET") return std::nullopt;
@@ -340,22 +317,22 @@ std::vector<int> fill_shapes(HostGraph& graph) {
   std::vector<int> changed;
   const Inference inference(graph);
   for (const HostNode& n : graph.nodes) {
-    const bool asked =
-        std::any_of(n.outputs.begin(), n.outputs.end(), [&](int v) { return v >= 0 && open(graph.values[v]); });
-    if (!asked) continue;
     for (size_t i = 0; i < n.outputs.size(); ++i) {
-      if (n.output(i) < 0) continue;
+      if (n.output(i) < 0 || !open(graph.values[n.output(i)])) continue;
       const Shapes made = inference.infer(n, i);
       const auto lost = [](const Extent& e) { return e.known ? e.number < 0 : e.symbol.empty(); };
       if (!made || made->empty() || std::any_of(made->begin(), made->end(), lost)) continue;
-      HostValue& v = graph.values[n.output(i)];
-      v.ranked = true;
-      v.dims.clear();
-      v.dim_names.clear();
+      std::vector<int64_t> dims;
+      std::vector<DimName> names;
       for (const Extent& e : *made) {
-        v.dims.push_back(e.known ? e.number : -1);
-        v.dim_names.push_back(e.known ? DimName() : DimName{e.number, e.symbol});
+        dims.push_back(e.known ? e.number : -1);
+        names.push_back(e.known ? DimName() : DimName{e.number, e.symbol});
       }
+      HostValue& v = graph.values[n.output(i)];
+      if (v.dims == dims && v.dim_names == names) continue;
+      v.ranked = true;
+      v.dims = std::move(dims);
+      v.dim_names = std::move(names);
       changed.push_back(n.output(i));
     }
   }

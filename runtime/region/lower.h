@@ -198,6 +198,8 @@ class Lowering {
   [[nodiscard]] static Result<std::vector<bool>> mean_axes(const NodeDesc& node, size_t rank);
   // The reader of a float value becomes codes at once: its quantize is lowered along.
   void quantized_along(int quantize, int codes);
+  // The transposes between a value and that quantize, lowered along too.
+  [[nodiscard]] Result<Window> turned_along(const std::vector<int>& turns, Window window);
 
   // lower_rows.cpp
   [[nodiscard]] Status lower_softmax(int index);

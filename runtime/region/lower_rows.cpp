@@ -149,10 +149,7 @@ Status Lowering::lower_normalize(int index) {
   const QuantizeTo to = quantize_to(q.spec, q.quant);
   set_meaning(step, *from.function);
   step.to = to.form();
-  for (const int turn : turns) {
-    OCTILE_ASSIGN_OR_RETURN(window, moved(node(turn), window, shape(out(turn)), 0, Order::flat));
-    done_[static_cast<size_t>(turn)] = true;
-  }
+  OCTILE_ASSIGN_OR_RETURN(window, turned_along(turns, window));
   quantized_along(quantize, add_codes(window, to.is_signed));
   return {};
 }

@@ -66,6 +66,14 @@ Result<std::vector<bool>> Lowering::mean_axes(const NodeDesc& n, size_t rank) {
   return gone;
 }
 
+Result<Window> Lowering::turned_along(const std::vector<int>& turns, Window window) {
+  for (const int turn : turns) {
+    OCTILE_ASSIGN_OR_RETURN(window, moved(node(turn), window, shape(out(turn)), 0, Order::flat));
+    done_[static_cast<size_t>(turn)] = true;
+  }
+  return window;
+}
+
 void Lowering::quantized_along(int quantize, int made_codes) {
   set_codes(static_cast<size_t>(node(quantize).output), made_codes);
   done_[static_cast<size_t>(quantize)] = true;
@@ -171,10 +179,7 @@ Status Lowering::lower_average(int index) {
   if (rows) step.row = dims[axis];
   Window window = window_of(made_store);
   if (made_shape != shape(dst)) window = reshaped(window, shape(dst));
-  for (const int turn : turns) {
-    OCTILE_ASSIGN_OR_RETURN(window, moved(node(turn), window, shape(out(turn)), 0, Order::flat));
-    done_[static_cast<size_t>(turn)] = true;
-  }
+  OCTILE_ASSIGN_OR_RETURN(window, turned_along(turns, window));
   quantized_along(quantize, add_codes(window, to.is_signed));
   return {};
 }
