@@ -139,7 +139,7 @@ class Builder {
   }
 
   void note_scales(const NodeDesc& node) {
-    if (node.kind != NodeKind::spec && node.kind != NodeKind::conv_transpose) return;
+    if (node.kind > NodeKind::scaled) return;
     const OpQuant& q = node.quant;
     const auto note = [&](int v, float scale, int32_t zp) {
       if (size_of(desc_.values[v].type) != 1) return;

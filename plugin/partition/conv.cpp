@@ -106,11 +106,10 @@ Verdict recognise_conv(const HostGraph& graph, int node, Unit& unit) {
   OCTILE_RETURN_IF_REFUSED(read_operands(graph, node, ops));
   OCTILE_RETURN_IF_REFUSED(read_image(graph, n, ops, d));
   OCTILE_RETURN_IF_REFUSED(read_channels_last(n, d.spatial_rank + 2, ops.src_turn, ops.dst_turn));
+  OCTILE_RETURN_IF_REFUSED(fold_source_scales(d, ops));
   const int bias = n.op == "QLinearConv" ? n.input(kQLinearConvBias) : n.op == "ConvInteger" ? -1 : n.input(2);
   OCTILE_RETURN_IF_REFUSED(add_bias(graph, bias, node, d.spec.oc, ops));
-  if (ops.dst < 0) {
-    OCTILE_RETURN_IF_REFUSED(read_qdq_tail(graph, n.output(0), d.spec.ic / d.spec.g * d.spec.kh * d.spec.kw, ops));
-  }
+  if (ops.dst < 0) read_qdq_tail(graph, n.output(0), d, ops);
   return finish_product(graph, node, ops, std::move(d), unit);
 }
 

@@ -32,7 +32,7 @@ class Own {
       maker_[node.output] = static_cast<int>(i);
       const bool stays = node.kind != NodeKind::spec &&
                          std::any_of(node.inputs.begin(), node.inputs.end(), [&](int v) { return floats_[v]; });
-      floats_[node.output] = node.kind == NodeKind::dynamic || stays;
+      floats_[node.output] = node.kind == NodeKind::scaled || node.kind == NodeKind::dynamic || stays;
     }
   }
 
@@ -57,6 +57,7 @@ class Own {
       const double quantize = first_reader(node) ? 2 * r_.step + r_.dynamic * in : 0;
       return 2 * r_.step + quantize + product(node) + r_.dynamic * out;
     }
+    if (node.kind == NodeKind::scaled) return r_.step + product(node) + r_.dynamic * out;
     if (node.kind == NodeKind::conv_transpose) return r_.step + product(node) + r_.move * out;
     if (node.kind == NodeKind::spec) return spec(node, in, out);
     if (is_binary(node.kind)) {
@@ -187,7 +188,7 @@ class Own {
   const Machine& machine_;
   const OwnRates& r_;
   std::vector<int> maker_;    // by value: node, -1: none
-  std::vector<bool> floats_;  // by value: made of a dynamic product's floats
+  std::vector<bool> floats_;  // by value: made of a product's floats
 };
 
 }  // namespace

@@ -100,6 +100,7 @@ Verdict recognise_qdq(const HostGraph& graph, int node, Operands& ops, NodeDesc&
   OCTILE_RETURN_IF_REFUSED(read_qdq_inputs(graph, node, ops));
   OCTILE_RETURN_IF_REFUSED(read_matrix(graph, n, ops, d));
   OCTILE_RETURN_IF_REFUSED(check_axis(graph.values[ops.wei], ops));
+  OCTILE_RETURN_IF_REFUSED(fold_source_scales(d, ops));
   int value = n.output(0);
   if (n.op == "Gemm") {
     OCTILE_RETURN_IF_REFUSED(check_gemm(n, n.input(kGemmBias) >= 0));
@@ -108,7 +109,8 @@ Verdict recognise_qdq(const HostGraph& graph, int node, Operands& ops, NodeDesc&
   } else {
     read_added_bias(graph, value, ops, d);
   }
-  return read_qdq_tail(graph, value, d.spec.k, ops);
+  read_qdq_tail(graph, value, d, ops);
+  return {};
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first ex
 constexpr int64_t kWindow = 16;      // times as dear is one of a pool
 
 struct Form {
-  // vector: a constant per channel. made: stored floats of a dynamic product, and functions of them.
+  // vector: a constant per channel. made: stored floats of a product or of rows, functions of them, and where they go.
   enum class Kind : uint8_t { scalar, vector, function, channels, pair, made, stored };
   Kind kind = Kind::stored;
   int codes = -1;  // function, channels: of these
@@ -63,12 +63,13 @@ class Forms {
     if (d.kind == NodeKind::spec) {
       return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0]} : Form{Kind::stored};
     }
-    if (d.kind == NodeKind::dynamic) return {Kind::made};
+    if (d.kind == NodeKind::scaled || d.kind == NodeKind::dynamic) return {Kind::made};
     if (d.kind == NodeKind::cast) return {Kind::stored};
     const Form a = form(d.inputs[0]);
     if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
     if (is_unary(d.kind)) return a.kind != Kind::made || runtime::vector_kernel(d.kind) ? a : Form{Kind::stored};
-    if (a.kind == Kind::made) return {pixels_move(d) ? Kind::made : Kind::stored};
+    const bool rows = d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::normalize;
+    if (rows || made_moves(d)) return {Kind::made};
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
   }
 
@@ -94,7 +95,7 @@ class Forms {
     const Form& other = a.kind == Form::Kind::made ? b : a;
     if (other.kind == Form::Kind::scalar) return true;
     if (other.kind == Form::Kind::vector) return innermost(other, d.output);
-    if (other.kind != Form::Kind::made || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
+    if (other.kind == Form::Kind::channels || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
     const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.inputs[1]];
     return x.ranked && y.ranked && (x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims));
   }
@@ -105,13 +106,20 @@ class Forms {
            std::all_of(gate.begin() + 2, gate.end(), [](int64_t d) { return d == 1; });
   }
 
-  // Images whose pixels, or ranges of channels, go elsewhere as they lie; or pools of them.
-  [[nodiscard]] bool pixels_move(const NodeDesc& d) const {
-    const bool kind = d.kind == NodeKind::concat || d.kind == NodeKind::slice || d.kind == NodeKind::max_pool ||
-                      d.kind == NodeKind::average_pool || d.kind == NodeKind::resize;
-    const bool all = d.kind != NodeKind::concat || std::all_of(d.inputs.begin(), d.inputs.end(),
-                                                               [&](int v) { return form(v).kind == Form::Kind::made; });
-    return kind && all && d.output >= 0 && graph_.values[d.output].ranked && graph_.values[d.output].dims.size() == 4;
+  // Made floats elsewhere: moved, perhaps joined with functions of codes, or pools of images.
+  [[nodiscard]] bool made_moves(const NodeDesc& d) const {
+    using Kind = Form::Kind;
+    const bool pool = d.kind == NodeKind::max_pool || d.kind == NodeKind::average_pool;
+    if (pool || d.kind == NodeKind::resize) {
+      return form(d.inputs[0]).kind == Kind::made && d.output >= 0 && graph_.values[d.output].ranked &&
+             graph_.values[d.output].dims.size() == 4;
+    }
+    if (d.kind < NodeKind::concat || d.kind >= NodeKind::cast) return false;
+    const size_t operands = d.kind == NodeKind::concat ? d.inputs.size() : 1;
+    const auto is = [&](Kind kind) { return [this, kind](int v) { return form(v).kind == kind; }; };
+    const auto first = d.inputs.begin(), last = first + static_cast<std::ptrdiff_t>(operands);
+    return std::any_of(first, last, is(Kind::made)) &&
+           std::all_of(first, last, [&](int v) { return is(Kind::made)(v) || is(Kind::function)(v); });
   }
 
   static bool linear(const NodeDesc& d) { return !d.ints.empty() && d.ints[0] == 1; }
@@ -123,7 +131,7 @@ class Forms {
   }
 
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
-    if (d.kind == NodeKind::spec || d.kind == NodeKind::dynamic) return false;
+    if (d.kind <= NodeKind::dynamic) return false;
     if (d.kind == NodeKind::normalize) {
       return form(d.inputs[0]).kind != Form::Kind::function || !only_quantized(d.output, true);
     }
@@ -172,15 +180,17 @@ class Forms {
 
 }  // namespace
 
-std::vector<bool> on_stored_floats(const HostGraph& graph, const std::vector<Unit>& units) {
+std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& units) {
   std::unordered_map<int, Form> known;
-  std::vector<bool> out;
+  std::vector<Floats> out;
   for (const Unit& unit : units) {
-    std::unordered_map<int, Form> made;
-    const bool slow = Forms(graph, unit, known).slow(made);
+    std::unordered_map<int, Form> results;
+    const bool slow = Forms(graph, unit, known).slow(results);
     const bool floats = unit.role == Role::function || unit.role == Role::floating || unit.role == Role::movement;
-    out.push_back(floats && slow);
-    known.insert(made.begin(), made.end());
+    const bool made = std::any_of(results.begin(), results.end(),
+                                  [](const auto& result) { return result.second.kind == Form::Kind::made; });
+    out.push_back({floats && slow, made});
+    known.insert(results.begin(), results.end());
   }
   return out;
 }

@@ -12,9 +12,6 @@
 namespace octile::plugin {
 namespace {
 
-// A product that answers in floats pays for the pass over its accumulators where each is a sum of this many terms.
-constexpr int64_t kWorthFloats = 256;
-
 // The destination of a QuantizeLinear or of a QLinear op.
 Verdict read_destination(const HostGraph& graph, int value, int scale, int zp, Operands& ops) {
   ops.dst = value;
@@ -53,7 +50,11 @@ Verdict read_quantized_tail(const HostGraph& graph, int value, Operands& ops) {
     if (is_quantize(n)) {
       OCTILE_RETURN_IF_REFUSED(check_quantize(n));
       ops.nodes.push_back(reader);
-      return read_destination(graph, n.output(0), n.input(1), n.input(2), ops);
+      ops.dst = n.output(0);
+      ops.dst_axis = n.int_attribute("axis", 1);
+      DType type = DType::u8;
+      OCTILE_RETURN_IF_REFUSED(read_type(graph, ops.dst, type));
+      return read_params(graph, n.input(1), n.input(2), type, ops.dst_q);
     }
     if (is_clamp(n) && !clamped) {
       clamped = true;
@@ -72,15 +73,52 @@ Verdict read_quantized_tail(const HostGraph& graph, int value, Operands& ops) {
   }
 }
 
-// The accumulators' real values: float(acc) * (src_scale * wei_scale).
+// One per channel of an image, with one zero point for all.
+bool per_image_channel(const QParams& q, int64_t axis, int64_t channels) {
+  const bool alike = std::all_of(q.zp.begin(), q.zp.end(), [&](int32_t z) { return z == q.zp[0]; });
+  return axis == 1 && std::ssize(q.scale) == channels && alike;
+}
+
+// Scales of what a convolution writes, one per channel, become its weights': sums are scaled by the same quotients.
+Verdict fold_destination_scales(const NodeDesc& d, Operands& ops) {
+  QParams &dst = ops.dst_q, &wei = ops.wei_q;
+  if (!dst.per_channel()) return {};
+  const bool image = d.kind == NodeKind::spec && d.spec.kind == OpKind::conv2d && ops.views.empty();
+  if (!image || !per_image_channel(dst, ops.dst_axis, d.spec.oc)) return refuse(Reason::output_not_quantized);
+  std::vector<float> scales;
+  OpQuant first;
+  for (size_t c = 0; c < dst.scale.size(); ++c) {
+    OpQuant q;
+    q.dst_scale = dst.scale[c];
+    q.dst_zp = dst.zp[c];
+    set_clamp(q, dst.type, ops.post, ops.clip_lo, ops.clip_hi);
+    if (c == 0) first = q;
+    if (q.clamp_lo != first.clamp_lo || q.clamp_hi != first.clamp_hi) return refuse(Reason::clip_bounds);
+    scales.push_back(multiplier(ops.src_q.scale[0], wei.scale[wei.per_channel() ? c : 0], dst.scale[c]));
+  }
+  if (ops.post != Post::none) {  // bounds in codes, for the scale 1
+    ops.post = Post::clip;
+    ops.clip_lo = static_cast<float>(first.clamp_lo - first.dst_zp);
+    ops.clip_hi = static_cast<float>(first.clamp_hi - first.dst_zp);
+  }
+  if (wei.zp.size() == 1) wei.zp.resize(scales.size(), wei.zp[0]);
+  wei.scale = std::move(scales);
+  ops.src_q.scale = dst.scale = {1.0F};
+  dst.zp.resize(1);
+  return {};
+}
+
+// The sums of a transposed convolution as floats: float(acc) * (src_scale * wei_scale).
 void write_floats(const Operands& ops, const NodeDesc& d, int acc, int floats, UnitWriter& writer) {
   const int real = writer.inner(DType::f32);
   writer.step(NodeKind::cast, {acc}, real);
   std::vector<float> scales;
   for (const float s : ops.wei_q.scale) scales.push_back(ops.src_q.scale[0] * s);
   std::vector<int64_t> dims;
-  if (scales.size() > 1) dims = {std::ssize(scales)};
-  if (scales.size() > 1 && d.spec.kind == OpKind::conv2d) dims.resize(1 + static_cast<size_t>(d.spatial_rank), 1);
+  if (scales.size() > 1) {
+    dims.assign(1 + static_cast<size_t>(d.spatial_rank), 1);
+    dims[0] = std::ssize(scales);
+  }
   writer.step(NodeKind::mul, {real, writer.constant(scales, dims)}, floats);
 }
 
@@ -92,7 +130,7 @@ void write_batches(const Operands& ops, const Step& main, int src, int dst, DTyp
   for (int64_t i = 0; i < ops.batches; ++i) {
     const int slice = writer.inner(main.desc.spec.src), part = writer.inner(type);
     writer.step(NodeKind::slice, {src}, slice).ints = {i, i + 1, 1};
-    NodeDesc& d = i == 0 ? writer.main(NodeKind::spec, {slice}, part) : writer.step(NodeKind::spec, {slice}, part);
+    NodeDesc& d = i == 0 ? writer.main(main.desc.kind, {slice}, part) : writer.step(main.desc.kind, {slice}, part);
     const NodeDesc named = d;
     d = main.desc;
     d.name = named.name;
@@ -123,6 +161,24 @@ Verdict check_spec(const HostGraph& graph, const Operands& ops, const NodeDesc& 
 
 }  // namespace
 
+Verdict fold_source_scales(const NodeDesc& d, Operands& ops) {
+  QParams &src = ops.src_q, &wei = ops.wei_q;
+  if (!src.per_channel()) return {};
+  const OpSpec& s = d.spec;
+  const bool depthwise = d.kind == NodeKind::spec && s.kind == OpKind::conv2d && s.g == s.ic && s.oc % s.g == 0;
+  if (!depthwise || !per_image_channel(src, ops.src_axis, s.ic)) return refuse(Reason::per_channel_source);
+  std::vector<float> scales;
+  for (int64_t c = 0; c < s.oc; ++c) {
+    const float own = wei.scale[wei.per_channel() ? static_cast<size_t>(c) : 0];
+    scales.push_back(src.scale[static_cast<size_t>(c / (s.oc / s.g))] * own);
+  }
+  if (wei.zp.size() == 1) wei.zp.resize(scales.size(), wei.zp[0]);
+  wei.scale = std::move(scales);
+  src.scale = {1.0F};
+  src.zp.resize(1);
+  return {};
+}
+
 void own(const Dequantize& dq, Operands& ops) {
   if (dq.node >= 0) (dq.shared ? ops.through : ops.nodes).push_back(dq.node);
 }
@@ -132,8 +188,8 @@ Verdict read_qdq_inputs(const HostGraph& graph, int node, Operands& ops) {
   OCTILE_RETURN_IF_REFUSED(find_dequantize(graph, graph.nodes[node].input(0), node, src));
   OCTILE_RETURN_IF_REFUSED(find_dequantize(graph, graph.nodes[node].input(1), node, wei));
   if (src.params.type == DType::s32 || wei.params.type == DType::s32) return refuse(Reason::type_not_supported);
-  if (src.params.per_channel()) return refuse(Reason::per_channel_source);
   ops.src = src.source;
+  ops.src_axis = src.axis;
   ops.wei = wei.source;
   ops.src_q = src.params;
   ops.wei_q = wei.params;
@@ -143,18 +199,15 @@ Verdict read_qdq_inputs(const HostGraph& graph, int node, Operands& ops) {
   return {};
 }
 
-Verdict read_qdq_tail(const HostGraph& graph, int value, int64_t depth, Operands& ops) {
+void read_qdq_tail(const HostGraph& graph, int value, const NodeDesc& d, Operands& ops) {
   Operands quantized = ops;
-  const Verdict refusal = read_quantized_tail(graph, value, quantized);
-  if (!refusal) {
+  if (!read_quantized_tail(graph, value, quantized) && !fold_destination_scales(d, quantized)) {
     ops = std::move(quantized);
-    return {};
+    return;
   }
-  if (depth < kWorthFloats) return refusal;
   ops.dst = value;
   ops.dst_q = QParams();
   ops.dst_q.type = DType::f32;
-  return {};
 }
 
 Verdict read_qlinear(const HostGraph& graph, int node, const QLinearSlots& slots, Operands& ops) {
@@ -237,13 +290,17 @@ Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, No
   };
   if (!ops.src_turn.empty()) turn(inputs[0], d.spec.src, ops.src_turn);
   if (ops.wei_transposed && d.spec.wei_var) turn(inputs[1], d.spec.wei, {1, 0});
-  const bool floats = ops.dst_q.type == DType::f32, moved = !ops.views.empty() || !ops.dst_turn.empty();
-  const int made = floats || moved ? writer.inner(d.spec.dst) : ops.dst;
+  const bool floats = ops.dst_q.type == DType::f32;
+  if (floats && d.kind == NodeKind::spec) d.kind = NodeKind::scaled;
+  const DType type = d.kind == NodeKind::scaled ? DType::f32 : d.spec.dst;
+  const bool written_out = floats && d.kind != NodeKind::scaled;
+  const bool moved = !ops.views.empty() || !ops.dst_turn.empty();
+  const int made = written_out || moved ? writer.inner(type) : ops.dst;
   const int weights = d.spec.wei_var ? -1 : ops.wei;
   Step main{std::move(d), weights, 0, ops.wei_transposed};
   const NodeDesc geometry = main.desc;
   if (ops.batches > 1) {
-    write_batches(ops, main, inputs[0], made, geometry.spec.dst, unit, writer);
+    write_batches(ops, main, inputs[0], made, type, unit, writer);
   } else {
     NodeDesc& at = writer.main(geometry.kind, std::move(inputs), made);
     main.desc.name = at.name;
@@ -251,7 +308,7 @@ Verdict finish_product(const HostGraph& graph, int node, const Operands& ops, No
     main.desc.output = made;
     unit.steps.back() = std::move(main);
   }
-  if (floats) write_floats(ops, geometry, made, ops.dst, writer);
+  if (written_out) write_floats(ops, geometry, made, ops.dst, writer);
   int from = made;
   if (!ops.dst_turn.empty()) writer.step(NodeKind::transpose, {made}, ops.dst).ints = ops.dst_turn;
   for (size_t i = 0; i < ops.views.size(); ++i) {

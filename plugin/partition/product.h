@@ -13,7 +13,8 @@ namespace octile::plugin {
 struct Operands {
   int src = -1, wei = -1, dst = -1;  // host values; dst_q.type f32: the accumulators' value as floats
   QParams src_q, wei_q, dst_q;
-  int64_t wei_axis = 0;  // of per-channel weights, as the host wrote it
+  int64_t wei_axis = 0;                // of per-channel weights, as the host wrote it
+  int64_t src_axis = 1, dst_axis = 1;  // likewise
   std::vector<int32_t> bias;
   Post post = Post::none;
   float clip_lo = 0, clip_hi = 0;
@@ -35,11 +36,14 @@ struct Operands {
 
 // The dequantize belongs to the unit, or is looked through.
 void own(const Dequantize& dq, Operands& ops);
+// Scales of a depthwise convolution's source, one per channel, become its weights': what sums are scaled by is the same
+// product.
+[[nodiscard]] Verdict fold_source_scales(const NodeDesc& d, Operands& ops);
 // Dequantizes in front of inputs 0 and 1.
 [[nodiscard]] Verdict read_qdq_inputs(const HostGraph& graph, int node, Operands& ops);
 // From the float `value` on: movements, [Relu | Clip], movements, QuantizeLinear. Where there is no such tail the
-// result is the float itself, if each is a sum of enough terms (`depth`) to be worth it.
-[[nodiscard]] Verdict read_qdq_tail(const HostGraph& graph, int value, int64_t depth, Operands& ops);
+// result is the float itself.
+void read_qdq_tail(const HostGraph& graph, int value, const NodeDesc& d, Operands& ops);
 // The QLinear form: inputs x, x_scale, x_zp, w, w_scale, w_zp, y_scale, y_zp at the given positions.
 struct QLinearSlots {
   size_t src, src_scale, src_zp, wei, wei_scale, wei_zp, dst_scale, dst_zp;

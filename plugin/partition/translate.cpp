@@ -166,6 +166,29 @@ Verdict write_dequantized_constant(const HostGraph& graph, const HostNode& n, co
   return {};
 }
 
+// Conversions with a scale per channel: by a quotient, or a product, and the scale 1. `wide`: the float.
+Verdict write_channels(const HostGraph& graph, const HostNode& n, int wide, const QParams& q, UnitWriter& writer) {
+  const HostValue& floats = graph.values[wide];
+  if (!floats.ranked) return refuse(Reason::rank_unknown, floats.name);
+  int64_t axis = n.int_attribute("axis", 1);
+  OCTILE_RETURN_IF_REFUSED(read_axis(graph, wide, axis));
+  if (axis >= std::ssize(floats.dims)) return refuse(Reason::malformed, "scales do not fit their axis");
+  const bool alike = std::all_of(q.zp.begin(), q.zp.end(), [&](int32_t z) { return z == q.zp[0]; });
+  if (q.type == DType::s32 || !alike) return refuse(Reason::per_channel_source, "with a zero point for each");
+  std::vector<int64_t> dims(floats.dims.size() - static_cast<size_t>(axis), 1);
+  dims[0] = std::ssize(q.scale);
+  QParams one{q.type, {1.0F}, {q.zp[0]}};
+  const int scales = writer.constant(q.scale, dims);
+  if (is_quantize(n)) {
+    const int scaled = writer.inner(DType::f32);
+    writer.step(NodeKind::div, {wide, scales}, scaled);
+    writer.quantize(scaled, one, n.output(0), true);
+  } else {
+    writer.main(NodeKind::mul, {writer.dequantize(n.input(0), one), scales}, wide);
+  }
+  return {};
+}
+
 Verdict translate_dequantize(const HostGraph& graph, int node, Unit& unit) {
   const HostNode& n = graph.nodes[node];
   const HostValue& codes = graph.values[n.input(0)];
@@ -180,7 +203,7 @@ Verdict translate_dequantize(const HostGraph& graph, int node, Unit& unit) {
   if (codes.constant && (q.per_channel() || type == DType::s32)) {
     return write_dequantized_constant(graph, n, q, writer);
   }
-  if (q.per_channel()) return refuse(Reason::per_channel_source);
+  if (q.per_channel()) return write_channels(graph, n, n.output(0), q, writer);
   if (type == DType::s32) {
     if (q.has_zp()) return refuse(Reason::attribute, "zero point of int32 codes");
     const int numbers = writer.inner(DType::f32);
@@ -199,9 +222,11 @@ Verdict translate_quantize(const HostGraph& graph, int node, Unit& unit) {
   QParams q;
   OCTILE_RETURN_IF_REFUSED(read_type(graph, n.output(0), q.type));
   if (n.input(1) < 0) return refuse(Reason::malformed, "no scale");
-  OCTILE_RETURN_IF_REFUSED(read_source_params(graph, n.input(1), n.input(2), q.type, q));
+  OCTILE_RETURN_IF_REFUSED(read_params(graph, n.input(1), n.input(2), q.type, q));
   unit.role = Role::quantize;
-  UnitWriter(graph, node, unit).quantize(n.input(0), q, n.output(0), true);
+  UnitWriter writer(graph, node, unit);
+  if (q.per_channel()) return write_channels(graph, n, n.input(0), q, writer);
+  writer.quantize(n.input(0), q, n.output(0), true);
   return {};
 }
 

@@ -6,7 +6,6 @@
 
 #include "plugin/partition/constants.h"
 #include "plugin/partition/fusion.h"
-#include "plugin/partition/ground.h"
 
 namespace octile::plugin {
 
@@ -15,7 +14,7 @@ Worth::Worth(const HostGraph& graph, const std::vector<Unit>& units)
       graph_(graph),
       units_(units),
       unit_of_(graph.nodes.size(), -1),
-      slow_(on_stored_floats(graph, units)) {
+      floats_(floats_of(graph, units)) {
   for (size_t u = 0; u < units.size(); ++u) {
     for (const int n : units[u].nodes) unit_of_[n] = static_cast<int>(u);
     std::set<int> made, read;
@@ -127,7 +126,7 @@ Reason Worth::judge_floats(int unit) const {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
   }
-  if (slow_[unit]) return Reason::stored_floats;
+  if (floats_[unit].slow) return Reason::stored_floats;
   const bool normalizes = std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) {
     return made_inside(v, unit) && normalized_sum(unit_of_[graph_.values[v].producer]);
   });
@@ -164,8 +163,8 @@ bool Worth::function_of_codes(int unit) const {
   return units_[unit].role == Role::dequantize;
 }
 
-// The sum of a residual: of a dynamic product's result and as many other floats, for a layer normalization, which may
-// be of the same unit. All are floats for the host as well, whose normalization takes eight times as long as ours.
+// The sum of a residual: of floats made here and as many others, for a layer normalization, which may be of the same
+// unit. All are floats for the host as well, whose normalization takes eight times as long as ours.
 bool Worth::normalized_sum(int unit) const {
   const auto last_of = [&](int u) {
     return units_[u].steps.empty() ? NodeKind::identity : units_[u].steps.back().desc.kind;
@@ -175,16 +174,15 @@ bool Worth::normalized_sum(int unit) const {
       units_[unit].steps.front().desc.kind == NodeKind::add && (normalizes || last_of(unit) == NodeKind::add);
   if (!sums || sources_[unit].size() != 2) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
-  bool dynamic = false;
+  bool made = false;
   for (const int v : sources_[unit]) {
     const HostValue& source = graph_.values[v];
     if (source.type != ElemType::f32 || !source.ranked || !sum.ranked || source.dims != sum.dims) return false;
-    dynamic = dynamic ||
-              (made_inside(v, unit) && units_[unit_of_[source.producer]].steps.front().desc.kind == NodeKind::dynamic);
+    made = made || (made_inside(v, unit) && floats_[unit_of_[source.producer]].made);
   }
-  return dynamic && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
-                       return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
-                     }));
+  return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
+                    return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
+                  }));
 }
 
 // Does the unit alone justify a group?

@@ -14,6 +14,7 @@
 
 #include <vector>
 
+#include "plugin/partition/ground.h"
 #include "plugin/partition/unit.h"
 
 namespace octile::plugin {
@@ -49,7 +50,7 @@ class Worth {
   const std::vector<Unit>& units_;
   std::vector<int> unit_of_;                         // by host node
   std::vector<std::vector<int>> sources_, results_;  // by unit: host values that are no constants
-  std::vector<bool> slow_;                           // by unit
+  std::vector<Floats> floats_;                       // by unit
 };
 
 }  // namespace octile::plugin

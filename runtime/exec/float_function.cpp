@@ -39,18 +39,26 @@ void FloatFunction::run_block(const Ops& ops, const float* src, const float* oth
 }
 
 void FloatFunction::run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64_t c, int64_t rows) const {
-  const int64_t bytes = c * kFloat;
+  const int64_t bytes = c * kFloat, element = codes ? 1 : kFloat;
   const bool reads = other.data != nullptr;
-  if (src.stride == bytes && dst.stride == bytes && (!reads || other.stride == bytes)) {
+  if (src.stride == bytes && dst.stride == bytes && (!reads || other.stride == c * element)) {
     c *= rows;
     rows = 1;
   }
   alignas(64) float from[kBlock], with[kBlock], to[kBlock];
   const auto size = static_cast<size_t>(bytes);
+  const auto load = [&](const uint8_t* data, float* at, int64_t count) {
+    if (codes) {
+      to_floats(ops, *codes, data, at, count);
+    } else {
+      std::memcpy(at, data, static_cast<size_t>(count * kFloat));
+    }
+  };
   if (src.stride == bytes && dst.stride == bytes && reads && other.stride == 0 && c <= kBlock && rows > 1) {
     // One row for all, as often as it fits a block.
     const int64_t some = std::min(kBlock / c, rows);
-    for (int64_t r = 0; r < some; ++r) std::memcpy(with + r * c, other.data, size);
+    load(other.data, with, c);
+    for (int64_t r = 1; r < some; ++r) std::memcpy(with + r * c, with, size);
     for (int64_t first = 0; first < rows; first += some) {
       run_block(ops, floats(src.data + first * bytes), with, reinterpret_cast<float*>(dst.data + first * bytes),
                 std::min(some, rows - first) * c);
@@ -60,9 +68,11 @@ void FloatFunction::run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64
   if (c >= kBlock / 2 || rows == 1) {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t at = 0; at < c; at += kBlock) {
-        const float* const beside = reads ? floats(other.data + r * other.stride) + at : nullptr;
-        run_block(ops, floats(src.data + r * src.stride) + at, beside,
-                  reinterpret_cast<float*>(dst.data + r * dst.stride) + at, std::min(kBlock, c - at));
+        const int64_t count = std::min(kBlock, c - at);
+        const uint8_t* const beside = reads ? other.data + r * other.stride + at * element : nullptr;
+        if (reads && codes) load(beside, with, count);
+        run_block(ops, floats(src.data + r * src.stride) + at, codes ? with : floats(beside),
+                  reinterpret_cast<float*>(dst.data + r * dst.stride) + at, count);
       }
     }
     return;
@@ -72,7 +82,7 @@ void FloatFunction::run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64
     const int64_t count = std::min(kBlock / c, rows - first);
     for (int64_t r = 0; r < count; ++r) {
       std::memcpy(from + r * c, src.data + (first + r) * src.stride, size);
-      if (reads) std::memcpy(with + r * c, other.data + (first + r) * other.stride, size);
+      if (reads) load(other.data + (first + r) * other.stride, with + r * c, c);
     }
     run_block(ops, from, with, to, count * c);
     for (int64_t r = 0; r < count; ++r) std::memcpy(dst.data + (first + r) * dst.stride, to + r * c, size);

@@ -6,6 +6,8 @@
 // rounded by itself, as workload/numerics has it: the answer equals the same nodes one by one.
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/exec/ops/ops.h"
@@ -22,6 +24,9 @@ struct FloatFunction {
     float constant = 0;
   };
   std::vector<Operation> operations;
+  // What the other tensor means where it is codes, a byte each; none: it is floats.
+  std::optional<Meaning> codes{};
+  std::shared_ptr<const std::vector<float>> values{};  // of that meaning, if it has any
 
   // `rows` rows of `c` floats. `other` is not read where no operation does; a stride of 0 repeats its row. dst may be
   // the source.

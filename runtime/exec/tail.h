@@ -14,13 +14,14 @@ namespace octile::runtime {
 
 struct Tail {
   enum class Kind : uint8_t {
-    table,   // dst = table[dst]
-    binary,  // dst = form(dst, other), element by element
-    gate,    // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
-    line,    // dst = line(dst): a line per channel
-    copy,    // other = table[dst], or dst where there is no table; dst stays
-    sums,    // int32 sums to floats; the only one that takes sums
-    floats,  // floats = function(floats, other), after sums; other like dst, or a pixel per image, or one for all
+    table,     // dst = table[dst]
+    binary,    // dst = form(dst, other), element by element
+    gate,      // dst = form(dst, other[n, 0, 0, c]): other has one pixel per image, or one for all images
+    line,      // dst = line(dst): a line per channel
+    copy,      // other = table[dst], or dst where there is no table; dst stays
+    sums,      // int32 sums to floats; the only one that takes sums
+    floats,    // floats = function(floats, other), after sums; other like dst, or a pixel per image, or one for all
+    quantize,  // other = codes of the floats, which stay; with its halo, where it has a border
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
@@ -28,10 +29,11 @@ struct Tail {
   GateForm line;  // its lists begin at channel 0
   SumsForm sums;  // likewise
   const FloatFunction* function = nullptr;
+  QuantizeForm to;
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on
-  // binary, floats, copy: n, h, w of dst, and binary, floats: c, any strides, halo ignored. A dense's tensors have h =
-  // 1, w = m. It may not overlap dst unless it is dst's own elements (binary).
+  // binary, floats, copy, quantize: n, h, w of dst, and all but copy: c, any strides, halo ignored. A dense's tensors
+  // have h = 1, w = m. It may not overlap dst unless it is dst's own elements (binary).
   Tensor other;
 };
 

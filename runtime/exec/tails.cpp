@@ -108,17 +108,35 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   constexpr int64_t kFloat = sizeof(float);
   const Tensor& other = tail.other;
+  const int64_t element = tail.function->codes ? 1 : kFloat;
   const bool gate = !same_pixels(other, dst);
   const int64_t limit = other.data == nullptr ? dst.n * dst.h * dst.w : gate ? dst.h * dst.w : limit_beside(other, dst);
   each_piece(dst, crop, limit, [&](const Piece& p) {
     uint8_t* at = start(dst, p) + crop.channel * kFloat;
     Rows with;
     if (other.data != nullptr) {
-      with.data = (gate ? gate_row(other, p) : start(other, p)) + crop.channel * kFloat;
+      with.data = (gate ? gate_row(other, p) : start(other, p)) + crop.channel * element;
       with.stride = gate ? 0 : other.stride_x;
     }
     tail.function->run(ops, {at, dst.stride_x}, with, {at, dst.stride_x}, crop.channels, p.count);
   });
+}
+
+void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  constexpr int64_t kFloat = sizeof(float);
+  const Tensor& to = tail.other;
+  const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x;
+  each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
+    const uint8_t* from = start(dst, p) + crop.channel * kFloat;
+    uint8_t* codes = start(to, p) + crop.channel;
+    const int64_t rows = dense ? 1 : p.count, count = dense ? crop.channels * p.count : crop.channels;
+    for (int64_t r = 0; r < rows; ++r, from += dst.stride_x, codes += to.stride_x) {
+      ops.quantize(reinterpret_cast<const float*>(from), tail.to, codes, count);
+    }
+    // Pixels of dst may count as one row where those of the codes do not.
+    if (!contiguous(to)) fill_halo(to, {p.n, p.y, p.x, 1, p.count, crop.channel, crop.channels});
+  });
+  if (contiguous(to)) fill_halo(to, crop);
 }
 
 void apply_gate(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
@@ -138,7 +156,7 @@ Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 
 Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
   for (const Tail& t : tails) {
-    const bool of_sums = t.kind == Tail::Kind::sums || t.kind == Tail::Kind::floats;
+    const bool of_sums = t.kind == Tail::Kind::sums || t.kind == Tail::Kind::floats || t.kind == Tail::Kind::quantize;
     if (of_sums != (type == DType::s32) || (of_sums && (t.kind == Tail::Kind::sums) != (&t == tails.data()))) {
       return refuse("sums take a tail that makes them floats, then those of floats; codes all others");
     }
@@ -163,8 +181,9 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
       }
       case Tail::Kind::binary:
       case Tail::Kind::copy:
+      case Tail::Kind::quantize:
         if (t.other.data == nullptr || !same_pixels(t.other, dst) ||
-            (t.kind == Tail::Kind::binary ? t.other.c != dst.c : t.channel < 0 || t.other.c > dst.c - t.channel)) {
+            (t.kind == Tail::Kind::copy ? t.channel < 0 || t.other.c > dst.c - t.channel : t.other.c != dst.c)) {
           return refuse("the other tensor of a tail differs in shape");
         }
         break;
@@ -217,6 +236,7 @@ void apply_tails(const Ops& ops, std::span<const Tail> tails, const Tensor& dst,
       case Tail::Kind::copy: apply_copy(ops, tail, dst, crop); break;
       case Tail::Kind::sums: apply_sums(ops, tail, dst, crop); break;
       case Tail::Kind::floats: apply_floats(ops, tail, dst, crop); break;
+      case Tail::Kind::quantize: apply_quantize(ops, tail, dst, crop); break;
     }
   }
 }

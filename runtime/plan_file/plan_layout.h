@@ -23,9 +23,7 @@ inline constexpr packs::FileFormat kPlanFormat{
     .version_cure = "compile the model again with this version (octile compile)",
 };
 
-constexpr bool has_spec(NodeKind kind) {
-  return kind == NodeKind::spec || kind == NodeKind::conv_transpose || kind == NodeKind::dynamic;
-}
+constexpr bool has_spec(NodeKind kind) { return kind <= NodeKind::dynamic; }
 
 // Extents a graph leaves open because they come with each input's shape. An op line has no word for "open", so the line
 // says the smallest that validates, and what the graph holds stands in a list of its own.

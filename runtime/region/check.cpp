@@ -71,6 +71,10 @@ Status check_node(const NodeDesc& node) {
     return bad(node, "unknown auto_pad " + pad);
   }
   if (node.kind == NodeKind::spec) return check_spec(node);
+  if (node.kind == NodeKind::scaled) {
+    const bool product = node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense;
+    return product ? check_spec(node) : bad(node, "is no product");
+  }
   if (node.kind == NodeKind::dynamic) {
     const OpSpec& s = node.spec;
     if ((s.kind != OpKind::conv2d && s.kind != OpKind::dense) || s.bias || node.quant.src_zp != 0) {

@@ -232,6 +232,7 @@ class Execution {
         continue;
       }
       tails[i].other = tensor(s.tails[i].other);
+      if (s.tails[i].fills_halo) tails[i].other.border = store(s.tails[i].other).border_code;
       const Store& to = store(s.dst);
       const bool row = tails[i].kind == Tail::Kind::floats &&
                        element_count(store(s.tails[i].other).shape) != element_count(to.shape);

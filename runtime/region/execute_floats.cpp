@@ -10,13 +10,21 @@
 namespace octile::runtime {
 namespace {
 
+constexpr int64_t kFloat = sizeof(float);
+
 class Floats {
  public:
   Floats(const RunContext& run, const Step& step) : run_(run), s_(step), count_(element_count(store(step.dst).shape)) {}
 
   void run() const {
     switch (s_.kind) {
-      case StepKind::table_f32: pieces([&](int64_t i, int64_t n) { floats_of(bytes(0) + i, out() + i, n); }); break;
+      case StepKind::table_f32:
+        codes(0, [&](const Rows& from, int64_t at, int64_t c, int64_t rows) {
+          for (int64_t r = 0; r < rows; ++r) {
+            to_floats(run_.ops, s_.meaning, from.data + r * from.stride, out() + at + r * c, c);
+          }
+        });
+        break;
       case StepKind::mean_rows:
         rows(
             [&](int64_t first, int64_t n) {
@@ -60,7 +68,7 @@ class Floats {
               const int64_t most = kMostNormRow / s_.row;
               for (int64_t r = first; r < first + n; r += most) {
                 const int64_t rows = std::min(most, first + n - r), at = r * s_.row, count = rows * s_.row;
-                floats_of(bytes(0) + at, floats, count);
+                to_floats(run_.ops, s_.meaning, bytes(0) + at, floats, count);
                 normalize(floats, floats, rows);
                 run_.ops.quantize(floats, s_.to, out_bytes() + at, count);
               }
@@ -104,15 +112,6 @@ class Floats {
   [[nodiscard]] float* out() const { return reinterpret_cast<float*>(run_.data[s_.dst]); }
   [[nodiscard]] uint8_t* out_bytes() const { return run_.data[s_.dst]; }
 
-  // What codes mean.
-  void floats_of(const uint8_t* codes, float* floats, int64_t count) const {
-    const Meaning& m = s_.meaning;
-    if (m.values == nullptr) {
-      run_.ops.dequantize(codes, m.scale, m.zp, floats, count);
-    } else {
-      run_.ops.table_f32(m.values, codes, floats, count);
-    }
-  }
   void normalize(const float* src, float* dst, int64_t rows) const {
     if (s_.float_kind == NodeKind::normalize) return run_.ops.normalize(s_.norm, src, dst, s_.row, rows);
     run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row, rows);
@@ -133,6 +132,12 @@ class Floats {
 
   void function() const {
     const bool two = s_.src.size() > 1;
+    if (two && s_.function->codes) {
+      return codes(1, [&](const Rows& other, int64_t at, int64_t c, int64_t rows) {
+        const int64_t bytes_before = at * kFloat, row = c * kFloat;
+        s_.function->run(run_.ops, {bytes(0) + bytes_before, row}, other, {out_bytes() + bytes_before, row}, c, rows);
+      });
+    }
     const int64_t others = two ? element_count(store(s_.src[1]).shape) : count_;
     // Of a gate, a row for all pixels or one for those of each image; else numbers side by side.
     const bool gate = others != count_;
@@ -147,6 +152,21 @@ class Floats {
       if (two) other = gate ? Rows{bytes(1) + image * size, 0} : Rows{bytes(1) + at, size};
       s_.function->run(run_.ops, {bytes(0) + at, size}, other, {out_bytes() + at, size}, row,
                        std::min(group, rows - first));
+    });
+  }
+
+  // Calls f(rows of codes, elements before them, elements of a row, rows) for all of a source: codes may lie with a
+  // halo, floats do not.
+  template <class F>
+  void codes(size_t source, const F& f) const {
+    const Tensor t = tensor_of(run_, s_.src[source]);
+    if (contiguous(t)) return pieces([&](int64_t i, int64_t n) { f(Rows{t.data + i, n}, i, n, 1); });
+    const int64_t group = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, t.c * kFloat));
+    const int64_t tasks = (t.w + group - 1) / group;
+    spread(run_.parallel, t.n * t.h * tasks, [&](int64_t task) {
+      const int64_t row = task / tasks, x = task % tasks * group;
+      const Rows from{pixel_at(t, row / t.h, row % t.h, x), t.stride_x};
+      f(from, (row * t.w + x) * t.c, t.c, std::min(group, t.w - x));
     });
   }
 

@@ -20,7 +20,7 @@ class Fuser {
       changed = false;
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i);
+        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i) || fuse_quantize(i);
       }
     }
     count();
@@ -220,16 +220,46 @@ class Fuser {
     return true;
   }
 
+  // A product whose sums a tail turns into floats.
+  [[nodiscard]] static bool makes_floats(const Step& step) {
+    return !step.tails.empty() && step.tails[0].tail.kind == Tail::Kind::sums && step.tails.size() < kMaxTails;
+  }
+
+  // The codes of a product's floats, as they lie: who makes the floats writes both.
+  bool fuse_quantize(size_t i) {
+    const Step& step = p_.steps[i];
+    if (step.kind != StepKind::convert || step.convert.kind != OpKind::quantize || step.convert.copy) return false;
+    const Store &from = store(step.src[0]), &to = store(step.dst);
+    const auto& makers = writers_[static_cast<size_t>(step.src[0])];
+    if (makers.size() != 1 || from.alias >= 0 || !alike(step.src[0], step.dst) || to.home != Home::arena) return false;
+    Step& dot = p_.steps[makers[0]];
+    if (!makes_floats(dot) || dot.dst != step.src[0] || dot.dot.products.size() != 1) return false;
+    const ConvertOp& c = step.convert;
+    const bool is_signed = c.dst == DType::s8;
+    StepTail tail;
+    tail.tail.kind = Tail::Kind::quantize;
+    tail.tail.to = QuantizeTo{c.scale, c.dst_zp, c.lo, c.hi, is_signed}.form();
+    tail.other = step.dst;
+    tail.nodes = {step.node};
+    say(step.node, dot);
+    dot.tails.push_back(std::move(tail));
+    erase(i);
+    return true;
+  }
+
   // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs
   // where it stood.
   bool fuse_floats(size_t i) {
     const Step& step = p_.steps[i];
     if (step.kind != StepKind::float_function || (step.src.size() > 1 && step.src[0] == step.src[1])) return false;
+    // A product that writes codes too stays in front of who reads them.
     const Operand own = latest_written(step, [](const Step& writer, size_t) {
-      const bool floats = !writer.tails.empty() && writer.tails[0].tail.kind == Tail::Kind::sums;
-      return floats && writer.tails.size() < kMaxTails;
+      const auto& tails = writer.tails;
+      return makes_floats(writer) &&
+             std::none_of(tails.begin(), tails.end(), [](const StepTail& t) { return t.writes_other(); });
     });
     if (own.writer < 0) return false;
+    if (step.src.size() > 1 && p_.steps[static_cast<size_t>(own.writer)].dot.products.size() != 1) return false;
     StepTail tail;
     tail.tail.kind = Tail::Kind::floats;
     tail.function = step.function;

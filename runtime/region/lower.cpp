@@ -22,7 +22,8 @@ bool carries_order(const NodeDesc& node) {
 
 bool wants_image(const NodeDesc& node) {
   switch (node.kind) {
-    case NodeKind::spec: return node.spec.kind == OpKind::conv2d;
+    case NodeKind::spec:
+    case NodeKind::scaled: return node.spec.kind == OpKind::conv2d;
     case NodeKind::conv_transpose:
     case NodeKind::max_pool:
     case NodeKind::average_pool:
@@ -233,7 +234,7 @@ Status Lowering::lower_spec(int index) {
 
 Status Lowering::lower_node(int index) {
   const NodeDesc& n = node(index);
-  if (n.kind == NodeKind::spec) return lower_spec(index);
+  if (n.kind == NodeKind::spec || n.kind == NodeKind::scaled) return lower_spec(index);
   if (is_movement(n.kind)) return lower_movement(index);
   if (is_unary(n.kind)) return lower_unary(index);
   if (is_binary(n.kind)) return lower_binary(index);
@@ -307,7 +308,7 @@ Status Lowering::run(const std::vector<Shape>& inputs) {
   program_.inputs = inputs;
   for (int v : recipe_.desc.outputs) program_.outputs.push_back(shapes_[static_cast<size_t>(v)]);
   // Pointers into the list of constants must stay.
-  program_.constants.reserve(2 * recipe_.desc.values.size() + 1);
+  program_.constants.reserve(3 * recipe_.desc.values.size() + 1);
   program_.stores.reserve(3 * recipe_.desc.values.size());
   program_.steps.reserve(3 * recipe_.desc.nodes.size());
   start_values();

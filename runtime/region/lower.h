@@ -86,7 +86,7 @@ struct Pair {
 
 // A float value that is a function of stored floats of its shape, which lie in the order of the source.
 struct Chain {
-  int source = -1, other = -1;  // stores; other: -1 none, in that order too, or a gate
+  int source = -1, other = -1;  // stores; other: -1 none, floats or codes in that order too, or a gate
   FloatFunction function;
 };
 
@@ -147,6 +147,7 @@ class Lowering {
   int codes_store(int codes, Order order, bool may_border = false);
   int floats_store(size_t value);  // flat
   Window floats_window(size_t value);
+  int floats_of_codes(int codes, const FloatTable& means);
   [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
   int floats_as_pixels(size_t value);                        // stored ones that lie as nhwc; -1: they do not
   int floats_in_place(size_t value);                         // those of an image may lie as nhwc
@@ -169,6 +170,7 @@ class Lowering {
   [[nodiscard]] Result<int> quantize_pair(const Pair& pair, const Shape& shape, const QuantizeTo& to, Order order);
   // Functions of one code and its channel: a constant per channel enters.
   [[nodiscard]] bool lower_channels(int index, size_t of, size_t constant, bool constant_first);
+  [[nodiscard]] bool join_channels(int index);
   [[nodiscard]] int quantize_channels(const Value& value, const Shape& dims, const QuantizeTo& to);
   [[nodiscard]] int channels_store(const Value& value, const Shape& dims);
   int expanded(int codes, const Shape& shape, Order order);
@@ -180,10 +182,12 @@ class Lowering {
   void lower_float_unary(int index, const Unary& f);
   void lower_float_binary(int index);
   [[nodiscard]] Chain chain_of(size_t value);
+  [[nodiscard]] Chain beside_codes(Chain chain, int codes, const FloatTable& means);
+  int pair_store(const Pair& pair, const Shape& dims);
   void set_chain(size_t value, Chain chain);
   void settle(size_t value);  // a chain becomes a step
   // Stores that steps on floats make: in the order of the first source; of two that are broadcast.
-  int add_function(std::vector<int> sources, const FloatFunction& function);
+  int add_function(const Chain& chain);
   int add_float_binary(NodeKind kind, std::vector<int> sources, const Shape& dims);
 
   // lower_windows.cpp
@@ -235,6 +239,7 @@ class Lowering {
   static void widen_halo(Store& store, const Pads& pads);
   int bordered(const Window& window, const Pads& pads, uint8_t code);
   int readable(int store, bool whole_words);
+  void add_scales(int index, Step& step, int64_t channels);
   [[nodiscard]] Status finish_dot(int index, Step& step, const OpSpec& spec, int dst);
 
   [[nodiscard]] const NodeDesc& node(int index) const { return recipe_.desc.nodes[static_cast<size_t>(index)]; }

@@ -1,5 +1,7 @@
 // Functions of a code and its channel: what a constant per channel makes of a function, batch normalization above all.
 // In/out: see lower.h.  Not here: functions of the code alone (lower_pointwise.cpp).
+#include <algorithm>
+
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
@@ -46,6 +48,49 @@ bool Lowering::lower_channels(int index, size_t of, size_t constant, bool consta
       start, [&](float v, size_t c) { return constant_first ? binary(kind, list[c], v) : binary(kind, v, list[c]); });
   made_value.floats.reset();
   values_[dst] = std::move(made_value);
+  say(index, "table per channel");
+  return true;
+}
+
+// Functions side by side along the axis that lies innermost: what they are functions of is joined, for readers that go
+// on with functions per channel.
+bool Lowering::join_channels(int index) {
+  const NodeDesc& n = node(index);
+  const size_t dst = out(index);
+  const Shape& dims = shape(dst);
+  const Order order = order_for(dst, dims.size());
+  const int64_t given = int_or(n, 0, 0), rank = std::ssize(dims);
+  const auto axis = static_cast<size_t>(given < 0 ? given + rank : given);
+  const auto goes_on = [&](int reader) {
+    const NodeDesc& r = node(reader);
+    if (is_binary(r.kind)) {
+      const int other = static_cast<size_t>(r.inputs[0]) == dst ? r.inputs[1] : r.inputs[0];
+      return recipe_.desc.values[static_cast<size_t>(other)].constant;
+    }
+    return is_unary(r.kind) || (r.kind == NodeKind::spec && r.spec.kind == OpKind::quantize);
+  };
+  const std::vector<int>& readers = recipe_.consumers[dst];
+  if (axis != (order == Order::nhwc ? 1 : dims.size() - 1) || recipe_.outputs[dst] > 0) return false;
+  if (!std::all_of(readers.begin(), readers.end(), goes_on)) return false;
+  auto tables = std::make_shared<std::vector<FloatTable>>();
+  for (size_t i = 0; i < n.inputs.size(); ++i) {
+    const Value& v = values_[in(index, i)];
+    if (v.kind == Value::Kind::function) {
+      tables->insert(tables->end(), static_cast<size_t>(shape(in(index, i))[axis]), *v.function);
+    } else if (v.kind == Value::Kind::channels && !v.floats && v.axis == axis) {
+      tables->insert(tables->end(), v.per_channel->begin(), v.per_channel->end());
+    } else {
+      return false;
+    }
+  }
+  std::vector<Window> parts;
+  for (size_t i = 0; i < n.inputs.size(); ++i) parts.push_back(stored(values_[in(index, i)].codes));
+  Value to;
+  to.kind = Value::Kind::channels;
+  to.axis = axis;
+  to.codes = add_codes(concatenated(n, parts, dims, order), false);
+  to.per_channel = std::move(tables);
+  values_[dst] = std::move(to);
   say(index, "table per channel");
   return true;
 }

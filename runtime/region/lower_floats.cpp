@@ -53,11 +53,13 @@ void Lowering::set_chain(size_t v, Chain chain) {
   }
 }
 
-int Lowering::add_function(std::vector<int> sources, const FloatFunction& function) {
-  const Store source = store(sources[0]);
+int Lowering::add_function(const Chain& chain) {
+  const Store source = store(chain.source);
   const int dst = add_store(source.shape, source.order, DType::f32);
+  std::vector<int> sources{chain.source};
+  if (chain.other >= 0) sources.push_back(chain.other);
   add_step(StepKind::float_function, std::move(sources), dst).function =
-      std::make_shared<const FloatFunction>(function);
+      std::make_shared<const FloatFunction>(chain.function);
   return dst;
 }
 
@@ -70,9 +72,7 @@ int Lowering::add_float_binary(NodeKind kind, std::vector<int> sources, const Sh
 void Lowering::settle(size_t v) {
   const std::shared_ptr<const Chain> chain = values_[v].chain;
   const int node = std::exchange(at_, recipe_.producers[v]);
-  std::vector<int> sources{chain->source};
-  if (chain->other >= 0) sources.push_back(chain->other);
-  set_plain(v, add_function(std::move(sources), chain->function));
+  set_plain(v, add_function(*chain));
   at_ = node;
 }
 
@@ -87,6 +87,37 @@ int Lowering::floats_as_pixels(size_t v) {
 int Lowering::floats_in_place(size_t v) {
   const Window window = floats_window(v);
   return whole(window, order_of(window));
+}
+
+// The chain with a tensor of codes of its shape beside it.
+Chain Lowering::beside_codes(Chain chain, int c, const FloatTable& means) {
+  chain.other = codes_store(c, store(chain.source).order);
+  chain.function.codes = meaning_of(means);
+  if (chain.function.codes->values != nullptr) {
+    chain.function.values = list_of(means);
+    chain.function.codes->values = chain.function.values->data();
+  }
+  return chain;
+}
+
+// One operand as floats by itself, the other beside it; then the functions of one.
+int Lowering::pair_store(const Pair& pair, const Shape& dims) {
+  const PairFunction& f = pair.function;
+  Chain chain;
+  chain.source = floats_of_codes(pair.a, *f.a);
+  if (store(chain.source).shape == dims && made(pair.b).shape == dims) {
+    chain = beside_codes(std::move(chain), pair.b, *f.b);
+    append(chain.function, f.kind, FloatFunction::kSource, FloatFunction::kOther);
+  } else {
+    const int second = whole(window_of(floats_of_codes(pair.b, *f.b)), Order::flat);
+    chain.source = add_float_binary(f.kind, {whole(window_of(chain.source), Order::flat), second}, dims);
+  }
+  for (const Unary& g : f.then) {
+    if (chain.function.operations.size() == FloatFunction::kMost) chain = {add_function(chain), -1, {}};
+    append(chain.function, g.kind, last_of(chain.function), FloatFunction::kNone);
+    chain.function.operations.back().unary = g;
+  }
+  return chain.function.operations.empty() ? chain.source : add_function(chain);
 }
 
 void Lowering::lower_float_unary(int index, const Unary& f) {
@@ -117,11 +148,23 @@ void Lowering::lower_float_binary(int index) {
   };
   if (values_[b].scalar && full(a)) return extend(chain_of(a), true, FloatFunction::kConstant, *values_[b].scalar);
   if (values_[a].scalar && full(b)) return extend(chain_of(b), false, FloatFunction::kConstant, *values_[a].scalar);
+  const auto coded = [&](size_t v) { return values_[v].kind == Value::Kind::function; };
+  if (full(a) && full(b) && coded(a) != coded(b)) {
+    const size_t codes = coded(a) ? a : b;
+    const size_t floats = a + b - codes;
+    if (values_[floats].kind == Value::Kind::chain && values_[floats].chain->other >= 0) settle(floats);
+    Chain chain = beside_codes(chain_of(floats), values_[codes].codes, *values_[codes].function);
+    return extend(std::move(chain), codes == b, FloatFunction::kOther);
+  }
   if (full(a) && full(b)) {
     Chain x = chain_of(a), y = chain_of(b);
-    const bool same = x.source == y.source && (x.other < 0 || y.other < 0 || x.other == y.other);
+    const bool same = x.source == y.source && (x.other < 0 || y.other < 0);
     if (same && x.function.operations.size() + y.function.operations.size() < FloatFunction::kMost) {
-      x.other = std::max(x.other, y.other);
+      if (x.other < 0) {
+        x.other = y.other;
+        x.function.codes = y.function.codes;
+        x.function.values = y.function.values;
+      }
       const int first = last_of(x.function), second = append(x.function, y.function);
       append(x.function, kind, first, second);
       set_chain(dst, std::move(x));

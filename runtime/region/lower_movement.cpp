@@ -280,6 +280,7 @@ Status Lowering::lower_concat(int index) {
     values_[dst] = std::move(to);
     return {};
   }
+  if (join_channels(index)) return {};
   Order floats = Order::nhwc;
   for (size_t i = 0; i < n.inputs.size(); ++i) {
     parts.push_back(floats_window(in(index, i)));

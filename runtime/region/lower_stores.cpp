@@ -229,45 +229,33 @@ void Lowering::set_like(size_t value, Value from, Window window) {
   values_[value] = std::move(from);
 }
 
-int Lowering::floats_store(size_t v) {
-  if (values_[v].kind == Value::Kind::chain) settle(v);
-  Value& value = values_[v];
-  if (value.kind == Value::Kind::plain) return whole(value.plain, Order::flat);
-  if (value.floats) return value.floats->store;
-  const Shape dims = shape(v);
-  int dst = -1;
-  if (value.kind == Value::Kind::function) {
-    const int src = codes_store(value.codes, Order::flat);
-    dst = add_store(dims, Order::flat, DType::f32);
-    set_meaning(add_step(StepKind::table_f32, {src}, dst), *values_[v].function);
-  } else if (value.kind == Value::Kind::channels) {
-    const Value channels = value;
-    dst = channels_store(channels, dims);
-  } else {
-    const Pair pair = *value.pair;
-    // The operands as floats by themselves, then the operation, then the functions of one.
-    std::vector<int> operands;
-    for (const auto& [c, f] : {std::pair{pair.a, pair.function.a}, std::pair{pair.b, pair.function.b}}) {
-      const int src = codes_store(c, Order::flat);
-      const int wide = add_store(store(src).shape, Order::flat, DType::f32);
-      set_meaning(add_step(StepKind::table_f32, {src}, wide), *f);
-      operands.push_back(wide);
-    }
-    if (store(operands[0]).shape == dims && store(operands[1]).shape == dims) {
-      const Unary operation{pair.function.kind};
-      dst = add_function(operands, {{{operation, FloatFunction::kSource, FloatFunction::kOther}}});
-    } else {
-      dst = add_float_binary(pair.function.kind, std::move(operands), dims);
-    }
-    for (const Unary& f : pair.function.then) dst = add_function({dst}, {{{f}}});
-  }
-  values_[v].floats = window_of(dst);
-  return dst;
-}
+int Lowering::floats_store(size_t v) { return whole(floats_window(v), Order::flat); }
 
 Window Lowering::floats_window(size_t v) {
   if (values_[v].kind == Value::Kind::chain) settle(v);
-  return values_[v].kind == Value::Kind::plain ? values_[v].plain : window_of(floats_store(v));
+  const Value value = values_[v];
+  if (value.kind == Value::Kind::plain) return value.plain;
+  if (value.floats) return *value.floats;
+  const Shape dims = shape(v);
+  int dst = -1;
+  if (value.kind == Value::Kind::function) {
+    dst = floats_of_codes(value.codes, *value.function);
+  } else if (value.kind == Value::Kind::channels) {
+    dst = channels_store(value, dims);
+  } else {
+    dst = pair_store(*value.pair, dims);
+  }
+  values_[v].floats = window_of(dst);
+  return window_of(dst);
+}
+
+// As the codes lie.
+int Lowering::floats_of_codes(int c, const FloatTable& means) {
+  const Window window = made(c);
+  const Order order = order_of(window);
+  const int src = whole(window, order), dst = add_store(window.shape, order, DType::f32);
+  set_meaning(add_step(StepKind::table_f32, {src}, dst), means);
+  return dst;
 }
 
 Order Lowering::order_of(const Window& window) const {

@@ -119,11 +119,14 @@ class Overlaps {
     const uint64_t all = kAll >> (Team::kMostTasks - tasks.size());
     uint64_t found = 0;
     const auto reads = [&](int s, const Patch* patch) {
+      int dst = writer.dst;
       for (const StepTail& t : writer.tails) {
-        if (t.writes_other() && root_of(p_, t.other) == root_of(p_, s)) found = all;
+        if (!t.writes_other() || root_of(p_, t.other) != root_of(p_, s)) continue;
+        if (t.tail.kind != Tail::Kind::quantize) found = all;
+        dst = t.other;
       }
-      if (root_of(p_, writer.dst) != root_of(p_, s)) return;
-      const std::optional<int64_t> from = channel_in_memory(s), to = channel_in_memory(writer.dst);
+      if (root_of(p_, dst) != root_of(p_, s)) return;
+      const std::optional<int64_t> from = channel_in_memory(s), to = channel_in_memory(dst);
       if (patch == nullptr || !from || !to) {
         found = all;
         return;

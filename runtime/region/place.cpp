@@ -161,7 +161,7 @@ class Placement {
         t.tail.line = t.lines->form;
       } else if (t.tail.kind == Tail::Kind::floats) {
         t.tail.function = t.function.get();
-      } else if (t.tail.kind != Tail::Kind::sums) {
+      } else if (t.tail.kind != Tail::Kind::sums && t.tail.kind != Tail::Kind::quantize) {
         bind_form(t.tail.form, t.table, t.pairs);
       }
     }
@@ -212,22 +212,19 @@ class Placement {
     std::vector<bool> seen(p_.stores.size(), false);
     for (size_t i = p_.steps.size(); i-- > 0;) {
       Step& step = p_.steps[i];
-      const auto written = [&](int store) {
+      // `with_pixels`: whoever writes its pixels fills what lies beside them.
+      const auto written = [&](int store, bool with_pixels) {
         const auto to = static_cast<size_t>(root_of(p_, store));
-        if (seen[to] || !p_.stores[to].bordered()) return;
+        if (seen[to] || !p_.stores[to].bordered()) return false;
         seen[to] = true;
-        const bool by_pixels = step.kind == StepKind::dot || (step.kind == StepKind::convert && step.cut.tasks > 0);
-        const bool whole = by_pixels && store == step.dst && static_cast<int>(to) == store && step.src.size() == 1 &&
-                           p_.stores[to].type == DType::u8;
-        if (whole) {
-          step.fills_halo = true;
-        } else {
-          step.borders.push_back(static_cast<int>(to));
-        }
+        const bool whole = with_pixels && static_cast<int>(to) == store && p_.stores[to].type == DType::u8;
+        if (!whole) step.borders.push_back(static_cast<int>(to));
+        return whole;
       };
-      written(step.dst);
-      for (const StepTail& t : step.tails) {
-        if (t.writes_other()) written(t.other);
+      const bool by_pixels = step.kind == StepKind::dot || (step.kind == StepKind::convert && step.cut.tasks > 0);
+      step.fills_halo = written(step.dst, by_pixels && step.src.size() == 1);
+      for (StepTail& t : step.tails) {
+        if (t.writes_other()) t.fills_halo = written(t.other, t.tail.kind == Tail::Kind::quantize);
       }
     }
   }

@@ -141,10 +141,11 @@ inline constexpr size_t kMaxTails = 8;
 inline constexpr int64_t kMostNormRow = 4096;  // of layer_norm_codes: rows of floats lie on the stack of their task
 
 struct StepTail {
-  Tail tail;       // other.data, and pointers and parameters of sums, are set in the run
-  int other = -1;  // store, -1: none
+  Tail tail;                // other.data, and pointers and parameters of sums, are set in the run
+  int other = -1;           // store, -1: none
+  bool fills_halo = false;  // quantize: that of `other` is filled with its pixels
   std::vector<int> nodes;
-  [[nodiscard]] bool writes_other() const { return tail.kind == Tail::Kind::copy; }
+  [[nodiscard]] bool writes_other() const { return tail.kind == Tail::Kind::copy || tail.kind == Tail::Kind::quantize; }
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
   std::shared_ptr<const std::vector<uint8_t>> pairs;
   std::shared_ptr<const ChannelLines> lines;

@@ -160,7 +160,7 @@ class RegionImpl final : public Region {
       spec = shapeless(node);
       quant = node.quant;
       sums = std::make_shared<const SumScales>(sum_scales(node));
-    } else if (node.kind == NodeKind::spec && !node.spec.wei_var &&
+    } else if ((node.kind == NodeKind::spec || node.kind == NodeKind::scaled) && !node.spec.wei_var &&
                (node.spec.kind == OpKind::conv2d || node.spec.kind == OpKind::dense)) {
       spec = shapeless(node);
       quant = node.quant;

@@ -215,7 +215,7 @@ class Net:
         attributes = {"axis": 0} if per_channel else {}
         return codes.astype(np.int64), self.node("DequantizeLinear", inputs, **attributes)
 
-    # Ops. `form`: qdq, qlinear or integer.
+    # Ops. `form`: qdq, qlinear, integer or float, which has no quantize behind it and answers with a name.
     def conv(self, x, ic, oc, kernel=(3, 3), strides=None, pads=None, dilations=None, groups=1, form="qdq",
              wei="int8", dst=None, dst_zp=None, per_channel=True, wei_zp=0, bias="dequantized",
              clamp=None):  # fmt: skip
@@ -250,6 +250,9 @@ class Net:
                            **({"axis": 0} if per_channel else {}))  # fmt: skip
             bias_codes, b = self.bias(bias, x, scale, oc)
             f = self.node("Conv", [self.dequantize(x), wd] + ([b] if b else []), **attributes)
+            if form == "float":
+                factor = (x.scale * scale).reshape(column if per_channel else ())
+                return self.scaled(f, lambda v: accumulate(v) + bias_codes.reshape(column), factor)
             y.name = self.quantized_tail(f, y, clamp)
         multiplier = (x.scale * scale / y.scale).reshape(column if per_channel else ())
         low, high = self.limits(clamp)
@@ -257,6 +260,10 @@ class Net:
             (y.name, lambda v: requantize(accumulate(v) + bias_codes.reshape(column), multiplier, y, low, high))
         )
         return y
+
+    def scaled(self, name, accumulate, factor):
+        self.steps.append((name, lambda v: accumulate(v).astype(np.int32).astype(np.float32) * factor))
+        return name
 
     def limits(self, clamp):
         return {None: (None, None), "relu": (0.0, None)}.get(clamp, clamp)
@@ -269,8 +276,8 @@ class Net:
         return self.node("QuantizeLinear", self.params(f, y.scale, y.zp, y.dtype))
 
     def dense(self, x, k, n, form="matmul", wei="int8", dst=None, dst_zp=None, per_channel=True, wei_zp=0,
-              bias="dequantized", clamp=None, transposed=False):  # fmt: skip
-        """form: matmul, matmul_add, gemm (QDQ), qlinear, qgemm, integer."""
+              bias="dequantized", clamp=None, transposed=False, floats=False):  # fmt: skip
+        """form: matmul, matmul_add, gemm (QDQ), qlinear, qgemm, integer; with `floats` no quantize is behind it."""
         shape, axis = ((n, k), 0) if transposed else ((k, n), 1)
         codes, scale, zps, centred = self.weights(shape, wei, per_channel, axis, wei_zp)
         matrix = centred.T if transposed else centred
@@ -305,6 +312,8 @@ class Net:
                 if form == "matmul_add":
                     bias_codes, b = self.bias(bias, x, scale, n)
                     f = self.node("Add", [f, b])
+            if floats:
+                return self.scaled(f, lambda v: accumulate(v) + bias_codes, x.scale * scale)
             y.name = self.quantized_tail(f, y, clamp)
         multiplier = x.scale * scale / y.scale
         low, high = self.limits(clamp)
@@ -312,7 +321,11 @@ class Net:
         return y
 
     def matmul(self, a, b, depth, form="qdq", dst=None):
-        """Of two activations."""
+        """Of two activations. form: qdq, qlinear, float."""
+        if form == "float":
+            f = self.node("MatMul", [self.dequantize(a), self.dequantize(b)])
+            centred = [lambda v, q=q: v[q.name].astype(np.int64) - q.zp for q in (a, b)]
+            return self.scaled(f, lambda v: centred[0](v) @ centred[1](v), np.float32(a.scale * b.scale))
         y = self.requantized(dst or a.dtype, None, a.scale * b.scale * 75 * np.sqrt(depth) * 2)
         if form == "qlinear":
             inputs = self.params(a.name, a.scale, a.zp, a.dtype) + self.params(b.name, b.scale, b.zp, b.dtype)

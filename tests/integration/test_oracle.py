@@ -173,6 +173,9 @@ class Judge:
             factor, bias = node["scale"] * floats(node["wei_scale"]), floats(node["floats"])
             y = acc.astype(np.float32) * (factor.reshape(column) if factor.size > 1 else factor)
             return y + (bias.reshape(column) if bias.size > 1 else bias) if bias.size else y
+        if node["kind"] == "scaled":
+            factor = floats(node["src_scale"]) * floats(node["wei_scale"])
+            return acc.astype(np.float32) * (factor.reshape(column) if factor.size > 1 else factor)
         if node["dst"] == "s32":
             return acc
         scale = (floats(node["src_scale"]) * floats(node["wei_scale"])) / floats(node["dst_scale"])
@@ -382,7 +385,7 @@ class Judge:
             want = self.values[node["output"]].array
             if "op" in node:
                 got = self.codes_of(node, got)
-            if node["kind"] == "dynamic":
+            if node["kind"] in ("dynamic", "scaled"):
                 wrong = different(got, want, 1e-6)
             elif "op" in node:
                 wrong = np.abs(got.astype(np.int64) - want) > (0 if node["exact"] else 1)

@@ -7,7 +7,6 @@ Not here: what it takes (test_ops.py).
 import numpy as np
 import onnx
 import pytest
-from conftest import cpu_session
 from nets import Net
 from onnx import TensorProto as T
 from onnx import helper
@@ -18,42 +17,6 @@ def set_attribute(model, op, name, value):
     kept = [a for a in node.attribute if a.name != name]
     del node.attribute[:]
     node.attribute.extend([*kept, helper.make_attribute(name, value)])
-
-
-def float_output_too(model):
-    conv = next(n for n in model.graph.node if n.op_type == "Conv")
-    model.graph.output.append(helper.make_tensor_value_info(conv.output[0], T.FLOAT, None))
-
-
-def no_quantize(model):
-    conv = next(n for n in model.graph.node if n.op_type == "Conv")
-    reader = next(n for n in model.graph.node if conv.output[0] in n.input)
-    model.graph.node.remove(reader)
-    del model.graph.output[:]
-    model.graph.output.append(helper.make_tensor_value_info(conv.output[0], T.FLOAT, None))
-
-
-CASES = {
-    "float output is used elsewhere": (dict(), float_output_too),
-    "output is not quantized": (dict(), no_quantize),
-}
-
-
-@pytest.mark.parametrize("reason", CASES)
-def test_conv(reason, decisions, open_session, target):
-    settings, change = CASES[reason]
-    net = Net(1)
-    net.output(net.conv(net.code_input([1, 3, 6, 6], "uint8"), 3, 4, **settings))
-    model = net.model()
-    change(model)
-    data = model.SerializeToString()
-    conv = next(n for n in decisions(data)["nodes"] if n["op_type"] == "Conv")
-    assert (conv["taken"], conv["reason"]) == (False, reason)
-    feeds = net.feeds()
-    for got, wanted in zip(
-        open_session(data, target).run(None, feeds), cpu_session(data).run(None, feeds), strict=True
-    ):
-        np.testing.assert_array_equal(got, wanted)
 
 
 def test_3d_conv(decisions):

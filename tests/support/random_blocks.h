@@ -23,11 +23,12 @@ struct NamedBlock {
 // Quantizes, or now and then lets floats go on as floats.
 [[nodiscard]] int settle(GraphBuilder& b, int f, double quantized = 0.85);
 // Weights, scales, zero points and biases for a node whose kernel and channels are set; then the node, its destination
-// fitted to its accumulators. `accumulate`: the destination is s32.
+// fitted to its accumulators. `accumulate`: the destination is s32, or its value as floats.
 [[nodiscard]] int add_dot(GraphBuilder& b, NodeDesc node, std::vector<int> inputs, bool accumulate = false);
 [[nodiscard]] int add_dense(GraphBuilder& b, int x, int64_t n, bool accumulate = false);
-// A product of floats that are quantized on the spot: of windows, where f is an image, else of rows.
-[[nodiscard]] int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window);
+// A product from floats to floats, which are quantized on the spot or before: of windows, where f is an image, else of
+// rows.
+[[nodiscard]] int add_float_product(GraphBuilder& b, int f, bool keeps_shape, bool window);
 // [first, last) along an axis.
 [[nodiscard]] int add_slice(GraphBuilder& b, int x, size_t axis, int64_t first, int64_t last);
 [[nodiscard]] int add_pointwise(GraphBuilder& b, int x, int64_t oc);

@@ -124,7 +124,7 @@ int draw_conv(GraphBuilder& b, int x, Values) {
   NodeDesc node = draw_window(b, b.shape(x)[1], static_cast<int>(b.shape(x).size()) - 2);
   draw_weights(b, node, window_weights(node.spec));
   draw_channels(b, node, node.spec.oc);
-  return add_dot(b, std::move(node), {x}, b.rng.chance(0.06));
+  return add_dot(b, std::move(node), {x}, b.rng.chance(0.12));
 }
 
 int draw_conv_transpose(GraphBuilder& b, int x, Values) {
@@ -182,7 +182,7 @@ int draw_matmul(GraphBuilder& b, int x, Values others) {
     const int w = others[static_cast<size_t>(b.rng.below(std::ssize(others)))];
     if (!b.quantized(w) || b.shape(w).size() < 2 || w == x) continue;
     if (b.shape(w)[b.shape(w).size() - 2] != b.shape(x).back()) continue;
-    const int y = add_matmul(b, x, w, b.rng.chance(0.06));
+    const int y = add_matmul(b, x, w, b.rng.chance(0.12));
     if (y != kNone) return y;
   }
   return b.rng.chance(0.5) ? add_matmul(b, x, turned(b, x)) : add_matmul(b, turned(b, x), x);
@@ -248,7 +248,7 @@ int draw_dynamic(GraphBuilder& b, int x, Values) {
   if (b.type(x) == DType::s32 || b.shape(x).empty()) return kNone;
   const int f = b.floats(x);
   const bool residual = b.shape(f).back() <= 80 && b.rng.chance(0.3);
-  const int y = add_dynamic(b, f, residual, !residual && b.rng.chance(0.4));
+  const int y = add_float_product(b, f, residual, !residual && b.rng.chance(0.4));
   if (!residual || y == kNone) return settle(b, y);
   const int sum = b.add(NodeKind::add, {y, f});
   return settle(b, b.rng.chance(0.5) ? b.add(NodeKind::layer_norm, {sum, ones(b, b.shape(f).back())}) : sum);
@@ -307,6 +307,10 @@ int add_dot(GraphBuilder& b, NodeDesc node, std::vector<int> inputs, bool accumu
   if (accumulate) {
     s.dst = DType::s32;
     q.clamp_lo = q.clamp_hi = 0;
+    if (node.kind == NodeKind::spec && b.rng.chance(0.6)) {
+      node.kind = NodeKind::scaled;
+      return b.add(std::move(node), std::move(inputs), {DType::f32, 1.0F, 0});
+    }
     return b.add(std::move(node), std::move(inputs), {DType::s32, src.scale * q.wei_scale[0], 0});
   }
   QuantParams to = b.params_for(range_of(node, *acc));
@@ -330,7 +334,7 @@ int add_dense(GraphBuilder& b, int x, int64_t n, bool accumulate) {
   return add_dot(b, std::move(node), {x}, accumulate);
 }
 
-int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window) {
+int add_float_product(GraphBuilder& b, int f, bool keeps_shape, bool window) {
   if (f == kNone || b.shape(f).empty()) return kNone;
   const size_t rank = b.shape(f).size();
   NodeDesc node;
@@ -348,11 +352,22 @@ int add_dynamic(GraphBuilder& b, int f, bool keeps_shape, bool window) {
     }
   }
   OpSpec& s = node.spec;
-  node.kind = NodeKind::dynamic;
   const bool conv = s.kind == OpKind::conv2d;
   if (!conv && s.k > 200) return kNone;
   draw_weights(b, node, conv ? window_weights(s) : s.k * s.n);
   draw_channels(b, node, s.channels());
+  if (b.rng.chance(0.4)) {
+    const int codes = b.quantize(f);
+    const ValueDesc src = b.desc(codes);
+    node.kind = NodeKind::scaled;
+    s.src = src.type;
+    s.src_zp = src.zp != 0;
+    node.quant.src_scale = src.scale;
+    node.quant.src_zp = src.zp;
+    s.dst = DType::s32;
+    return b.add(std::move(node), {codes}, {DType::f32, 1.0F, 0});
+  }
+  node.kind = NodeKind::dynamic;
   s.bias = false;
   node.quant.bias.clear();
   s.src = DType::u8;

@@ -47,6 +47,7 @@ int hard_swish(GraphBuilder& b, int f, bool converted) {
 }
 
 int gelu(GraphBuilder& b, int f, bool converted) {
+  if (b.rng.chance(0.25)) return b.add(NodeKind::gelu, {f}, {b.rng.below(2)});
   int g = between(b, b.add(NodeKind::div, {f, constant(b, std::sqrt(2.0F))}), converted);
   g = between(b, b.add(NodeKind::erf, {g}), converted);
   g = between(b, b.add(NodeKind::add, {g, constant(b, 1)}), converted);
@@ -154,7 +155,7 @@ int moved_pixels(GraphBuilder& b, int f, int earlier) {
     }
     case 1: {  // split, a layer of one part, all of it together
       if (half < 1) return f;
-      const int a = part(0, half), rest = part(half, c), made = add_dynamic(b, rest, true, axis == 1);
+      const int a = part(0, half), rest = part(half, c), made = add_float_product(b, rest, true, axis == 1);
       if (!joins(made)) return rest;
       return b.add(NodeKind::concat, {a, rest, b.add(NodeKind::relu, {made})}, {axis});
     }
@@ -175,7 +176,7 @@ int draw_dynamic_layers(GraphBuilder& b, int x, Values) {
   const bool window = b.rng.chance(0.8);
   int f = b.floats(x), earlier = kNone;
   for (int64_t i = b.rng.range(2, 4); i > 0; --i) {
-    int y = add_dynamic(b, f, b.rng.chance(0.6), window);
+    int y = add_float_product(b, f, b.rng.chance(0.6), window);
     if (y == kNone) break;
     for (int64_t k = b.rng.below(3); k > 0 && y != kNone; --k) y = activation(b, y);
     if (y != kNone && earlier != kNone && b.shape(earlier) == b.shape(y) && b.rng.chance(0.7)) {

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::array<std::string_view, kNodeKinds> kNames{"spec",
                                                           "conv_transpose",
+                                                          "scaled",
                                                           "dynamic",
                                                           "relu",
                                                           "leaky_relu",
@@ -77,7 +78,8 @@ struct Arity {
 };
 
 Arity arity_of(const NodeDesc& node) {
-  if (node.kind == NodeKind::spec) return node.spec.wei_var ? Arity{2, 2} : Arity{1, 1};
+  if (node.kind == NodeKind::spec || node.kind == NodeKind::scaled)
+    return node.spec.wei_var ? Arity{2, 2} : Arity{1, 1};
   if (is_binary(node.kind) || node.kind == NodeKind::gather) return {2, 2};
   if (node.kind == NodeKind::layer_norm) return {2, 3};
   if (node.kind == NodeKind::reshape) return {1, node.ints.empty() ? 2U : 1U};
@@ -96,14 +98,17 @@ Status check_spec_types(const GraphDesc& graph, const NodeDesc& node) {
   const OpSpec& s = node.spec;
   if (node.kind == NodeKind::conv_transpose && s.kind != OpKind::conv2d) return bad(node, "its spec is no conv2d");
   if (type_of(node.inputs[0]) != s.src) return bad(node, "its source is not of the op's type");
-  if (type_of(node.output) != s.dst) return bad(node, "its destination is not of the op's type");
+  const bool scaled = node.kind == NodeKind::scaled;
+  if (scaled && s.dst != DType::s32) return bad(node, "wants a product to s32");
+  if (type_of(node.output) != (scaled ? DType::f32 : s.dst))
+    return bad(node, "its destination is not of the op's type");
   if (node.inputs.size() > 1 && type_of(node.inputs[1]) != s.wei)
     return bad(node, "its weights are not of the op's type");
   return {};
 }
 
 Status check_types(const GraphDesc& graph, const NodeDesc& node) {
-  if (node.kind == NodeKind::spec || node.kind == NodeKind::conv_transpose) return check_spec_types(graph, node);
+  if (node.kind <= NodeKind::scaled) return check_spec_types(graph, node);
   const DType out = graph.values[static_cast<size_t>(node.output)].type;
   const DType in = graph.values[static_cast<size_t>(node.inputs[0])].type;
   if (node.kind == NodeKind::dynamic &&

@@ -83,8 +83,7 @@ Status spread(const NodeDesc& node, int64_t output_padding, WindowAxis& axis) {
 Result<Shape> infer_image(const NodeDesc& node, const Shape& src) {
   OCTILE_ASSIGN_OR_RETURN(const std::vector<WindowAxis> axes, window_axes(node, src));
   Shape out(src.begin(), src.end() - static_cast<int64_t>(axes.size()));
-  const bool conv =
-      node.kind == NodeKind::spec || node.kind == NodeKind::conv_transpose || node.kind == NodeKind::dynamic;
+  const bool conv = node.kind <= NodeKind::dynamic;
   if (conv && (out.size() != 2 || out[1] != node.spec.ic)) {
     return bad(node, "wants " + std::to_string(node.spec.ic) + " channels, got " + print(src));
   }
@@ -292,7 +291,7 @@ Result<Shape> infer_movement(const NodeDesc& node, const std::vector<Shape>& inp
 }
 
 Result<Shape> infer(const NodeDesc& node, const std::vector<Shape>& inputs) {
-  if (node.kind == NodeKind::spec || node.kind == NodeKind::dynamic) {
+  if (node.kind <= NodeKind::dynamic && node.kind != NodeKind::conv_transpose) {
     if (node.spec.kind == OpKind::conv2d) return infer_image(node, inputs[0]);
     return node.spec.kind == OpKind::dense ? infer_dense(node, inputs) : Result<Shape>(inputs[0]);
   }

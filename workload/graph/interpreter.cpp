@@ -22,6 +22,7 @@ Result<HostArray> dispatch(const NodeDesc& node, const Operands& in, HostArray o
   }
   switch (node.kind) {
     case NodeKind::conv_transpose: return run_conv_transpose(node, in, std::move(out));
+    case NodeKind::scaled: return run_scaled(node, in, std::move(out));
     case NodeKind::dynamic: return run_dynamic(node, in, std::move(out));
     case NodeKind::max_pool:
     case NodeKind::average_pool:

@@ -14,6 +14,7 @@ using Operands = std::vector<const HostArray*>;
 
 [[nodiscard]] Result<HostArray> run_spec(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_conv_transpose(const NodeDesc& node, const Operands& in, HostArray out);
+[[nodiscard]] Result<HostArray> run_scaled(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_dynamic(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_elementwise(const NodeDesc& node, const Operands& in, HostArray out);
 [[nodiscard]] Result<HostArray> run_window(const NodeDesc& node, const Operands& in, HostArray out);

@@ -124,6 +124,20 @@ void store(const NodeDesc& node, uint32_t sum, int64_t channel, int64_t i, HostA
       static_cast<uint8_t>(requantize_f32_rne(acc, mult, q.dst_zp, q.clamp_lo, q.clamp_hi));
 }
 
+// y = float(acc) * (scale * wei_scale[c]), and what the node adds.
+void to_floats(const NodeDesc& node, const HostArray& acc, float scale, HostArray& out) {
+  const int64_t channels = node.spec.channels() > 0 ? node.spec.channels() : 1;  // 0: of variable weights
+  const bool conv = node.spec.kind == OpKind::conv2d;
+  const int64_t inner = conv ? element_count(Shape(out.dims.begin() + 2, out.dims.end())) : int64_t{1};
+  for (int64_t i = 0; i < out.count(); ++i) {
+    const int64_t c = i / inner % channels;
+    const float factor = scale * per_channel(node.quant.wei_scale, c);
+    float y = static_cast<float>(acc.as<int32_t>()[i]) * factor;
+    if (!node.floats.empty()) y = y + per_channel(node.floats, c);
+    out.as<float>()[i] = y;
+  }
+}
+
 }  // namespace
 
 Result<HostArray> run_conv_transpose(const NodeDesc& node, const Operands& in, HostArray out) {
@@ -160,6 +174,12 @@ Result<HostArray> run_spec(const NodeDesc& node, const Operands& in, HostArray o
   return run_conversion(node, *in[0], std::move(out));
 }
 
+Result<HostArray> run_scaled(const NodeDesc& node, const Operands& in, HostArray out) {
+  OCTILE_ASSIGN_OR_RETURN(const HostArray acc, run_spec(node, in, HostArray(DType::s32, out.dims)));
+  to_floats(node, acc, node.quant.src_scale, out);
+  return out;
+}
+
 Result<HostArray> run_dynamic(const NodeDesc& node, const Operands& in, HostArray out) {
   const HostArray& src = *in[0];
   const int64_t channels = node.spec.channels();
@@ -183,15 +203,7 @@ Result<HostArray> run_dynamic(const NodeDesc& node, const Operands& in, HostArra
   product.quant.src_zp = zp;
   product.spec.src_zp = true;
   OCTILE_ASSIGN_OR_RETURN(const HostArray acc, run_spec(product, {&codes}, HostArray(DType::s32, out.dims)));
-  const bool conv = node.spec.kind == OpKind::conv2d;
-  const int64_t inner = conv ? element_count(Shape(out.dims.begin() + 2, out.dims.end())) : int64_t{1};
-  for (int64_t i = 0; i < out.count(); ++i) {
-    const int64_t c = i / inner % channels;
-    const float factor = scale * per_channel(node.quant.wei_scale, c);
-    float y = static_cast<float>(acc.as<int32_t>()[i]) * factor;
-    if (!node.floats.empty()) y = y + per_channel(node.floats, c);
-    out.as<float>()[i] = y;
-  }
+  to_floats(node, acc, scale, out);
   return out;
 }
 

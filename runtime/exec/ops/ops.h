@@ -247,6 +247,11 @@ struct Ops {
 // The best variant this machine runs that asks for no more than `best`.
 [[nodiscard]] const Ops& ops_for(Isa best);
 
+// What codes mean, as floats.
+inline void to_floats(const Ops& ops, const Meaning& m, const uint8_t* codes, float* dst, int64_t count) {
+  m.values == nullptr ? ops.dequantize(codes, m.scale, m.zp, dst, count) : ops.table_f32(m.values, codes, dst, count);
+}
+
 // exps[m * 256 + q] = float(exp(float(values[q] - values[m]))): 65,536 floats.
 void make_softmax_exps(const float* values, float* exps);
 

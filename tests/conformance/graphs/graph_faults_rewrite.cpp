@@ -48,7 +48,7 @@ class Rewriter {
         if (n.kind == NodeKind::dynamic) n.floats.clear();
         break;
       case GraphFault::dynamic_scale_of_first_channel:
-        if (n.kind == NodeKind::dynamic) {
+        if (n.kind == NodeKind::dynamic || n.kind == NodeKind::scaled) {
           std::fill(n.quant.wei_scale.begin(), n.quant.wei_scale.end(), n.quant.wei_scale[0]);
         }
         break;

@@ -166,7 +166,7 @@ PlanFile every_field_plan() {
     if (kind == NodeKind::spec || kind == NodeKind::conv_transpose) continue;
     const DType made = kind == NodeKind::arg_max ? DType::s64 : DType::f32;
     NodeDesc n = node(std::string(to_string(kind)), kind, {2}, add("value of kind", made));
-    if (kind == NodeKind::dynamic) {
+    if (kind == NodeKind::dynamic || kind == NodeKind::scaled) {
       n.spec = dense.spec;
       n.spec.wei_var = false;
       n.spec.wei = DType::s8;
@@ -175,6 +175,7 @@ PlanFile every_field_plan() {
       n.spec.n = 2;
       n.wei = {1, 2, 3, 4, 5, 6};
     }
+    if (kind == NodeKind::scaled) n.inputs = {0};
     if (kind == NodeKind::gather) n.inputs = {2, indices};
     if (kind == NodeKind::cast) n.inputs = {1};
     if (is_binary(kind) || kind == NodeKind::layer_norm) n.inputs = {2, 3};

@@ -26,7 +26,7 @@ struct Recognised {
   [[nodiscard]] const NodeDesc& desc() const {
     for (const Step& step : unit.steps) {
       if (step.desc.spec.kind == OpKind::conv2d || step.desc.spec.kind == OpKind::dense) {
-        if (step.desc.kind == NodeKind::spec || step.desc.kind == NodeKind::conv_transpose) return step.desc;
+        if (step.desc.kind <= NodeKind::scaled) return step.desc;
       }
     }
     return unit.steps.at(0).desc;
@@ -149,7 +149,7 @@ TEST(Recognise, ClipBoundsMustBeNumbers) {
     const int variable = kit.input(ElemType::f32, {});
     const int lo = std::isnan(bound) ? kit.scale(bound) : variable;
     kit.quantize(kit.node("Clip", {f, lo}, ElemType::f32));
-    EXPECT_EQ(reason(kit, "Conv"), Reason::clip_bounds);
+    EXPECT_EQ(look(kit, "Conv").desc().kind, NodeKind::scaled);  // without it
     Unit unit;
     const Verdict refusal = translate(kit.graph, find(kit.graph, "Clip"), unit);
     ASSERT_TRUE(refusal);
@@ -157,39 +157,76 @@ TEST(Recognise, ClipBoundsMustBeNumbers) {
   }
 }
 
-// A convolution whose floats are wanted: its accumulators times their scales, per channel. Left where it is so small
-// that this pass costs more than it gains.
+// A convolution whose floats are wanted: its accumulators times their scales, per channel.
 void expect_floats(ConvKit& kit, const std::string& what) {
   SCOPED_TRACE(what);
-  kit.graph.values[kit.w].dims = kit.graph.values[kit.wd].dims = {2, 3, 1, 1};
-  EXPECT_NE(reason(kit, "Conv"), Reason::taken);
-  kit.graph.values[kit.w].dims = kit.graph.values[kit.wd].dims = {2, 3, 10, 10};
   const Recognised r = look(kit, "Conv");
   ASSERT_FALSE(r.refusal) << r.refusal->detail;
-  EXPECT_EQ(r.kinds(), (std::vector<NodeKind>{NodeKind::spec, NodeKind::cast, NodeKind::mul}));
+  EXPECT_EQ(r.kinds(), std::vector<NodeKind>{NodeKind::scaled});
   EXPECT_EQ(r.desc().spec.dst, DType::s32);
-  EXPECT_EQ(r.unit.steps.back().desc.output, kit.f);
-  const ValueDesc& scales = r.unit.inner.back();
-  EXPECT_EQ(scales.dims, (std::vector<int64_t>{2, 1, 1}));
-  EXPECT_EQ(reinterpret_cast<const float*>(scales.data.data())[1], 0.0625F);
+  EXPECT_EQ(r.desc().output, kit.f);
+  EXPECT_EQ(r.desc().quant.src_scale, 0.5F);
+  EXPECT_EQ(r.desc().quant.wei_scale, (std::vector<float>{0.25F, 0.125F}));
 }
 
 TEST(Recognise, FloatResultsAreAccumulatorsTimesTheirScales) {
   {
-    ConvKit kit({2, 3, 10, 10});
+    ConvKit kit;
     kit.output(kit.f);
     expect_floats(kit, "the model's output too");
   }
   {
-    ConvKit kit({2, 3, 10, 10});
+    ConvKit kit;
     kit.node("Exp", {kit.f}, ElemType::f32);
     expect_floats(kit, "two readers");
   }
   {
-    ConvKit kit({2, 3, 10, 10});
+    ConvKit kit;
     kit.node_of("QuantizeLinear").op = "Exp";
     expect_floats(kit, "no quantize");
   }
+}
+
+// Depthwise, of a source and to a destination with a scale for each of two channels.
+struct ChannelsKit : GraphKit {
+  int source, result;
+  ChannelsKit(const std::vector<int8_t>& zps, int group, const std::string& clamp = {}) {
+    const int src_scales = constant<float>(ElemType::f32, {0.5F, 0.25F}, {2});
+    source = constant<int8_t>(ElemType::s8, zps, {2});
+    const int x = node("DequantizeLinear", {input(ElemType::s8, {1, 2, 4, 4}), src_scales, source}, ElemType::f32);
+    const int w = dequantize(weights({2, 2 / group, 1, 1}), 0.125F, 0);
+    int f = node("Conv", {x, w, constant<float>(ElemType::f32, {0.5F, 0.5F}, {2})}, ElemType::f32);
+    integer("group", group);
+    if (clamp == "Relu") f = node("Relu", {f}, ElemType::f32);
+    if (clamp == "Clip") f = node("Clip", {f, scale(0.0F), scale(6.0F)}, ElemType::f32);
+    result = constant<float>(ElemType::f32, {0.125F, 0.03125F}, {2});
+    node("QuantizeLinear", {f, result, constant<int8_t>(ElemType::s8, {-5, -5}, {2})}, ElemType::s8);
+  }
+};
+
+TEST(Recognise, ScalesPerChannelBecomeTheWeights) {
+  for (const char* clamp : {"", "Relu"}) {
+    ChannelsKit kit({3, 3}, 2, clamp);
+    const Recognised r = look(kit, "Conv");
+    ASSERT_FALSE(r.refusal);
+    const OpQuant& q = r.desc().quant;
+    EXPECT_EQ(q.src_scale, 1.0F);
+    EXPECT_EQ(q.src_zp, 3);
+    EXPECT_EQ(q.dst_scale, 1.0F);
+    EXPECT_EQ(q.dst_zp, -5);
+    EXPECT_EQ(q.wei_scale, (std::vector<float>{0.5F * 0.125F / 0.125F, 0.25F * 0.125F / 0.03125F}));
+    EXPECT_EQ(q.bias, (std::vector<int32_t>{8, 16}));  // of the sums' own scales
+    EXPECT_EQ(q.clamp_lo, *clamp == 0 ? -128 : -5);
+    EXPECT_EQ(q.clamp_hi, 127);
+  }
+}
+
+TEST(Recognise, ScalesPerChannelThatNoWeightsTake) {
+  ChannelsKit bounded({3, 3}, 2, "Clip");  // 6 is code 43 of one channel, beyond those of the other
+  EXPECT_EQ(look(bounded, "Conv").desc().kind, NodeKind::scaled);
+  ChannelsKit apart({3, 4}, 2), mixed({3, 3}, 1);
+  EXPECT_EQ(reason(apart, "Conv"), Reason::per_channel_source);
+  EXPECT_EQ(reason(mixed, "Conv"), Reason::per_channel_source);
 }
 
 TEST(Recognise, ASharedDequantizeIsLookedThrough) {

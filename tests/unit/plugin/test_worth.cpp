@@ -218,11 +218,11 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
   for (const Case& c :
        {Case{"Concat", "product", {1, 8, 64, 640}, Reason::taken},
         Case{"Concat", "host", {1, 8, 64, 640}, Reason::float_from_host},
-        Case{"Concat", "codes", {1, 8, 64, 640}, Reason::stored_floats},
-        Case{"MaxPool", "", {1, 4, 32, 320}, Reason::taken}, Case{"AveragePool", "", {1, 4, 32, 320}, Reason::taken},
+        Case{"Concat", "codes", {1, 8, 64, 640}, Reason::taken}, Case{"MaxPool", "", {1, 4, 32, 320}, Reason::taken},
+        Case{"AveragePool", "", {1, 4, 32, 320}, Reason::taken},
         Case{"Resize", "nearest", {1, 4, 128, 1280}, Reason::taken},
         Case{"Resize", "linear", {1, 4, 128, 1280}, Reason::taken}, Case{"Slice", "", {1, 2, 64, 640}, Reason::taken},
-        Case{"Transpose", "", {1, 64, 640, 4}, Reason::stored_floats}}) {
+        Case{"Transpose", "", {1, 64, 640, 4}, Reason::taken}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other);
     BetweenKit kit({1, 4, 64, 640});
     const std::string_view op = c.op, other = c.other;
