@@ -39,14 +39,17 @@ class Forms {
   }
 
  private:
+  [[nodiscard]] bool constant(int operand) const {
+    return operand < 0 ? unit_.inner[~operand].constant : graph_.values[operand].constant;
+  }
+
   [[nodiscard]] Form form(int operand) const {
     for (const auto* map : {&inner_, &known_}) {
       if (const auto it = map->find(operand); it != map->end()) return it->second;
     }
-    const bool constant = operand < 0 ? unit_.inner[~operand].constant : graph_.values[operand].constant;
     const std::vector<int64_t>& dims = operand < 0 ? unit_.inner[~operand].dims : graph_.values[operand].dims;
     const auto wide = [](int64_t d) { return d != 1; };
-    if (!constant || std::count_if(dims.begin(), dims.end(), wide) > 1) return {Form::Kind::stored};
+    if (!constant(operand) || std::count_if(dims.begin(), dims.end(), wide) > 1) return {Form::Kind::stored};
     const auto last = std::find_if(dims.rbegin(), dims.rend(), wide);
     return {last == dims.rend() ? Form::Kind::scalar : Form::Kind::vector, static_cast<int>(last - dims.rbegin())};
   }
@@ -81,18 +84,20 @@ class Forms {
     if (a_constant && b_constant) return {std::max(a.kind, b.kind), std::max(a.codes, b.codes)};
     if (a_constant || b_constant) {
       const Form &constant = a_constant ? a : b, &other = a_constant ? b : a;
+      if (other.kind == Kind::pair) return {joins_made(d, a, b) ? Kind::made : Kind::stored};
       if (other.kind != Kind::function && other.kind != Kind::channels) return {Kind::stored};
       if (constant.kind == Kind::scalar) return other;
       return innermost(constant, output) ? Form{Kind::channels, other.codes} : Form{Kind::stored};
     }
-    if (a.kind != Kind::function || b.kind != Kind::function) return {Kind::stored};
-    return a.codes == b.codes ? a : Form{Kind::pair};
+    if (a.kind == Kind::function && b.kind == Kind::function) return a.codes == b.codes ? a : Form{Kind::pair};
+    const auto of_codes = [](const Form& f) { return f.kind == Kind::function || f.kind == Kind::pair; };
+    return {(of_codes(a) || of_codes(b)) && joins_made(d, a, b) ? Kind::made : Kind::stored};
   }
 
   // With a number, one per channel, or as many others, or a gate.
   [[nodiscard]] bool joins_made(const NodeDesc& d, const Form& a, const Form& b) const {
     if (!runtime::vector_kernel(d.kind)) return false;
-    const Form& other = a.kind == Form::Kind::made ? b : a;
+    const Form& other = a.kind == Form::Kind::made || a.kind == Form::Kind::pair ? b : a;
     if (other.kind == Form::Kind::scalar) return true;
     if (other.kind == Form::Kind::vector) return innermost(other, d.output);
     if (other.kind == Form::Kind::channels || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
@@ -106,12 +111,16 @@ class Forms {
            std::all_of(gate.begin() + 2, gate.end(), [](int64_t d) { return d == 1; });
   }
 
-  // Made floats elsewhere: moved, perhaps joined with functions of codes, or pools of images.
+  // Made floats elsewhere: moved, perhaps joined with functions of codes and constants. Or images pooled and resized,
+  // also of codes, which become floats for it.
   [[nodiscard]] bool made_moves(const NodeDesc& d) const {
     using Kind = Form::Kind;
     const bool pool = d.kind == NodeKind::max_pool || d.kind == NodeKind::average_pool;
     if (pool || d.kind == NodeKind::resize) {
-      return form(d.inputs[0]).kind == Kind::made && d.output >= 0 && graph_.values[d.output].ranked &&
+      const bool mixes = d.kind == NodeKind::average_pool || (d.kind == NodeKind::resize && linear(d));
+      const Kind kind = form(d.inputs[0]).kind;
+      const bool of_codes = mixes && (kind == Kind::pair || (kind == Kind::function && !only_quantized(d.output)));
+      return (kind == Kind::made || of_codes) && d.output >= 0 && graph_.values[d.output].ranked &&
              graph_.values[d.output].dims.size() == 4;
     }
     if (d.kind < NodeKind::concat || d.kind >= NodeKind::cast) return false;
@@ -119,7 +128,7 @@ class Forms {
     const auto is = [&](Kind kind) { return [this, kind](int v) { return form(v).kind == kind; }; };
     const auto first = d.inputs.begin(), last = first + static_cast<std::ptrdiff_t>(operands);
     return std::any_of(first, last, is(Kind::made)) &&
-           std::all_of(first, last, [&](int v) { return is(Kind::made)(v) || is(Kind::function)(v); });
+           std::all_of(first, last, [&](int v) { return is(Kind::made)(v) || is(Kind::function)(v) || constant(v); });
   }
 
   static bool linear(const NodeDesc& d) { return !d.ints.empty() && d.ints[0] == 1; }

@@ -121,7 +121,7 @@ Reason Worth::judge_dequantize(int unit) const {
 }
 
 Reason Worth::judge_floats(int unit) const {
-  if (normalized_sum(unit)) return Reason::taken;
+  if (normalized_sum(unit) || quantized_sum(unit)) return Reason::taken;
   for (const int v : sources_[unit]) {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
@@ -183,6 +183,23 @@ bool Worth::normalized_sum(int unit) const {
   return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
                     return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
                   }));
+}
+
+// The sum of a residual: of floats that the host makes, rows as they lie, and as many of the region, quantized inside.
+bool Worth::quantized_sum(int unit) const {
+  constexpr size_t kRows = 3;  // axes: an image would have to be turned
+  if (units_[unit].steps.size() != 1 || units_[unit].steps[0].desc.kind != NodeKind::add) return false;
+  if (sources_[unit].size() != 2 || !floats_[unit].made) return false;
+  const HostValue& sum = graph_.values[results_[unit].front()];
+  const auto rows = [&](int v) {
+    const HostValue& source = graph_.values[v];
+    return source.type == ElemType::f32 && source.ranked && source.dims == sum.dims;
+  };
+  const auto inside_here = [&](int v) { return made_inside(v, unit); };
+  return sum.ranked && sum.dims.size() <= kRows && std::all_of(sources_[unit].begin(), sources_[unit].end(), rows) &&
+         std::any_of(sources_[unit].begin(), sources_[unit].end(), inside_here) &&
+         std::any_of(sum.consumers.begin(), sum.consumers.end(),
+                     [&](int r) { return is_quantize(graph_.nodes[r]) && inside(r, unit); });
 }
 
 // Does the unit alone justify a group?

@@ -149,9 +149,10 @@ class Lowering {
   Window floats_window(size_t value);
   int floats_of_codes(int codes, const FloatTable& means);
   [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
-  int floats_as_pixels(size_t value);                        // stored ones that lie as nhwc; -1: they do not
-  int floats_in_place(size_t value);                         // those of an image may lie as nhwc
-  int raw_store(int codes);                                  // flat, signed codes as the host has them
+  // Stored ones that lie as nhwc, or are stored for this; -1: they do not.
+  int floats_as_pixels(size_t value, bool also_of_codes);
+  int floats_in_place(size_t value);  // those of an image may lie as nhwc
+  int raw_store(int codes);           // flat, signed codes as the host has them
   int add_codes(int store, bool is_signed);
   int add_codes(Window window, bool is_signed);
   void set_codes(size_t value, int codes);

@@ -76,10 +76,11 @@ void Lowering::settle(size_t v) {
   at_ = node;
 }
 
-int Lowering::floats_as_pixels(size_t v) {
+int Lowering::floats_as_pixels(size_t v, bool also_of_codes) {
   const Value::Kind kind = values_[v].kind;
-  if ((kind != Value::Kind::plain && kind != Value::Kind::chain) || recipe_.desc.values[v].type != DType::f32)
-    return -1;
+  const bool stored = kind == Value::Kind::plain || kind == Value::Kind::chain;
+  const bool of_codes = also_of_codes && (kind == Value::Kind::function || kind == Value::Kind::pair);
+  if ((!stored && !of_codes) || recipe_.desc.values[v].type != DType::f32) return -1;
   const Window window = floats_window(v);
   return order_of(window) == Order::nhwc ? whole(window, Order::nhwc) : -1;
 }

@@ -260,7 +260,7 @@ Status Lowering::lower_resize(int index) {
     return {};
   }
   if (from.kind != Value::Kind::function || quantize < 0 || !spatial) {
-    if (const int floats = spatial && !last ? floats_as_pixels(src) : -1; floats >= 0) {
+    if (const int floats = spatial && !last ? floats_as_pixels(src, true) : -1; floats >= 0) {
       values_[dst].plain = window_of(make_step(StepKind::resize_linear, window_of(floats)).dst);
       values_[dst].kind = Value::Kind::plain;
     } else {

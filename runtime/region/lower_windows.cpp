@@ -94,7 +94,7 @@ Status Lowering::lower_max_pool(int index) {
   const int way = function ? direction(*from.function) : 1;
   const Shape dims = shape(src);
   const bool image = dims.size() == 3 || dims.size() == 4 || (global && element_count(dims) > 0);
-  if (const int floats = global ? -1 : floats_as_pixels(src); floats >= 0) {
+  if (const int floats = global ? -1 : floats_as_pixels(src, false); floats >= 0) {
     const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
     add_step(StepKind::max_pool, {floats}, made_store).pool = form_of(axes, false);
     set_plain(dst, made_store);
@@ -148,7 +148,7 @@ Status Lowering::lower_average(int index) {
   const auto axis = static_cast<size_t>(one);
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
   const bool count_pads = pool && int_or(n, 4 * axes.size() + 1, 0) != 0;
-  const int floats = pixels || (pool && image) ? floats_as_pixels(src) : -1;
+  const int floats = pixels || (pool && image) ? floats_as_pixels(src, !known && element_count(dims) > 0) : -1;
   if (floats >= 0 && pool) {
     const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
     add_step(StepKind::average_pool, {floats}, made_store).pool = form_of(axes, count_pads);
