@@ -25,10 +25,12 @@ class Form(NamedTuple):
     ops: tuple[str, ...] | None = None  # None: every op the quantizer knows
     float_first: bool = False  # the first convolution, which sees the picture, stays float
     weights: QuantType = QuantType.QInt8
+    inputs_only: bool = False  # of the ops nothing but what they read; symmetric
 
 
 # dot_*: only convolutions and matmuls are quantized, the first one and the tails between them stay float. It keeps the
 # OCR models readable: with every op quantized the recognizer loses spaces and letters under any provider.
+# inputs_s8s8: what tools write whose models are for TensorRT: results, sums and activations between stay floats.
 # dynamic_u8u8: what networks of convolutions want, ONNX Runtime takes several times as long with signed weights.
 FORMS = {
     "qdq_u8s8": Form(QuantFormat.QDQ, QuantType.QUInt8),
@@ -38,6 +40,7 @@ FORMS = {
     "dynamic_u8s8": Form(None, QuantType.QUInt8),
     "dynamic_u8u8": Form(None, QuantType.QUInt8, weights=QuantType.QUInt8),
     "dot_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS, float_first=True),
+    "inputs_s8s8": Form(QuantFormat.QDQ, QuantType.QInt8, DOT_OPS, inputs_only=True),
 }
 
 
@@ -102,4 +105,9 @@ def quantize_statically(source, destination, samples, chosen, convolutions):
         weight_type=chosen.weights,
         op_types_to_quantize=chosen.ops and list(chosen.ops),
         nodes_to_exclude=convolutions[:1] if chosen.float_first else [],
+        extra_options=(
+            {"OpTypesToExcludeOutputQuantization": list(DOT_OPS), "ActivationSymmetric": True}
+            if chosen.inputs_only
+            else {}
+        ),
     )

@@ -42,7 +42,7 @@ MODELS = {
 }
 
 FAMILIES = {
-    name: Entry("", shape, build, ("qdq_u8s8", "dynamic_u8u8"))
+    name: Entry("", shape, build, ("qdq_u8s8", "inputs_s8s8", "dynamic_u8u8"))
     for name, shape, build in (
         ("resnext", families.IMAGE, families.resnext),
         ("shufflenet", families.IMAGE, families.shufflenet),

@@ -220,6 +220,7 @@ class Lowering {
   [[nodiscard]] Result<Window> moved(const NodeDesc& node, const Window& from, const Shape& dims, uint32_t code,
                                      Order order);
   [[nodiscard]] Window reshaped(const Window& from, const Shape& dims);
+  int pixels_as_one_axis(const Window& from);
   [[nodiscard]] Window padded(const NodeDesc& node, const Window& from, const Shape& dims, uint32_t code, Order order);
   [[nodiscard]] Window blocked(const NodeDesc& node, const Window& from, const Shape& dims, Order order);
   [[nodiscard]] Result<Window> gathered(const NodeDesc& node, const Window& from, const Shape& dims, Order order);

@@ -10,18 +10,53 @@
 namespace octile::runtime {
 namespace {
 
-// Where an axis comes from when only extents of 1 come and go; empty: something else happened.
-std::vector<int> kept_axes(const Shape& from, const Shape& to) {
-  std::vector<int> out(to.size(), -1);
-  size_t i = 0;
-  for (size_t k = 0; k < to.size(); ++k) {
-    if (to[k] == 1) continue;
-    while (i < from.size() && from[i] == 1) ++i;
-    if (i == from.size() || from[i] != to[k]) return {};
-    out[k] = static_cast<int>(i++);
+Shape without_ones(Shape dims) {
+  std::erase(dims, 1);
+  return dims;
+}
+
+// The window with its elements counted by other axes, where axes are only parted, or joined that were: steps[k] of the
+// axes in a group of equal product. No shape: they would have to be copied.
+Window regrouped(const Window& from, const Shape& dims) {
+  Window to = from;
+  to.shape.clear();
+  to.axes.assign(dims.size(), {});
+  size_t i = 0, k = 0;
+  const size_t n = from.shape.size(), m = dims.size();
+  for (;;) {
+    while (i < n && from.shape[i] == 1) ++i;
+    while (k < m && dims[k] == 1) ++k;
+    if (i == n || k == m) break;
+    // What the axes from i to i_end have is what those from k to k_end want.
+    size_t i_end = i + 1, k_end = k + 1;
+    int64_t have = from.shape[i], want = dims[k];
+    while (have != want) {
+      if (have < want && i_end < n) {
+        have *= from.shape[i_end++];
+      } else if (have > want && k_end < m) {
+        want *= dims[k_end++];
+      } else {
+        return to;
+      }
+    }
+    Window::Axis inner = from.axes[i];
+    int64_t extent = from.shape[i];
+    for (size_t next = i + 1; next < i_end; ++next) {
+      if (from.shape[next] == 1) continue;
+      const Window::Axis& axis = from.axes[next];
+      if (axis.of != inner.of || inner.step != axis.step * from.shape[next]) return to;
+      inner.step = axis.step;
+      extent *= from.shape[next];
+    }
+    for (size_t axis = k_end; axis-- > k;) {
+      to.axes[axis] = inner;
+      inner.step *= dims[axis];
+    }
+    i = i_end;
+    k = k_end;
   }
-  while (i < from.size() && from[i] == 1) ++i;
-  return i == from.size() ? out : std::vector<int>();
+  if (i == n && k == m) to.shape = dims;
+  return to;
 }
 
 // Reflected and repeated positions of a pad; -1: what the pad adds.
@@ -54,17 +89,15 @@ Window turned(const Window& from, const std::vector<int64_t>& order) {
 }
 
 Window Lowering::reshaped(const Window& from, const Shape& dims) {
-  const std::vector<int> kept = kept_axes(from.shape, dims);
-  if (!kept.empty() || element_count(from.shape) == 1) {
-    Window w;
-    w.store = from.store;
-    w.start = from.start;
-    w.shape = dims;
-    for (size_t k = 0; k < dims.size(); ++k) {
-      const int of = kept.empty() ? -1 : kept[k];
-      w.axes.push_back(of < 0 ? Window::Axis{} : from.axes[static_cast<size_t>(of)]);
-    }
-    return w;
+  const Window window = regrouped(from, dims);
+  // Of an image it is its channels that are parted, and moved then: whole planes move faster.
+  const Store& s = store(from.store);
+  const bool alias = !s.bordered() && !s.raw_signed && lies_like(from, Order::flat);
+  const bool part = s.order == Order::flat && !alias;
+  if (window.shape == dims && (part || without_ones(dims) == without_ones(from.shape))) return window;
+  if (const int rows = pixels_as_one_axis(from); rows >= 0) {
+    const Window joined = regrouped(window_of(rows), dims);
+    if (joined.shape == dims) return joined;
   }
   const int flat = whole(from, Order::flat);
   const DType type = store(flat).type;
@@ -74,6 +107,18 @@ Window Lowering::reshaped(const Window& from, const Shape& dims) {
   store(made_store).alias = of;
   store(made_store).pinned = true;
   return window_of(made_store);
+}
+
+// All of an image of floats that lies as nhwc, which have no halo, with its pixels counted by one axis; -1: it is none.
+int Lowering::pixels_as_one_axis(const Window& from) {
+  const Store s = store(from.store);
+  if (s.order != Order::nhwc || s.shape.size() != 4 || s.type != DType::f32 || s.alias >= 0) return -1;
+  if (!same_window(from, window_of(from.store)) || from.shape != s.shape) return -1;
+  store(from.store).pinned = true;
+  const int rows = add_store({s.shape[0], s.shape[1], s.shape[2] * s.shape[3]}, Order::nhwc, s.type);
+  store(rows).alias = from.store;
+  store(rows).pinned = true;
+  return rows;
 }
 
 // dst[i, j, ...] = src[at[0][i], at[1][j], ...]

@@ -259,9 +259,11 @@ int Lowering::floats_of_codes(int c, const FloatTable& means) {
 }
 
 Order Lowering::order_of(const Window& window) const {
-  const bool image = window.shape.size() == 3 || window.shape.size() == 4;
-  return image && store(window.store).order == Order::nhwc && !reordered(window, Order::nhwc) ? Order::nhwc
-                                                                                              : Order::flat;
+  if (window.shape.size() != 3 && window.shape.size() != 4) return Order::flat;
+  const bool pixels = store(window.store).order == Order::nhwc
+                          ? !reordered(window, Order::nhwc)
+                          : lies_like(window, Order::nhwc) && !lies_like(window, Order::flat);
+  return pixels ? Order::nhwc : Order::flat;
 }
 
 int Lowering::raw_store(int c) {
