@@ -30,6 +30,7 @@ struct Tail {
   SumsForm sums;  // likewise
   const FloatFunction* function = nullptr;
   QuantizeForm to;
+  bool silu = false;         // quantize: of x * sigmoid(x)
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on
   // binary, floats, copy, quantize: n, h, w of dst, and all but copy: c, any strides, halo ignored. A dense's tensors

@@ -242,9 +242,24 @@ class Fuser {
     tail.other = step.dst;
     tail.nodes = {step.node};
     say(step.node, dot);
+    const StepTail& last = dot.tails.back();
+    if (readers_[static_cast<size_t>(dot.dst)].size() == 1 && last.other < 0 && is_silu(last)) {
+      tail.tail.silu = true;  // nobody wants the floats
+      tail.nodes.insert(tail.nodes.begin(), last.nodes.begin(), last.nodes.end());
+      dot.tails.pop_back();
+    }
     dot.tails.push_back(std::move(tail));
     erase(i);
     return true;
+  }
+
+  // x * sigmoid(x)
+  [[nodiscard]] static bool is_silu(const StepTail& tail) {
+    constexpr int kSource = FloatFunction::kSource, kSigmoid = FloatFunction::kMade;
+    if (tail.tail.kind != Tail::Kind::floats || tail.function->operations.size() != 2) return false;
+    const FloatFunction::Operation &gate = tail.function->operations[0], &product = tail.function->operations[1];
+    return gate.unary.kind == NodeKind::sigmoid && gate.a == kSource && product.unary.kind == NodeKind::mul &&
+           std::minmax(product.a, product.b) == std::minmax(kSource, kSigmoid);
   }
 
   // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs

@@ -185,6 +185,8 @@ struct Ops {
   // Rows of floats, all by the definitions of workload/graph/graph.h.
   void (*dequantize)(const uint8_t* src, float scale, int32_t zp, float* dst, int64_t count);
   void (*quantize)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
+  // The same of x * sigmoid(x), each rounded to float32.
+  void (*silu_codes)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
   void (*softmax)(const float* src, float* dst, int64_t count);  // in place allowed
   // Rows of `count`, one behind the other. bias may be null; in place allowed.
   void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst, int64_t count,

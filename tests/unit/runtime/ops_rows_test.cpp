@@ -157,8 +157,8 @@ TEST(OpsRows, Softmax) {
   }
 }
 
-// exp64 itself, through rows of two: the second is exp(x) over a sum that rounds to 1 or more. Enough numbers that some lie
-// where the quick way cannot tell how to round.
+// exp64 itself, through rows of two: the second is exp(x) over a sum that rounds to 1 or more. Enough numbers that some
+// lie where the quick way cannot tell how to round.
 TEST(OpsRows, ExponentialsEverywhere) {
   Rng rng(kSeed + 3);
   for (const Variant& v : variants()) {
@@ -186,6 +186,39 @@ TEST(OpsRows, SigmoidEverywhere) {
     std::vector<float> got(x.size());
     v.ops->float_unary(f, x.data(), got.data(), std::ssize(x));
     ASSERT_TRUE(bits(got) == bits(want)) << v.name;
+  }
+}
+
+// Codes of x * sigmoid(x): enough numbers that some lie where the quick way cannot tell how to round.
+TEST(OpsRows, CodesOfSilu) {
+  Rng rng(kSeed + 12);
+  const Unary f{NodeKind::sigmoid};
+  for (const float scale : {0.02F, 0.0731F, 0.5F, 1e-3F, 1e-30F, 1e30F}) {
+    const QuantizeForm to{scale, -128.0F, 127.0F, 128};
+    std::vector<float> x{std::numeric_limits<float>::quiet_NaN(),
+                         std::numeric_limits<float>::infinity(),
+                         -std::numeric_limits<float>::infinity(),
+                         -0.0F,
+                         0.0F,
+                         80.5F,
+                         -80.5F,
+                         -104.0F};
+    const int64_t count = rng.range(1, 200) + (scale < 0.1F ? 400'000 : 20'000);
+    while (std::ssize(x) < count) x.push_back(static_cast<float>(rng.normal() * 4));
+    std::vector<float> y;
+    for (const float v : x) y.push_back(v * f(v));
+    std::vector<uint8_t> want(y.size()), got(y.size());
+    for (const Variant& v : variants()) {
+      v.ops->quantize(y.data(), to, want.data(), count);
+      v.ops->silu_codes(x.data(), to, got.data(), count);
+      ASSERT_TRUE(got == want) << v.name << " scale " << scale;
+      for (const int64_t few : {1, 7, 31, 33}) {
+        std::fill(got.begin(), got.end(), uint8_t{0});
+        v.ops->silu_codes(x.data() + 8, to, got.data(), few);
+        EXPECT_TRUE(std::equal(got.begin(), got.begin() + few, want.begin() + 8)) << v.name << " of " << few;
+        EXPECT_EQ(got[static_cast<size_t>(few)], 0) << v.name;
+      }
+    }
   }
 }
 
