@@ -243,7 +243,7 @@ class Fuser {
     tail.nodes = {step.node};
     say(step.node, dot);
     const StepTail& last = dot.tails.back();
-    if (readers_[static_cast<size_t>(dot.dst)].size() == 1 && last.other < 0 && is_silu(last)) {
+    if (sole_writer(dot.dst) >= 0 && last.other < 0 && is_silu(last)) {
       tail.tail.silu = true;  // nobody wants the floats
       tail.nodes.insert(tail.nodes.begin(), last.nodes.begin(), last.nodes.end());
       dot.tails.pop_back();

@@ -64,6 +64,27 @@ def test_residual_of_floats(check_near, src, swapped):
     check_near(net, [y])
 
 
+@pytest.mark.parametrize("readers", ["a quantize", "two quantizes", "a movement too", "the model's output too"])
+def test_silu(check_near, readers):
+    """Where nothing but a quantize reads it, its codes are found without the float."""
+    net = Net(13)
+    x = net.code_input([1, 6, 7, 9], "uint8")
+    x.scale = np.float32(0.002)
+    f = net.conv(x, 6, 20, form="float")
+    y = net.node("Mul", [f, net.node("Sigmoid", [f])])
+    codes = [net.codes_of(y, "uint8", 0.05, 7)]
+    net.output(net.conv(codes[0], 20, 5))
+    if readers == "two quantizes":
+        codes.append(net.codes_of(y, "int8", 0.02, 0))
+    elif readers == "a movement too":
+        rows = net.node("Transpose", [net.node("Reshape", [y, net.constant(np.array([1, 20, 63]))])], perm=[0, 2, 1])
+        codes.append(net.codes_of(rows, "int8", 0.02, 0))
+        net.output(net.dense(codes[1], 20, 8))
+    elif readers == "the model's output too":
+        codes.append(net.codes_of(net.node("Reshape", [y, net.constant(np.array([1, 20, 63]))]), "int8", 0.02, 0))
+    check_near(net, codes)
+
+
 def test_floats_all_the_way(check_near):
     """A trunk of floats: read by a quantize and by the next sum."""
     net = Net(7)
