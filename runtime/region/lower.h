@@ -172,6 +172,7 @@ class Lowering {
   // Functions of one code and its channel: a constant per channel enters.
   [[nodiscard]] bool lower_channels(int index, size_t of, size_t constant, bool constant_first);
   [[nodiscard]] bool join_channels(int index);
+  void forget_channels(size_t value);
   [[nodiscard]] int quantize_channels(const Value& value, const Shape& dims, const QuantizeTo& to);
   [[nodiscard]] int channels_store(const Value& value, const Shape& dims);
   int expanded(int codes, const Shape& shape, Order order);

@@ -46,10 +46,17 @@ bool Lowering::lower_channels(int index, size_t of, size_t constant, bool consta
   const NodeKind kind = node(index).kind;
   Value made_value = map_channels(
       start, [&](float v, size_t c) { return constant_first ? binary(kind, list[c], v) : binary(kind, v, list[c]); });
+  forget_channels(of);
   made_value.floats.reset();
   values_[dst] = std::move(made_value);
   say(index, "table per channel");
   return true;
+}
+
+// What was handed on to the only reader; a kilobyte for each channel.
+void Lowering::forget_channels(size_t v) {
+  const size_t readers = recipe_.consumers[v].size() + static_cast<size_t>(recipe_.outputs[v]);
+  if (values_[v].kind == Value::Kind::channels && readers == 1) values_[v].per_channel.reset();
 }
 
 // Functions side by side along the axis that lies innermost: what they are functions of is joined, for readers that go

@@ -159,7 +159,8 @@ void Lowering::lower_float_binary(int index) {
   }
   if (full(a) && full(b)) {
     Chain x = chain_of(a), y = chain_of(b);
-    const bool same = x.source == y.source && (x.other < 0 || y.other < 0);
+    const bool one_other = x.other < 0 || y.other < 0 || (x.other == y.other && !x.function.codes && !y.function.codes);
+    const bool same = x.source == y.source && one_other;
     if (same && x.function.operations.size() + y.function.operations.size() < FloatFunction::kMost) {
       if (x.other < 0) {
         x.other = y.other;

@@ -15,8 +15,8 @@ Shape without_ones(Shape dims) {
   return dims;
 }
 
-// The window with its elements counted by other axes, where axes are only parted, or joined that were: steps[k] of the
-// axes in a group of equal product. No shape: they would have to be copied.
+// The window with its elements counted by other axes, where axes are only parted, or joined again that were. Without a
+// shape: the elements would have to be copied.
 Window regrouped(const Window& from, const Shape& dims) {
   Window to = from;
   to.shape.clear();
@@ -40,13 +40,11 @@ Window regrouped(const Window& from, const Shape& dims) {
       }
     }
     Window::Axis inner = from.axes[i];
-    int64_t extent = from.shape[i];
     for (size_t next = i + 1; next < i_end; ++next) {
       if (from.shape[next] == 1) continue;
       const Window::Axis& axis = from.axes[next];
       if (axis.of != inner.of || inner.step != axis.step * from.shape[next]) return to;
       inner.step = axis.step;
-      extent *= from.shape[next];
     }
     for (size_t axis = k_end; axis-- > k;) {
       to.axes[axis] = inner;

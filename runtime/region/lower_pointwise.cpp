@@ -61,6 +61,7 @@ Result<int> Lowering::quantize_value(size_t v, const QuantizeTo& to, Order order
   }
   if (value.kind == Value::Kind::channels && !value.floats) {
     const Value channels = value;
+    forget_channels(v);
     return quantize_channels(channels, shape(v), to);
   }
   if (value.kind == Value::Kind::pair && !value.floats) {
@@ -243,6 +244,7 @@ Status Lowering::lower_unary(int index) {
   }
   if (from.kind == Value::Kind::channels && !from.floats) {
     to = map_channels(from, [&](float v, size_t) { return f(v); });
+    forget_channels(src);
     say(index, "table per channel");
     return {};
   }
@@ -289,6 +291,7 @@ void Lowering::lower_binary_scalar(int index, size_t of, float scalar, bool scal
   Value made_value = from;
   if (from.kind == Value::Kind::channels) {
     made_value = map_channels(from, [&](float v, size_t) { return f(v); });
+    forget_channels(of);
   } else {
     made_value.function = map_table(*from.function, f);
   }
