@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "region_kit.h"
+#include "workload/graph/infer.h"
 
 namespace octile::runtime::test {
 namespace {
@@ -98,6 +99,111 @@ TEST(Fusion, TablesStandBeforeAResizeThatRepeats) {
     EXPECT_EQ(passes(kit, {{1, 4, 5, 6}}, "table"), 0);
     EXPECT_EQ(passes(kit, {{1, 4, 5, 6}}, "resize_nearest"), 1);
   }
+}
+
+// A convolution whose sums become floats.
+int scaled(Kit& kit, int src, const OpSpec& spec) {
+  const int y = kit.conv(src, spec, DType::s32, 0);
+  kit.desc.nodes.back().kind = NodeKind::scaled;
+  kit.desc.values[static_cast<size_t>(y)].type = DType::f32;
+  return y;
+}
+
+int constant(Kit& kit, const Shape& dims, float first) {
+  const int v = kit.value(DType::f32);
+  ValueDesc& value = kit.desc.values[static_cast<size_t>(v)];
+  value.constant = true;
+  value.dims = dims;
+  for (int64_t i = 0; i < element_count(dims); ++i) {
+    const float number = first + 0.125F * static_cast<float>(i % 7);
+    const auto* bytes = reinterpret_cast<const uint8_t*>(&number);
+    value.data.insert(value.data.end(), bytes, bytes + sizeof number);
+  }
+  return v;
+}
+
+// A residual between products that nobody quantizes: dequantized codes beside the sums, a quantize with a halo behind.
+TEST(Fusion, ResidualsOfFloatsAreTails) {
+  for (const bool swapped : {false, true}) {
+    for (const bool floats_leave : {false, true}) {
+      Kit kit(55);
+      const int x = kit.input(DType::s8, 0.02F, 3);
+      const int a = kit.conv(x, filter(6, 6, 3, 1), DType::u8, 100);
+      const int made = scaled(kit, kit.conv(a, filter(6, 6, 1), DType::s8, 9), filter(6, 6, 3, 1));
+      const int codes = kit.dequantize(a);
+      const int sum =
+          kit.node(NodeKind::add, swapped ? std::vector<int>{codes, made} : std::vector<int>{made, codes}, {});
+      const int y = kit.node(NodeKind::relu, {sum}, {});
+      if (floats_leave) kit.output(y);
+      kit.output(kit.conv(kit.quantize(y, DType::s8, 0.5F, -100), filter(6, 4, 5, 2), DType::u8, 0));
+      for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 9, 13}}, test_threads(threads));
+      EXPECT_EQ(passes(kit, {{2, 6, 9, 13}}, "float_function"), 0);
+      EXPECT_EQ(passes(kit, {{2, 6, 9, 13}}, "table_f32"), 0);
+    }
+  }
+}
+
+// x * sigmoid(x) and its codes: the float goes only where nobody has it, not by another name either.
+TEST(Fusion, CodesOfSiluLeaveItsFloatToItsReaders) {
+  for (const std::string also : {"", "quantize", "rows", "output"}) {
+    Kit kit(56);
+    const int f = scaled(kit, kit.input(DType::u8, 0.02F, 3), filter(6, 20, 3, 1));
+    const int y = kit.node(NodeKind::mul, {f, kit.node(NodeKind::sigmoid, {f}, {})}, {});
+    kit.output(kit.conv(kit.quantize(y, DType::u8, 0.5F, 7), filter(20, 5, 3, 1), DType::u8, 0));
+    if (also == "quantize") kit.output(kit.quantize(y, DType::s8, 0.25F, 0));
+    if (also == "output") kit.output(y);
+    if (also == "rows") {
+      const int rows = kit.node(NodeKind::transpose, {kit.node(NodeKind::reshape, {y}, {0, 20, -1})}, {0, 2, 1});
+      kit.output(kit.dense(kit.quantize(rows, DType::s8, 0.25F, 0), 20, 8, DType::u8, 100));
+    }
+    for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 7, 9}}, test_threads(threads));
+  }
+}
+
+// What DenseNet joins, each part with a scale of its own: codes are joined, and the functions behind are of the
+// channel.
+TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
+  Kit kit(57);
+  const int x = kit.input(DType::u8, 0.02F, 3);
+  std::vector<int> parts;
+  for (const int64_t channels : {5, 17, 8}) {
+    const DType type = channels == 17 ? DType::s8 : DType::u8;
+    parts.push_back(kit.dequantize(kit.conv(x, filter(6, channels, 3, 1), type, static_cast<int32_t>(channels))));
+  }
+  int y = kit.node(NodeKind::concat, parts, {1});
+  y = kit.node(NodeKind::mul, {y, constant(kit, {30, 1, 1}, 0.5F)}, {});
+  y = kit.node(NodeKind::add, {y, constant(kit, {30, 1, 1}, -0.25F)}, {});
+  y = kit.quantize(kit.node(NodeKind::relu, {y}, {}), DType::u8, 0.5F, 0);
+  kit.output(kit.conv(y, filter(30, 5, 1), DType::u8, 0));
+  equals_interpreter(kit, {{2, 6, 9, 7}});
+  EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "channel_table"), 1);
+  EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "table_f32"), 0);
+  EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "move"), 0);
+}
+
+// Rows of floats that a depthwise product sees as an image, and back: nothing is turned.
+TEST(Fusion, RowsSeenAsPixelsStayWhereTheyAre) {
+  Kit kit(58);
+  const int rows = kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0);
+  kit.desc.nodes.back().kind = NodeKind::scaled;
+  kit.desc.values[static_cast<size_t>(rows)].type = DType::f32;
+  int y = kit.node(NodeKind::reshape, {kit.node(NodeKind::transpose, {rows}, {0, 2, 1})}, {0, 24, 5, 7});
+  OpSpec depthwise = filter(24, 24, 3, 1);
+  depthwise.g = 24;
+  const int made = kit.conv(y, depthwise, DType::s32, 0);
+  NodeDesc& n = kit.desc.nodes.back();
+  n.kind = NodeKind::dynamic;
+  n.spec.src = DType::u8;
+  n.spec.bias = n.spec.src_zp = false;
+  const std::vector<float> scales = n.quant.wei_scale;
+  n.quant = OpQuant();
+  n.quant.wei_scale = scales;
+  n.quant.wei_zp.assign(scales.size(), 0);
+  kit.desc.values[static_cast<size_t>(made)].type = DType::f32;
+  y = kit.node(NodeKind::transpose, {kit.node(NodeKind::reshape, {made}, {0, 24, 35})}, {0, 2, 1});
+  kit.output(kit.dense(kit.quantize(y, DType::u8, 1.0F, 90), 24, 6, DType::u8, 100));
+  equals_interpreter(kit, {{2, 35, 12}});
+  EXPECT_EQ(passes(kit, {{2, 35, 12}}, "move"), 0);
 }
 
 }  // namespace
