@@ -125,10 +125,13 @@ class Forms {
     }
     if (d.kind < NodeKind::concat || d.kind >= NodeKind::cast) return false;
     const size_t operands = d.kind == NodeKind::concat ? d.inputs.size() : 1;
-    const auto is = [&](Kind kind) { return [this, kind](int v) { return form(v).kind == kind; }; };
-    const auto first = d.inputs.begin(), last = first + static_cast<std::ptrdiff_t>(operands);
-    return std::any_of(first, last, is(Kind::made)) &&
-           std::all_of(first, last, [&](int v) { return is(Kind::made)(v) || is(Kind::function)(v) || constant(v); });
+    bool made = false;
+    for (size_t i = 0; i < operands; ++i) {
+      const Kind kind = form(d.inputs[i]).kind;
+      if (kind != Kind::made && kind != Kind::function && !constant(d.inputs[i])) return false;
+      made = made || kind == Kind::made;
+    }
+    return made;
   }
 
   static bool linear(const NodeDesc& d) { return !d.ints.empty() && d.ints[0] == 1; }

@@ -12,13 +12,13 @@
 namespace octile::plugin {
 namespace {
 
-// The destination of a QuantizeLinear or of a QLinear op.
+// The destination of a QuantizeLinear or of a QLinear op, perhaps with a scale per channel.
 Verdict read_destination(const HostGraph& graph, int value, int scale, int zp, Operands& ops) {
   ops.dst = value;
   DType type = DType::u8;
   if (Verdict v = read_type(graph, value, type)) return v;
   if (scale < 0) return refuse(Reason::output_not_quantized);
-  return read_source_params(graph, scale, zp, type, ops.dst_q);
+  return read_params(graph, scale, zp, type, ops.dst_q);
 }
 
 // The spec with extents that make its smallest output, for checks that need none of the real ones.
@@ -50,11 +50,8 @@ Verdict read_quantized_tail(const HostGraph& graph, int value, Operands& ops) {
     if (is_quantize(n)) {
       OCTILE_RETURN_IF_REFUSED(check_quantize(n));
       ops.nodes.push_back(reader);
-      ops.dst = n.output(0);
       ops.dst_axis = n.int_attribute("axis", 1);
-      DType type = DType::u8;
-      OCTILE_RETURN_IF_REFUSED(read_type(graph, ops.dst, type));
-      return read_params(graph, n.input(1), n.input(2), type, ops.dst_q);
+      return read_destination(graph, n.output(0), n.input(1), n.input(2), ops);
     }
     if (is_clamp(n) && !clamped) {
       clamped = true;
@@ -75,13 +72,22 @@ Verdict read_quantized_tail(const HostGraph& graph, int value, Operands& ops) {
 
 // One per channel of an image, with one zero point for all.
 bool per_image_channel(const QParams& q, int64_t axis, int64_t channels) {
-  const bool alike = std::all_of(q.zp.begin(), q.zp.end(), [&](int32_t z) { return z == q.zp[0]; });
-  return axis == 1 && std::ssize(q.scale) == channels && alike;
+  return axis == 1 && std::ssize(q.scale) == channels && q.one_zp();
+}
+
+// The scales that the weights have now, one per output channel; the source's are among them.
+void fold_into_weights(std::vector<float> scales, Operands& ops) {
+  QParams& wei = ops.wei_q;
+  if (wei.zp.size() == 1) wei.zp.resize(scales.size(), wei.zp[0]);
+  wei.scale = std::move(scales);
+  ops.src_q.scale = {1.0F};
+  ops.src_q.zp.resize(1);
 }
 
 // Scales of what a convolution writes, one per channel, become its weights': sums are scaled by the same quotients.
 Verdict fold_destination_scales(const NodeDesc& d, Operands& ops) {
-  QParams &dst = ops.dst_q, &wei = ops.wei_q;
+  QParams& dst = ops.dst_q;
+  const QParams& wei = ops.wei_q;
   if (!dst.per_channel()) return {};
   const bool image = d.kind == NodeKind::spec && d.spec.kind == OpKind::conv2d && ops.views.empty();
   if (!image || !per_image_channel(dst, ops.dst_axis, d.spec.oc)) return refuse(Reason::output_not_quantized);
@@ -101,9 +107,8 @@ Verdict fold_destination_scales(const NodeDesc& d, Operands& ops) {
     ops.clip_lo = static_cast<float>(first.clamp_lo - first.dst_zp);
     ops.clip_hi = static_cast<float>(first.clamp_hi - first.dst_zp);
   }
-  if (wei.zp.size() == 1) wei.zp.resize(scales.size(), wei.zp[0]);
-  wei.scale = std::move(scales);
-  ops.src_q.scale = dst.scale = {1.0F};
+  fold_into_weights(std::move(scales), ops);
+  dst.scale = {1.0F};
   dst.zp.resize(1);
   return {};
 }
@@ -162,7 +167,7 @@ Verdict check_spec(const HostGraph& graph, const Operands& ops, const NodeDesc& 
 }  // namespace
 
 Verdict fold_source_scales(const NodeDesc& d, Operands& ops) {
-  QParams &src = ops.src_q, &wei = ops.wei_q;
+  const QParams &src = ops.src_q, &wei = ops.wei_q;
   if (!src.per_channel()) return {};
   const OpSpec& s = d.spec;
   const bool depthwise = d.kind == NodeKind::spec && s.kind == OpKind::conv2d && s.g == s.ic && s.oc % s.g == 0;
@@ -172,10 +177,7 @@ Verdict fold_source_scales(const NodeDesc& d, Operands& ops) {
     const float own = wei.scale[wei.per_channel() ? static_cast<size_t>(c) : 0];
     scales.push_back(src.scale[static_cast<size_t>(c / (s.oc / s.g))] * own);
   }
-  if (wei.zp.size() == 1) wei.zp.resize(scales.size(), wei.zp[0]);
-  wei.scale = std::move(scales);
-  src.scale = {1.0F};
-  src.zp.resize(1);
+  fold_into_weights(std::move(scales), ops);
   return {};
 }
 
@@ -226,7 +228,8 @@ Verdict read_qlinear(const HostGraph& graph, int node, const QLinearSlots& slots
     ops.dst_q.type = DType::f32;
     return {};
   }
-  return read_destination(graph, n.output(0), n.input(slots.dst_scale), n.input(slots.dst_zp), ops);
+  OCTILE_RETURN_IF_REFUSED(read_destination(graph, n.output(0), n.input(slots.dst_scale), n.input(slots.dst_zp), ops));
+  return ops.dst_q.per_channel() ? refuse(Reason::per_channel_source) : Verdict{};
 }
 
 Verdict read_integer(const HostGraph& graph, int node, Operands& ops) {

@@ -70,6 +70,10 @@ bool QParams::has_zp() const {
   return std::any_of(zp.begin(), zp.end(), [](int32_t z) { return z != 0; });
 }
 
+bool QParams::one_zp() const {
+  return std::all_of(zp.begin(), zp.end(), [this](int32_t z) { return z == zp[0]; });
+}
+
 bool is_quantize(const HostNode& node) { return node.op == "QuantizeLinear" && known_domain(node); }
 bool is_dequantize(const HostNode& node) { return node.op == "DequantizeLinear" && known_domain(node); }
 

@@ -19,6 +19,7 @@ struct QParams {
 
   [[nodiscard]] bool per_channel() const { return scale.size() > 1; }
   [[nodiscard]] bool has_zp() const;
+  [[nodiscard]] bool one_zp() const;  // for all channels
 };
 
 // A DequantizeLinear in front of a node.

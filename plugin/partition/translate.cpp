@@ -173,8 +173,7 @@ Verdict write_channels(const HostGraph& graph, const HostNode& n, int wide, cons
   int64_t axis = n.int_attribute("axis", 1);
   OCTILE_RETURN_IF_REFUSED(read_axis(graph, wide, axis));
   if (axis >= std::ssize(floats.dims)) return refuse(Reason::malformed, "scales do not fit their axis");
-  const bool alike = std::all_of(q.zp.begin(), q.zp.end(), [&](int32_t z) { return z == q.zp[0]; });
-  if (q.type == DType::s32 || !alike) return refuse(Reason::per_channel_source, "with a zero point for each");
+  if (q.type == DType::s32 || !q.one_zp()) return refuse(Reason::per_channel_source, "with a zero point for each");
   std::vector<int64_t> dims(floats.dims.size() - static_cast<size_t>(axis), 1);
   dims[0] = std::ssize(q.scale);
   QParams one{q.type, {1.0F}, {q.zp[0]}};

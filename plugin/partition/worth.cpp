@@ -172,14 +172,11 @@ bool Worth::normalized_sum(int unit) const {
   const bool normalizes = last_of(unit) == NodeKind::layer_norm;
   const bool sums =
       units_[unit].steps.front().desc.kind == NodeKind::add && (normalizes || last_of(unit) == NodeKind::add);
-  if (!sums || sources_[unit].size() != 2) return false;
+  if (!sums || !of_two_alike(unit)) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
-  bool made = false;
-  for (const int v : sources_[unit]) {
-    const HostValue& source = graph_.values[v];
-    if (source.type != ElemType::f32 || !source.ranked || !sum.ranked || source.dims != sum.dims) return false;
-    made = made || (made_inside(v, unit) && floats_[unit_of_[source.producer]].made);
-  }
+  const bool made = std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) {
+    return made_inside(v, unit) && floats_[unit_of_[graph_.values[v].producer]].made;
+  });
   return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
                     return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
                   }));
@@ -188,18 +185,23 @@ bool Worth::normalized_sum(int unit) const {
 // The sum of a residual: of floats that the host makes, rows as they lie, and as many of the region, quantized inside.
 bool Worth::quantized_sum(int unit) const {
   constexpr size_t kRows = 3;  // axes: an image would have to be turned
-  if (units_[unit].steps.size() != 1 || units_[unit].steps[0].desc.kind != NodeKind::add) return false;
-  if (sources_[unit].size() != 2 || !floats_[unit].made) return false;
+  const bool add = units_[unit].steps.size() == 1 && units_[unit].steps[0].desc.kind == NodeKind::add;
+  if (!add || !floats_[unit].made || !of_two_alike(unit)) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
-  const auto rows = [&](int v) {
-    const HostValue& source = graph_.values[v];
-    return source.type == ElemType::f32 && source.ranked && source.dims == sum.dims;
-  };
-  const auto inside_here = [&](int v) { return made_inside(v, unit); };
-  return sum.ranked && sum.dims.size() <= kRows && std::all_of(sources_[unit].begin(), sources_[unit].end(), rows) &&
-         std::any_of(sources_[unit].begin(), sources_[unit].end(), inside_here) &&
+  return sum.dims.size() <= kRows &&
+         std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) { return made_inside(v, unit); }) &&
          std::any_of(sum.consumers.begin(), sum.consumers.end(),
                      [&](int r) { return is_quantize(graph_.nodes[r]) && inside(r, unit); });
+}
+
+// Two tensors of floats, and a first result, of one shape.
+bool Worth::of_two_alike(int unit) const {
+  const HostValue& result = graph_.values[results_[unit].front()];
+  const auto alike = [&](int v) {
+    const HostValue& source = graph_.values[v];
+    return source.type == ElemType::f32 && source.ranked && result.ranked && source.dims == result.dims;
+  };
+  return sources_[unit].size() == 2 && std::all_of(sources_[unit].begin(), sources_[unit].end(), alike);
 }
 
 // Does the unit alone justify a group?

@@ -44,6 +44,7 @@ class Worth {
   [[nodiscard]] bool function_of_codes(int unit) const;
   [[nodiscard]] bool normalized_sum(int unit) const;
   [[nodiscard]] bool quantized_sum(int unit) const;
+  [[nodiscard]] bool of_two_alike(int unit) const;
   [[nodiscard]] bool gains(int unit) const;
   [[nodiscard]] int maker_before_clamp(int value) const;
 

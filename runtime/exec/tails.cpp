@@ -13,6 +13,8 @@
 namespace octile::runtime {
 namespace {
 
+constexpr int64_t kFloat = sizeof(float);
+
 struct Piece {
   int64_t n, y, x, count;
 };
@@ -106,7 +108,6 @@ void apply_sums(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop&
 }
 
 void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
-  constexpr int64_t kFloat = sizeof(float);
   const Tensor& other = tail.other;
   const int64_t element = tail.function->codes ? 1 : kFloat;
   const bool gate = !same_pixels(other, dst);
@@ -123,7 +124,6 @@ void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
 }
 
 void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
-  constexpr int64_t kFloat = sizeof(float);
   const Tensor& to = tail.other;
   const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x;
   const auto write = tail.silu ? ops.silu_codes : ops.quantize;

@@ -226,9 +226,8 @@ class Execution {
       if (s.tails[i].other < 0) continue;
       if (tails[i].kind == Tail::Kind::sums) {
         const auto* parameters = reinterpret_cast<const float*>(run_.data[s.tails[i].other]);
-        const SumScales& by = *s.sums;
-        tails[i].sums = {parameters[0], static_cast<int32_t>(parameters[1]), by.sums.data(), by.factors.data(),
-                         by.addends.empty() ? nullptr : by.addends.data()};
+        tails[i].sums.scale = parameters[0];
+        tails[i].sums.zp = static_cast<int32_t>(parameters[1]);
         continue;
       }
       tails[i].other = tensor(s.tails[i].other);

@@ -95,11 +95,10 @@ ByteFn ranks(const FloatTable& of) {
   });
 }
 
-std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of) {
-  return std::make_shared<const std::vector<float>>(of.at.begin(), of.at.end());
+Meaning meaning_of(const FloatTable& of, std::shared_ptr<const std::vector<float>>& keeps) {
+  if (!of.affine) keeps = std::make_shared<const std::vector<float>>(of.at.begin(), of.at.end());
+  return {of.scale, of.zp, of.affine ? nullptr : keeps->data()};
 }
-
-Meaning meaning_of(const FloatTable& of) { return {of.scale, of.zp, of.affine ? nullptr : of.at.data()}; }
 
 std::array<float, 256> PairFunction::row(int a_byte) const {
   std::array<float, 256> out;

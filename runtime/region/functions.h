@@ -56,9 +56,8 @@ struct QuantizeTo {
 // The place of each byte's float among those there are: 0 for the least, equal ones together, NaN the greatest. Null
 // where that is as bytes rise.
 [[nodiscard]] ByteFn ranks(const FloatTable& of);
-// What a step keeps: the 256 floats, and how ops read them (`values` is null: steps own the list).
-[[nodiscard]] std::shared_ptr<const std::vector<float>> list_of(const FloatTable& of);
-[[nodiscard]] Meaning meaning_of(const FloatTable& of);
+// How ops read what codes mean; `keeps`: the 256 floats, where they are needed, for as long as it is read.
+[[nodiscard]] Meaning meaning_of(const FloatTable& of, std::shared_ptr<const std::vector<float>>& keeps);
 
 // A float function of two bytes: f(fa[a], fb[b]), then functions of one.
 struct PairFunction {

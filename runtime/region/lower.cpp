@@ -308,7 +308,7 @@ Status Lowering::run(const std::vector<Shape>& inputs) {
   program_.inputs = inputs;
   for (int v : recipe_.desc.outputs) program_.outputs.push_back(shapes_[static_cast<size_t>(v)]);
   // Pointers into the list of constants must stay.
-  program_.constants.reserve(3 * recipe_.desc.values.size() + 1);
+  program_.constants.reserve(2 * recipe_.desc.values.size() + 1);
   program_.stores.reserve(3 * recipe_.desc.values.size());
   program_.steps.reserve(3 * recipe_.desc.nodes.size());
   start_values();

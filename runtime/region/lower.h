@@ -135,6 +135,7 @@ class Lowering {
   [[nodiscard]] std::vector<int64_t> strides_of(const Store& store) const;  // per axis, in elements, without a halo
   // The window's bytes as a whole store in this order: itself, another reading of the same bytes, or a copy.
   int whole(const Window& window, Order order, bool may_border = false);
+  int read_as(int store, const Shape& shape, Order order);
   [[nodiscard]] bool lies_like(const Window& window, Order order) const;
   [[nodiscard]] bool reordered(const Window& window, Order order) const;
   int copied(const Window& window, Order order);
@@ -184,7 +185,7 @@ class Lowering {
   void lower_float_unary(int index, const Unary& f);
   void lower_float_binary(int index);
   [[nodiscard]] Chain chain_of(size_t value);
-  [[nodiscard]] Chain beside_codes(Chain chain, int codes, const FloatTable& means);
+  void put_beside(Chain& chain, int codes, const FloatTable& means);
   int pair_store(const Pair& pair, const Shape& dims);
   void set_chain(size_t value, Chain chain);
   void settle(size_t value);  // a chain becomes a step
@@ -198,8 +199,6 @@ class Lowering {
   [[nodiscard]] Status lower_reduce_max(int index);
   [[nodiscard]] Status lower_float_window(int index);
   [[nodiscard]] Status lower_float_mean(int index);
-  // What the codes a step reads stand for.
-  static void set_meaning(Step& step, const FloatTable& of);
   // The axes a mean goes over.
   [[nodiscard]] static Result<std::vector<bool>> mean_axes(const NodeDesc& node, size_t rank);
   // The reader of a float value becomes codes at once: its quantize is lowered along.

@@ -1,7 +1,6 @@
 // Convolutions and matrix products.
 // In/out: see lower.h.  Not here: transposed convolutions (lower_transposed.cpp), kernels (runtime/exec).
 #include <algorithm>
-#include <cstring>
 
 #include "runtime/region/lower.h"
 
@@ -21,18 +20,12 @@ Status Lowering::finish_dot(int index, Step& step, const OpSpec& spec, int dst) 
   return {};
 }
 
-// The sums become floats where they lie: by a tail whose scale and zero point, 0, are constants here.
+// The sums become floats where they lie.
 void Lowering::add_scales(int index, Step& step, int64_t channels) {
   const NodeDesc& n = node(index);
-  const float parameters[2] = {n.quant.src_scale, 0.0F};
-  std::vector<uint8_t>& bytes = program_.constants.emplace_back(sizeof parameters);
-  std::memcpy(bytes.data(), parameters, sizeof parameters);
   StepTail tail;
   tail.tail.kind = Tail::Kind::sums;
-  tail.other = add_store({2}, Order::flat, DType::f32);
-  store(tail.other).home = Home::constant;
-  store(tail.other).pinned = true;
-  store(tail.other).constant = bytes.data();
+  tail.tail.sums.scale = n.quant.src_scale;
   tail.nodes = {index};
   step.tails.push_back(std::move(tail));
   const auto count = static_cast<size_t>(channels);
@@ -89,7 +82,7 @@ Status Lowering::lower_conv(int index) {
   const Window window = made(values_[in(index, 0)].codes);
   int src = bordered(window, {s.pt, s.pl, s.pb, s.pr}, border);
   src = readable(src, s.g == 1 && s.kh * s.kw == 1 && s.ic % 4 == 0 && !pads);
-  const int dst = add_store(shape(out(index)), Order::nhwc, n.kind == NodeKind::scaled ? DType::f32 : s.dst);
+  const int dst = add_store(shape(out(index)), Order::nhwc, recipe_.desc.values[out(index)].type);
   Step& step = add_step(StepKind::dot, {src}, dst);
   step.dot.op = recipe_.ops[static_cast<size_t>(index)];
   return finish_dot(index, step, s, dst);
@@ -143,7 +136,7 @@ Status Lowering::lower_dense(int index) {
   const int src = readable(codes_store(values_[in(index, 0)].codes, Order::flat), s.k % 4 == 0);
   std::vector<int> sources{src};
   if (s.wei_var) sources.push_back(raw_store(values_[in(index, 1)].codes));
-  const int dst = add_store(dims, Order::flat, n.kind == NodeKind::scaled ? DType::f32 : s.dst);
+  const int dst = add_store(dims, Order::flat, recipe_.desc.values[out(index)].type);
   Step& step = add_step(StepKind::dot, std::move(sources), dst);
   step.dot.op = recipe_.ops[static_cast<size_t>(index)];
   if (batched) {

@@ -90,15 +90,10 @@ int Lowering::floats_in_place(size_t v) {
   return whole(window, order_of(window));
 }
 
-// The chain with a tensor of codes of its shape beside it.
-Chain Lowering::beside_codes(Chain chain, int c, const FloatTable& means) {
+// A tensor of codes of the chain's shape.
+void Lowering::put_beside(Chain& chain, int c, const FloatTable& means) {
   chain.other = codes_store(c, store(chain.source).order);
-  chain.function.codes = meaning_of(means);
-  if (chain.function.codes->values != nullptr) {
-    chain.function.values = list_of(means);
-    chain.function.codes->values = chain.function.values->data();
-  }
-  return chain;
+  chain.function.codes = meaning_of(means, chain.function.values);
 }
 
 // One operand as floats by itself, the other beside it; then the functions of one.
@@ -107,7 +102,7 @@ int Lowering::pair_store(const Pair& pair, const Shape& dims) {
   Chain chain;
   chain.source = floats_of_codes(pair.a, *f.a);
   if (store(chain.source).shape == dims && made(pair.b).shape == dims) {
-    chain = beside_codes(std::move(chain), pair.b, *f.b);
+    put_beside(chain, pair.b, *f.b);
     append(chain.function, f.kind, FloatFunction::kSource, FloatFunction::kOther);
   } else {
     const int second = whole(window_of(floats_of_codes(pair.b, *f.b)), Order::flat);
@@ -140,22 +135,21 @@ void Lowering::lower_float_binary(int index) {
     append(chain.function, kind, first ? from : beside, first ? beside : from, number);
     set_chain(dst, std::move(chain));
   };
-  // `of` as the source, with another tensor beside it.
-  const auto with = [&](size_t of, bool first, const auto& other_of) {
+  // `of` as the source, with another tensor that `put` puts beside it.
+  const auto with = [&](size_t of, bool first, const auto& put) {
     if (values_[of].kind == Value::Kind::chain && values_[of].chain->other >= 0) settle(of);
     Chain chain = chain_of(of);
-    chain.other = other_of(store(chain.source).order);
+    put(chain);
     extend(std::move(chain), first, FloatFunction::kOther);
   };
   if (values_[b].scalar && full(a)) return extend(chain_of(a), true, FloatFunction::kConstant, *values_[b].scalar);
   if (values_[a].scalar && full(b)) return extend(chain_of(b), false, FloatFunction::kConstant, *values_[a].scalar);
   const auto coded = [&](size_t v) { return values_[v].kind == Value::Kind::function; };
   if (full(a) && full(b) && coded(a) != coded(b)) {
-    const size_t codes = coded(a) ? a : b;
-    const size_t floats = a + b - codes;
-    if (values_[floats].kind == Value::Kind::chain && values_[floats].chain->other >= 0) settle(floats);
-    Chain chain = beside_codes(chain_of(floats), values_[codes].codes, *values_[codes].function);
-    return extend(std::move(chain), codes == b, FloatFunction::kOther);
+    const bool a_first = coded(b);
+    const size_t codes = a_first ? b : a;
+    return with(a_first ? a : b, a_first,
+                [&](Chain& chain) { put_beside(chain, values_[codes].codes, *values_[codes].function); });
   }
   if (full(a) && full(b)) {
     Chain x = chain_of(a), y = chain_of(b);
@@ -173,8 +167,9 @@ void Lowering::lower_float_binary(int index) {
       return;
     }
     const bool a_first = x.other < 0 || y.other >= 0;
-    return with(a_first ? a : b, a_first,
-                [&](Order order) { return whole(window_of(floats_in_place(a_first ? b : a)), order); });
+    return with(a_first ? a : b, a_first, [&](Chain& chain) {
+      chain.other = whole(window_of(floats_in_place(a_first ? b : a)), store(chain.source).order);
+    });
   }
   // A gate: a number per channel, of all images or of each.
   for (const bool first : {true, false}) {
@@ -182,7 +177,7 @@ void Lowering::lower_float_binary(int index) {
     if (!full(of)) continue;
     const Order order = store(chain_of(of).source).order;
     if (element_count(dims) == 0 || !is_gate(shape(row), dims, order)) continue;
-    return with(of, first, [&](Order) { return floats_store(row); });
+    return with(of, first, [&](Chain& chain) { chain.other = floats_store(row); });
   }
   const int left = floats_store(a), right = floats_store(b);
   set_plain(dst, add_float_binary(kind, {left, right}, dims));

@@ -97,14 +97,7 @@ Window Lowering::reshaped(const Window& from, const Shape& dims) {
     const Window joined = regrouped(window_of(rows), dims);
     if (joined.shape == dims) return joined;
   }
-  const int flat = whole(from, Order::flat);
-  const DType type = store(flat).type;
-  const int of = store(flat).alias >= 0 ? store(flat).alias : flat;
-  store(of).pinned = true;
-  const int made_store = add_store(dims, Order::flat, type);
-  store(made_store).alias = of;
-  store(made_store).pinned = true;
-  return window_of(made_store);
+  return window_of(read_as(whole(from, Order::flat), dims, Order::flat));
 }
 
 // All of an image of floats that lies as nhwc, which have no halo, with its pixels counted by one axis; -1: it is none.
@@ -112,11 +105,7 @@ int Lowering::pixels_as_one_axis(const Window& from) {
   const Store s = store(from.store);
   if (s.order != Order::nhwc || s.shape.size() != 4 || s.type != DType::f32 || s.alias >= 0) return -1;
   if (!same_window(from, window_of(from.store)) || from.shape != s.shape) return -1;
-  store(from.store).pinned = true;
-  const int rows = add_store({s.shape[0], s.shape[1], s.shape[2] * s.shape[3]}, Order::nhwc, s.type);
-  store(rows).alias = from.store;
-  store(rows).pinned = true;
-  return rows;
+  return read_as(from.store, {s.shape[0], s.shape[1], s.shape[2] * s.shape[3]}, Order::nhwc);
 }
 
 // dst[i, j, ...] = src[at[0][i], at[1][j], ...]

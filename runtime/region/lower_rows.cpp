@@ -70,7 +70,8 @@ Status Lowering::lower_softmax(int index) {
   if (codes_in && !from.floats) {
     const int bytes = whole(to_end(made(from.codes), axis), Order::flat);
     rows = add_store(store(bytes).shape, Order::flat, DType::f32);
-    set_meaning(add_step(StepKind::table_f32, {bytes}, rows), *from.function);
+    Step& floats = add_step(StepKind::table_f32, {bytes}, rows);
+    floats.meaning = meaning_of(*from.function, floats.values);
   } else {
     const int floats = floats_store(src);
     Window window = window_of(floats);
@@ -118,7 +119,7 @@ Status Lowering::lower_layer_norm(int index) {
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
-  set_meaning(step, *from.function);
+  step.meaning = meaning_of(*from.function, step.values);
   step.to = to.form();
   quantized_along(quantize, add_codes(made_store, to.is_signed));
   return {};
@@ -147,7 +148,7 @@ Status Lowering::lower_normalize(int index) {
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
-  set_meaning(step, *from.function);
+  step.meaning = meaning_of(*from.function, step.values);
   step.to = to.form();
   OCTILE_ASSIGN_OR_RETURN(window, turned_along(turns, window));
   quantized_along(quantize, add_codes(window, to.is_signed));
@@ -271,7 +272,7 @@ Status Lowering::lower_resize(int index) {
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
   Step& step = make_step(StepKind::resize_linear, made(from.codes));
-  set_meaning(step, *from.function);
+  step.meaning = meaning_of(*from.function, step.values);
   step.to = to.form();
   quantized_along(quantize, add_codes(made_window(step), to.is_signed));
   return {};

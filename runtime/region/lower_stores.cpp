@@ -85,6 +85,15 @@ bool Lowering::lies_like(const Window& window, Order order) const {
   return true;
 }
 
+// The bytes of a store in another shape or order; they stay where they are.
+int Lowering::read_as(int s, const Shape& shape, Order order) {
+  const int of = store(s).alias >= 0 ? store(s).alias : s;
+  const int made = add_store(shape, order, store(s).type);
+  for (const int pinned : {of, made}) store(pinned).pinned = true;
+  store(made).alias = of;
+  return made;
+}
+
 int Lowering::whole(const Window& window, Order order, bool may_border) {
   const Store& s = store(window.store);
   if (s.order == order && s.shape == window.shape && same_window(window, window_of(window.store)) && !s.raw_signed &&
@@ -100,12 +109,7 @@ int Lowering::whole(const Window& window, Order order, bool may_border) {
   // Another reading of the same bytes, where nobody has put a halo around them.
   const bool plain = s.home != Home::arena || !s.bordered();
   if (!may_border && plain && !s.raw_signed && lies_like(window, order)) {
-    const int of = s.alias >= 0 ? s.alias : window.store;
-    const DType type = s.type;
-    store(of).pinned = true;
-    const int made = add_store(window.shape, order, type);
-    store(made).alias = of;
-    store(made).pinned = true;
+    const int made = read_as(window.store, window.shape, order);
     copies_.push_back({window, order, made});
     return made;
   }
@@ -254,7 +258,8 @@ int Lowering::floats_of_codes(int c, const FloatTable& means) {
   const Window window = made(c);
   const Order order = order_of(window);
   const int src = whole(window, order), dst = add_store(window.shape, order, DType::f32);
-  set_meaning(add_step(StepKind::table_f32, {src}, dst), means);
+  Step& step = add_step(StepKind::table_f32, {src}, dst);
+  step.meaning = meaning_of(means, step.values);
   return dst;
 }
 

@@ -48,12 +48,6 @@ bool meets_nothing(const std::vector<WindowAxis>& axes) {
 
 }  // namespace
 
-void Lowering::set_meaning(Step& step, const FloatTable& of) {
-  step.values = list_of(of);
-  step.meaning = meaning_of(of);
-  if (step.meaning.values != nullptr) step.meaning.values = step.values->data();
-}
-
 // Global ones: all but images and channels. A mean that names no axes: all.
 Result<std::vector<bool>> Lowering::mean_axes(const NodeDesc& n, size_t rank) {
   const bool global = n.kind == NodeKind::global_average_pool || n.kind == NodeKind::global_max_pool;
@@ -174,7 +168,7 @@ Status Lowering::lower_average(int index) {
   const StepKind kind = pool ? StepKind::average_pool : pixels ? StepKind::global_average : StepKind::mean_rows;
   Step& step = add_step(kind, {bytes}, made_store);
   if (pool) step.pool = form_of(axes, count_pads);
-  set_meaning(step, *from.function);
+  step.meaning = meaning_of(*from.function, step.values);
   step.to = to.form();
   if (rows) step.row = dims[axis];
   Window window = window_of(made_store);

@@ -161,7 +161,12 @@ class Placement {
         t.tail.line = t.lines->form;
       } else if (t.tail.kind == Tail::Kind::floats) {
         t.tail.function = t.function.get();
-      } else if (t.tail.kind != Tail::Kind::sums && t.tail.kind != Tail::Kind::quantize) {
+      } else if (t.tail.kind == Tail::Kind::sums) {
+        const SumScales& by = *step.sums;
+        t.tail.sums.columns = by.sums.data();
+        t.tail.sums.factors = by.factors.data();
+        t.tail.sums.addends = by.addends.empty() ? nullptr : by.addends.data();
+      } else if (t.tail.kind != Tail::Kind::quantize) {
         bind_form(t.tail.form, t.table, t.pairs);
       }
     }

@@ -141,7 +141,7 @@ inline constexpr size_t kMaxTails = 8;
 inline constexpr int64_t kMostNormRow = 4096;  // of layer_norm_codes: rows of floats lie on the stack of their task
 
 struct StepTail {
-  Tail tail;                // other.data, and pointers and parameters of sums, are set in the run
+  Tail tail;                // other.data, and sums' parameters that `other` holds, are set in the run
   int other = -1;           // store, -1: none
   bool fills_halo = false;  // quantize: that of `other` is filled with its pixels
   std::vector<int> nodes;

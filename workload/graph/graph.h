@@ -51,9 +51,8 @@ enum class NodeKind : uint8_t {
   // ConvTranspose. spec (kind conv2d) holds this node's own ic and oc and the attributes as ONNX has them; wei is
   // [ic, oc/g, kh, kw]; accumulates and requantizes like conv2d. ints: output_padding h, w [0, 0]; of a 1-D node w.
   conv_transpose,
-  // A product whose sums become floats, not codes: acc of the spec (conv2d or dense, dst s32), with zero points and
-  // bias;
-  // y = float(acc) * (src_scale * wei_scale[c]), each operation rounded. Float32 out.
+  // A product whose sums become floats, not codes. acc is the spec's (conv2d or dense, dst s32), with zero points and
+  // bias; y = float(acc) * (src_scale * wei_scale[c]), each operation rounded. Float32 out.
   scaled,
   // A product of what was quantized on the spot: DynamicQuantizeLinear, MatMulInteger or ConvInteger, Cast, Mul, Add.
   // Float32 in and out. lo = min(0, least x), hi = max(0, greatest x), scale = (hi - lo) / 255 (1 where both are 0),

@@ -101,13 +101,14 @@ TEST(Fusion, TablesStandBeforeAResizeThatRepeats) {
   }
 }
 
-// A convolution whose sums become floats.
-int scaled(Kit& kit, int src, const OpSpec& spec) {
-  const int y = kit.conv(src, spec, DType::s32, 0);
+// The sums of the last node, floats.
+int as_floats(Kit& kit, int sums) {
   kit.desc.nodes.back().kind = NodeKind::scaled;
-  kit.desc.values[static_cast<size_t>(y)].type = DType::f32;
-  return y;
+  kit.desc.values[static_cast<size_t>(sums)].type = DType::f32;
+  return sums;
 }
+
+int scaled(Kit& kit, int src, const OpSpec& spec) { return as_floats(kit, kit.conv(src, spec, DType::s32, 0)); }
 
 int constant(Kit& kit, const Shape& dims, float first) {
   const int v = kit.value(DType::f32);
@@ -184,9 +185,7 @@ TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
 // Rows of floats that a depthwise product sees as an image, and back: nothing is turned.
 TEST(Fusion, RowsSeenAsPixelsStayWhereTheyAre) {
   Kit kit(58);
-  const int rows = kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0);
-  kit.desc.nodes.back().kind = NodeKind::scaled;
-  kit.desc.values[static_cast<size_t>(rows)].type = DType::f32;
+  const int rows = as_floats(kit, kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0));
   int y = kit.node(NodeKind::reshape, {kit.node(NodeKind::transpose, {rows}, {0, 2, 1})}, {0, 24, 5, 7});
   OpSpec depthwise = filter(24, 24, 3, 1);
   depthwise.g = 24;
