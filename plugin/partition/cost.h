@@ -23,6 +23,7 @@ struct Machine {
   Isa best = Isa::avx2;
   Isa host = Isa::avx2;
   bool amx = false;  // the host's CPU has it for int8
+  bool whole_vectors = false;  // CpuInfo::whole_vectors
 };
 
 // The shapes of the group's inputs as the host knows them; an unknown first extent counts as 1. Nothing: another extent

@@ -133,7 +133,7 @@ class Own {
     }
     const double source = r_.source * static_cast<double>(s.src_elements() + (s.wei_var ? s.wei_elements() : 0));
     const double weights = s.wei_var ? 0 : r_.weights * static_cast<double>(s.wei_elements());
-    const bool winograd = runtime::Winograd::may_run(machine_.kernels, machine_.best, s);
+    const bool winograd = runtime::Winograd::may_run(machine_.kernels, machine_.best, machine_.whole_vectors, s);
     const bool paired = !winograd && runtime::Paired::may_run(machine_.kernels, machine_.best, s);
     const double part = winograd ? r_.winograd : paired ? r_.paired : 1;
     return part * (s.depthwise() ? r_.depthwise : r_.product) * cycles(s) + source + weights;
@@ -148,6 +148,7 @@ class Own {
     ask.dst = s.dst == DType::s32 ? "s32" : "u8";
     ask.op_key = key;
     ask.best = machine_.best;
+    ask.whole_vectors = machine_.whole_vectors;
     ask.x = dense ? s.m : row ? s.mb * s.oh() * s.ow() : s.ow();
     ask.y = row ? 1 : s.oh();
     const runtime::DotGeometry geometry = runtime::dot_geometry(s);

@@ -105,7 +105,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .sigmoid = 2.0,
                                   .dynamic = 0.7,
                                   .step = 1000};
-  static constexpr OwnRates kAmx{.product = 0.5,
+  static constexpr OwnRates kAmx{.product = 1.0,
                                  .winograd = 1.0,
                                  .paired = 1.0,
                                  .depthwise = 1.0,

@@ -68,13 +68,27 @@ double dot_cycles(const packs::KernelEntry& e) {
   return 1.2;  // k2n8w: two multiplies and two adds on four ports, some additions in the way of multiplies
 }
 
-// One tile on AVX-512, fitted to a Zen 4 core, where a vpdpbusd takes a cycle and loads hide behind it: sums of one
-// tile are narrowed while the next one's products begin, the better the fewer both are. What is read again and again
-// from beyond the first cache, weights by every tile of pixels, pixels by every tile of channels, does not hide wholly.
+// What a tile of AVX-512 costs, in cycles of a core.
+struct WideCore {
+  double dot;                    // one vpdpbusd of 512 bits
+  std::array<double, 4> narrow;  // per sum at its end, by vectors narrowed together
+  double tile, crowd;            // a tile; the square of its sums
+  double near_vector, far_vector, near_pixel, far_pixel;  // what loads add, by where they read
+};
+
+// Fitted to a Zen 4 core, which takes a vector in two halves: loads hide behind a vpdpbusd a cycle.
+constexpr WideCore kHalves{1, {4.5, 2.1, 2.0, 1.6}, 4, 0.06, 0.02, 0.15, 0.02, 0.05};
+// Fitted to an Emerald Rapids core: two a cycle, so that loads hide less and larger tiles pay.
+constexpr WideCore kWhole{0.5, {4.0, 1.9, 2.6, 0.9}, 15, 0.066, 0.22, 0.22, 0, 0.085};
+
+// One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both are.
+// What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile of
+// channels, does not hide wholly. Eleven addresses, of panels and of pixels in a row, have registers.
 double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
-  constexpr std::array<double, 4> kNarrow{4.5, 2.1, 2.0, 1.6};  // per sum, by vectors narrowed together
-  constexpr double kPlain = 1;                                  // of a sum that is stored as it is
-  constexpr double kTile = 4, kCrowd = 0.06, kNear = 0.02, kFarVector = 0.15, kFarPixel = 0.05, kHalf = 0.5;
+  constexpr double kPlain = 1;  // of a sum that is stored as it is
+  constexpr double kHalf = 0.5, kAddressCycles = 1.25;
+  constexpr int64_t kAddresses = 11;
+  const WideCore& core = ask.whole_vectors ? kWhole : kHalves;
   const auto steps = static_cast<double>(ceil_div(ask.reduction, layout_of(e).quantum));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
   const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
@@ -82,11 +96,14 @@ double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   const double near = target(isa).l1d_bytes / 2.0;
   const bool far_weights = steps * static_cast<double>(vectors * target(isa).vector_bytes) > near;
   const bool far_pixels = static_cast<double>(ask.x * ask.y * ask.reduction) > near;
-  const double loads = (far_weights ? kFarVector : kNear) * static_cast<double>(vectors) +
-                       (far_pixels ? kFarPixel : kNear) * static_cast<double>(pixels);
-  const double narrow = e.dst == "s32" ? kPlain : kNarrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
-  const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels);
-  return kTile + accs * (narrow + kCrowd * accs) + steps * (std::max({accs, ports, kChainCycles}) + loads);
+  const double loads = (far_weights ? core.far_vector : core.near_vector) * static_cast<double>(vectors) +
+                       (far_pixels ? core.far_pixel : core.near_pixel) * static_cast<double>(pixels);
+  const double narrow =
+      e.dst == "s32" ? kPlain : core.narrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
+  const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels) +
+                       kAddressCycles * static_cast<double>(std::max<int64_t>(e.tile_x + vectors - kAddresses, 0));
+  return core.tile + accs * (narrow + core.crowd * accs) +
+         steps * (std::max({core.dot * accs, ports, kChainCycles}) + loads);
 }
 
 // What one kernel may cover from one panel on.

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "runtime/exec/pack_weights.h"
+#include "targets/probe/probe.h"
 
 namespace octile::runtime {
 namespace {
@@ -37,6 +38,7 @@ Ask SlottedOp::dot_ask(Isa best, DType dst) {
   ask.family = "dot";
   ask.dst = dst == DType::s32 ? "s32" : "u8";
   ask.best = best;
+  ask.whole_vectors = cpu_info().whole_vectors;
   return ask;
 }
 

@@ -20,8 +20,8 @@ class Winograd final : public SlottedOp {
  public:
   static constexpr std::string_view kKind = "winograd";
 
-  // Whether this may be how an op runs; its weights have the last word.
-  [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, const OpSpec& spec);
+  // Whether this may be how an op runs on a CPU with CpuInfo::whole_vectors or without; its weights have the last word.
+  [[nodiscard]] static bool may_run(std::span<const Kernel> kernels, Isa best, bool whole_vectors, const OpSpec& spec);
   // tile: the side of output tiles, 4 or 2; 4 becomes 2 where sums may be too large. Null where direct kernels are as
   // good then.
   [[nodiscard]] static Result<std::unique_ptr<PreparedOp>> make(const KernelLibrary& library, Isa best,

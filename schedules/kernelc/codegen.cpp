@@ -49,7 +49,7 @@ const Codegen& codegen_of(Isa isa) {
       {Isa::avx2, {"x86-64-linux-avx-avx2-f16c-fma-sse41" + kBare, "haswell", 8, true}},
       {Isa::avx512vnni,
        {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
-        "cascadelake", 16}},
+        "cascadelake", 16, true}},
   };
   return table.at(isa);
 }

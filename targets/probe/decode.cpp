@@ -60,6 +60,8 @@ void decode_features(CpuidReader read, uint32_t max_leaf, uint32_t max_extended,
       info.x86_64_v2 && ymm && has(one.ecx, {12, 22, 27, 28, 29}) && has(seven.ebx, {3, 5, 8}) && has(ext.ecx, {5});
   // F, DQ, CD, BW, VL; VNNI.
   info.avx512vnni = info.avx2 && zmm && has(seven.ebx, {16, 17, 28, 30, 31}) && has(seven.ecx, {11});
+  // Zen 4, of family 25, takes a vector of 512 bits in two halves.
+  info.whole_vectors = info.avx512vnni && (info.vendor == "GenuineIntel" || info.family > 25);
   info.avx512vbmi = info.avx512vnni && has(seven.ecx, {1});
   info.avxvnni = info.avx2 && has(seven_one.eax, {4});
   info.amx_int8 = (xcr0 & kXcr0Amx) == kXcr0Amx && has(seven.edx, {24, 25});

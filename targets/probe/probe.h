@@ -15,6 +15,7 @@ struct CpuInfo {
   int family = 0, model = 0, stepping = 0;
   bool x86_64_v2 = false, avx2 = false, avx512vnni = false;    // usable: CPU and OS
   bool avxvnni = false, avx512vbmi = false, amx_int8 = false;  // reported by doctor, no target yet
+  bool whole_vectors = false;  // takes 512 bits at once, two products a cycle: Intel's servers, Zen 5
   int logical_cpus = 1;
   int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
 };

@@ -127,7 +127,7 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
 
 TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   const auto chosen = [](const KernelLibrary& library, Isa best, const std::string& line) {
-    return Winograd::may_run(library.kernels(), best, *parse_op(line));
+    return Winograd::may_run(library.kernels(), best, false, *parse_op(line));
   };
   const std::string tail = " src=u8:zp wei=s8 dst=u8:zp", conv = "conv2d mb1g1ic64ih28iw28oc64kh3kw3";
   const std::string key = to_key(*parse_op(conv + tail));

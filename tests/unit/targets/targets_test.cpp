@@ -82,7 +82,7 @@ TEST(Probe, IceLakeServer) {
   EXPECT_EQ(info.family, 6);
   EXPECT_EQ(info.model, 0x6A);
   EXPECT_EQ(info.stepping, 6);
-  EXPECT_TRUE(info.x86_64_v2 && info.avx2 && info.avx512vnni && info.avx512vbmi);
+  EXPECT_TRUE(info.x86_64_v2 && info.avx2 && info.avx512vnni && info.avx512vbmi && info.whole_vectors);
   EXPECT_FALSE(info.avxvnni || info.amx_int8);
   EXPECT_EQ(info.l1d_bytes, 48 * 1024);
   EXPECT_EQ(info.l2_bytes, 1280 * 1024);
