@@ -73,7 +73,7 @@ class Op final : public PreparedOp {
   void sum_rows(Job& job, const Parallel& parallel) const;
   void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;
   [[nodiscard]] static Crop crop_of(const Choice& choice, int64_t batches, size_t index, size_t& cut);
-  void run_crop(Job& job, size_t cut, const Crop& crop) const;
+  void run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const;
   [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;
 

@@ -192,26 +192,29 @@ void Op::run_task(Job& job, size_t index) const {
   // Tails want a crop that stays in the innermost cache.
   int64_t pieces = 1;
   if (!job.tails.empty()) {
-    const int64_t bytes = crop.ys * crop.xs * crop.channels;
+    const int64_t bytes = crop.ys * crop.xs * crop.channels * size_of(spec_.dst);
     pieces = std::clamp<int64_t>(bytes / kTailBytes, 1, std::max<int64_t>(size / c.unit, 1));
   }
+  const bool alone = !job.tails.empty() && job.tails.back().alone;
+  Tensor dst = job.dst;
   for (int64_t p = 0; p < pieces; ++p) {
     const int64_t from = block_start(size, c.unit, pieces, p), to = block_start(size, c.unit, pieces, p + 1);
     (c.along_y ? crop.y : crop.x) = first + from;
     (c.along_y ? crop.ys : crop.xs) = to - from;
-    run_crop(job, cut, crop);
-    fill_halo(job.dst, crop);
+    // What only the tails read is made where the first piece was, which the caches still have.
+    if (alone) dst.data = job.dst.data - from * (c.along_y ? dst.stride_y : dst.stride_x);
+    run_crop(job, cut, crop, dst);
+    fill_halo(dst, crop);
     if (!job.tails.empty()) {
       const FloatMode mode;
-      apply_tails(*ops_, job.tails, job.dst, crop);
+      apply_tails(*ops_, job.tails, dst, crop);
     }
   }
 }
 
-void Op::run_crop(Job& job, size_t cut, const Crop& crop) const {
+void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const {
   const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
-  const Tensor& dst = job.dst;
   const int64_t element = size_of(spec_.dst);
   Frame f(element);
   f.batch = crop.n;

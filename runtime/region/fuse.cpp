@@ -33,6 +33,12 @@ class Fuser {
         ++i;
       }
     }
+    for (Step& step : p_.steps) {
+      if (step.tails.empty() || step.tails.back().tail.kind != Tail::Kind::quantize) continue;
+      const auto floats = static_cast<size_t>(step.dst);
+      step.tails.back().tail.alone = readers_[floats].empty() && !aliased_[floats] &&
+                                     store(step.dst).alias < 0 && store(step.dst).home == Home::arena;
+    }
   }
 
  private:
