@@ -70,9 +70,9 @@ double dot_cycles(const packs::KernelEntry& e) {
 
 // What a tile of AVX-512 costs, in cycles of a core.
 struct WideCore {
-  double dot;                    // one vpdpbusd of 512 bits
-  std::array<double, 4> narrow;  // per sum at its end, by vectors narrowed together
-  double tile, crowd;            // a tile; the square of its sums
+  double dot;                                             // one vpdpbusd of 512 bits
+  std::array<double, 4> narrow;                           // per sum at its end, by vectors narrowed together
+  double tile, crowd;                                     // a tile; the square of its sums
   double near_vector, far_vector, near_pixel, far_pixel;  // what loads add, by where they read
 };
 
@@ -81,9 +81,9 @@ constexpr WideCore kHalves{1, {4.5, 2.1, 2.0, 1.6}, 4, 0.06, 0.02, 0.15, 0.02, 0
 // Fitted to an Emerald Rapids core: two a cycle, so that loads hide less and larger tiles pay.
 constexpr WideCore kWhole{0.5, {4.0, 1.9, 2.6, 0.9}, 15, 0.066, 0.22, 0.22, 0, 0.085};
 
-// One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both are.
-// What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile of
-// channels, does not hide wholly. Eleven addresses, of panels and of pixels in a row, have registers.
+// One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both
+// are. What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile
+// of channels, does not hide wholly. Eleven addresses, of panels and of pixels in a row, have registers.
 double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   constexpr double kPlain = 1;  // of a sum that is stored as it is
   constexpr double kHalf = 0.5, kAddressCycles = 1.25;
@@ -98,8 +98,7 @@ double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   const bool far_pixels = static_cast<double>(ask.x * ask.y * ask.reduction) > near;
   const double loads = (far_weights ? core.far_vector : core.near_vector) * static_cast<double>(vectors) +
                        (far_pixels ? core.far_pixel : core.near_pixel) * static_cast<double>(pixels);
-  const double narrow =
-      e.dst == "s32" ? kPlain : core.narrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
+  const double narrow = e.dst == "s32" ? kPlain : core.narrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
   const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels) +
                        kAddressCycles * static_cast<double>(std::max<int64_t>(e.tile_x + vectors - kAddresses, 0));
   return core.tile + accs * (narrow + core.crowd * accs) +

@@ -2,6 +2,7 @@
 // In:  Choice, tensors, scratch, the host's threads.  Out: dst.
 // Not here: choosing.  Nothing is allocated; buffers live on the stack of the task.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "runtime/exec/frame.h"
@@ -18,6 +19,27 @@ Fn as(void* fn) {
 }
 
 Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
+
+// The sum of bytes, eight at a time in four lanes of 16 bits, which hold that of 128 words.
+uint32_t sum_of(const uint8_t* bytes, int64_t count) {
+  constexpr uint64_t kEven = 0x00FF00FF00FF00FF, kLow = 0x0000FFFF0000FFFF;
+  constexpr int64_t kWord = 8, kMostWords = 128;
+  uint32_t sum = 0;
+  for (int64_t words = count / kWord; words > 0;) {
+    const int64_t some = std::min(words, kMostWords);
+    uint64_t lanes = 0;
+    for (int64_t i = 0; i < some; ++i, bytes += kWord) {
+      uint64_t w = 0;
+      std::memcpy(&w, bytes, sizeof w);
+      lanes += (w & kEven) + (w >> 8 & kEven);
+    }
+    lanes = (lanes & kLow) + (lanes >> 16 & kLow);
+    sum += static_cast<uint32_t>(lanes) + static_cast<uint32_t>(lanes >> 32);
+    words -= some;
+  }
+  for (int64_t i = 0; i < count % kWord; ++i) sum += bytes[i];
+  return sum;
+}
 
 }  // namespace
 
@@ -112,7 +134,7 @@ void Op::sum_rows(Job& job, const Parallel& parallel) const {
       for (int64_t ky = 0; ky < d.sy; ++ky) {
         for (int64_t kx = 0; kx < d.sx; ++kx) {
           const uint8_t* from = row + x * step + ky * s.dh * job.src.stride_y + kx * sx;
-          for (int64_t k = 0; k < d.run; ++k) sum += from[k];
+          sum += sum_of(from, d.run);
         }
       }
       job.rowsum[i * c.x + x] = static_cast<int32_t>(sum);

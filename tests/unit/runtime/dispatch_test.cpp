@@ -151,6 +151,19 @@ TEST(Dispatch, ShortReductionsTakeSmallTilesOnAvx512) {
   EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(64))), "k4n16_x2y1n64*64 ");
 }
 
+// Two products a cycle leave less to hide behind, and pixels in a row run out of registers for their addresses.
+TEST(Dispatch, WholeVectorsTakeLargerTiles) {
+  const std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 14, 1, 32), fake(Isa::avx512vnni, "k4n16", 5, 1, 64),
+                                  fake(Isa::avx512vnni, "k4n16", 2, 1, 64)};
+  Ask ask = ask_of(Isa::avx512vnni, 3136, 1, 64);
+  ask.reduction = 64;
+  EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(64))), "k4n16_x2y1n64*64 ");
+  ask.whole_vectors = true;
+  EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(64))), "k4n16_x5y1n64*64 ");
+  ask.reduction = 1024;
+  EXPECT_EQ(names(table, cover_panels(table, ask, 16, wide(64))), "k4n16_x5y1n64*64 ");
+}
+
 TEST(Dispatch, TileThatDividesTheRowBeatsOneThatOverlaps) {
   const std::vector<Kernel> table{portable("k4n16"), fake(Isa::avx512vnni, "k4n16", 8, 1, 32),
                                   fake(Isa::avx512vnni, "k4n16", 7, 1, 32)};

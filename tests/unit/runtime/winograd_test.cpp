@@ -140,6 +140,13 @@ TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   EXPECT_TRUE(chosen(wide.library, Isa::avx512vnni, conv + tail));
   EXPECT_FALSE(chosen(wide.library, Isa::avx512vnni, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail));
   EXPECT_FALSE(chosen(wide.library, Isa::avx2, conv + tail));
+  // Two vpdpbusd a cycle leave it the few channels that direct tiles do not fit.
+  const auto whole = [&](const KernelLibrary& library, Isa best, const std::string& line) {
+    return Winograd::may_run(library.kernels(), best, true, *parse_op(line));
+  };
+  EXPECT_FALSE(whole(wide.library, Isa::avx512vnni, conv + tail));
+  EXPECT_TRUE(whole(wide.library, Isa::avx512vnni, "conv2d mb1g1ic96ih40iw40oc24kh3kw3" + tail));
+  EXPECT_TRUE(whole(fake.library, Isa::avx2, conv + tail));
   EXPECT_FALSE(chosen(tuned_wide.library, Isa::avx512vnni, conv + tail));
   EXPECT_FALSE(chosen(tuned.library, Isa::avx2, conv + tail));
   EXPECT_FALSE(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc64kh3kw3" + tail));

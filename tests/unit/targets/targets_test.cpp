@@ -97,6 +97,24 @@ TEST(Probe, OperatingSystemDecidesToo) {
   EXPECT_FALSE(sse.avx2 || sse.avx512vnni);
 }
 
+// An AMD core with what Ice Lake has.
+template <uint32_t kSignature>
+CpuidWords amd(uint32_t leaf, uint32_t subleaf) {
+  CpuidWords w = ice_lake(leaf, subleaf);
+  if (leaf == 0) w = {0x1B, 0x68747541, 0x444d4163, 0x69746e65};
+  if (leaf == 1) w.eax = kSignature;
+  return w;
+}
+
+// Zen 4 takes 512 bits in two halves, Zen 5 at once.
+TEST(Probe, WholeVectorsByFamily) {
+  const CpuInfo zen4 = decode_cpuid(amd<0x00A10F11>, kZmm), zen5 = decode_cpuid(amd<0x00B00F21>, kZmm);
+  EXPECT_TRUE(zen4.avx512vnni && zen5.avx512vnni);
+  EXPECT_FALSE(zen4.whole_vectors);
+  EXPECT_TRUE(zen5.whole_vectors);
+  EXPECT_FALSE(decode_cpuid(ice_lake, kYmm).whole_vectors);
+}
+
 // Skylake server: AVX-512 without VNNI must not be taken for a VNNI machine.
 TEST(Probe, Avx512WithoutVnni) {
   const CpuInfo info = decode_cpuid(
