@@ -3,7 +3,7 @@
 
 namespace octile::plugin {
 
-const HostRates& host_rates(Isa isa, bool amx) {
+const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors) {
   static constexpr HostRates kAvx2{.conv = 0.031,
                                    .column = 0.6,
                                    .depthwise = 0.2,
@@ -67,7 +67,13 @@ const HostRates& host_rates(Isa isa, bool amx) {
                                   .normalize = 4.0,
                                   .move = 0.6,
                                   .node = 6000};
-  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
+  static constexpr HostRates kWhole = [] {
+    HostRates rates = kVnni;
+    rates.conv = 0.0105;
+    rates.matrix = 0.0125;
+    return rates;
+  }();
+  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : whole_vectors ? kWhole : kVnni;
 }
 
 const OwnRates& own_rates(Isa isa, bool amx) {

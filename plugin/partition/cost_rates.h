@@ -1,12 +1,14 @@
 // Rates: what single passes cost, ours and ONNX Runtime's, as tables of measured numbers.
-// In:  instruction set, whether the host's CPU has AMX.  Out: cycles of one core per multiply-add, element or node.
+// In:  instruction set; whether the host's CPU has AMX, takes whole vectors.  Out: cycles of one core per multiply-add,
+//      element or node.
 // Not here: which passes a region has (cost.cpp).
 //
 // Fitted to ONNX Runtime's profile and ours of the models of bench/models: on AVX2 (Zen 3, 2026-11-27) and on AVX-512
-// VNNI (Zen 4, 2026-11-28) with its own profiler, every node; on a CPU with AMX, which its matrix products seem to use
-// (2026-11-27), to the records of single ops and of whole models. ConvInteger was measured on AVX2 only (Zen 4,
-// 2026-11-29); elsewhere it is set to cost the host less, so that nothing is taken for too high a guess. How well they
-// predict: bench/records/*-cost-model-*.json. A host that gets faster wants new numbers; nothing else changes.
+// VNNI (Zen 4, 2026-11-28) with its own profiler, every node; its products where vectors are taken whole (Emerald
+// Rapids, 2026-11-30) and on a CPU with AMX, which its matrix products seem to use (2026-11-27), to the records of
+// single ops and of whole models. ConvInteger was measured on AVX2 only (Zen 4, 2026-11-29); elsewhere it is set to
+// cost the host less, so that nothing is taken for too high a guess. How well they predict:
+// bench/records/*-cost-model-*.json. A host that gets faster wants new numbers; nothing else changes.
 #pragma once
 
 #include "targets/desc/target.h"
@@ -58,7 +60,7 @@ struct OwnRates {
   double step;       // per step
 };
 
-[[nodiscard]] const HostRates& host_rates(Isa isa, bool amx);
+[[nodiscard]] const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors);
 [[nodiscard]] const OwnRates& own_rates(Isa isa, bool amx);
 
 }  // namespace octile::plugin
