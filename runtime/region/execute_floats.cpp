@@ -50,30 +50,18 @@ class Floats {
             count_ / s_.row);
         break;
       case StepKind::softmax_rows:
-        rows(
-            [&](int64_t first, int64_t n) {
-              for (int64_t r = first; r < first + n; ++r)
-                run_.ops.softmax(in(0) + r * s_.row, out() + r * s_.row, s_.row);
-            },
-            count_ / s_.row);
+        float_rows([&](int64_t first, int64_t n, float* to) {
+          for (int64_t r = 0; r < n; ++r) run_.ops.softmax(in(0) + (first + r) * s_.row, to + r * s_.row, s_.row);
+        });
         break;
       case StepKind::layer_norm_rows:
-        rows([&](int64_t first, int64_t n) { normalize(in(0) + first * s_.row, out() + first * s_.row, n); },
-             count_ / s_.row);
+        float_rows([&](int64_t first, int64_t n, float* to) { normalize(in(0) + first * s_.row, to, n); });
         break;
       case StepKind::layer_norm_codes:
-        rows(
-            [&](int64_t first, int64_t n) {
-              alignas(64) float floats[kMostNormRow];
-              const int64_t most = kMostNormRow / s_.row;
-              for (int64_t r = first; r < first + n; r += most) {
-                const int64_t rows = std::min(most, first + n - r), at = r * s_.row, count = rows * s_.row;
-                to_floats(run_.ops, s_.meaning, bytes(0) + at, floats, count);
-                normalize(floats, floats, rows);
-                run_.ops.quantize(floats, s_.to, out_bytes() + at, count);
-              }
-            },
-            count_ / s_.row);
+        float_rows([&](int64_t first, int64_t n, float* to) {
+          to_floats(run_.ops, s_.meaning, bytes(0) + first * s_.row, to, n * s_.row);
+          normalize(to, to, n);
+        });
         break;
       case StepKind::arg_max: {
         const Store& from = store(s_.src[0]);
@@ -128,6 +116,24 @@ class Floats {
     const int64_t group = std::max<int64_t>(1, kOpsGrain / 4 / std::max<int64_t>(1, s_.row));
     spread(run_.parallel, (total + group - 1) / group,
            [&](int64_t task) { f(task * group, std::min(group, total - task * group)); });
+  }
+
+  // Rows of floats that make(first, n, to) makes: where they shall lie, or for their codes alone, some at a time.
+  template <class F>
+  void float_rows(const F& make) const {
+    const bool coded = store(s_.dst).type == DType::u8;
+    rows(
+        [&](int64_t first, int64_t n) {
+          if (!coded) return make(first, n, out() + first * s_.row);
+          alignas(64) float floats[kMostNormRow];
+          const int64_t most = kMostNormRow / s_.row;
+          for (int64_t r = first; r < first + n; r += most) {
+            const int64_t some = std::min(most, first + n - r);
+            make(r, some, floats);
+            run_.ops.quantize(floats, s_.to, out_bytes() + r * s_.row, some * s_.row);
+          }
+        },
+        count_ / s_.row);
   }
 
   void function() const {

@@ -20,7 +20,8 @@ class Fuser {
       changed = false;
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i) || fuse_quantize(i);
+        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i) || fuse_quantize(i) ||
+                  code_rows(i);
       }
     }
     count();
@@ -36,8 +37,8 @@ class Fuser {
     for (Step& step : p_.steps) {
       if (step.tails.empty() || step.tails.back().tail.kind != Tail::Kind::quantize) continue;
       const auto floats = static_cast<size_t>(step.dst);
-      step.tails.back().tail.alone = readers_[floats].empty() && !aliased_[floats] &&
-                                     store(step.dst).alias < 0 && store(step.dst).home == Home::arena;
+      step.tails.back().tail.alone = readers_[floats].empty() && !aliased_[floats] && store(step.dst).alias < 0 &&
+                                     store(step.dst).home == Home::arena;
     }
   }
 
@@ -231,20 +232,43 @@ class Fuser {
     return !step.tails.empty() && step.tails[0].tail.kind == Tail::Kind::sums && step.tails.size() < kMaxTails;
   }
 
+  [[nodiscard]] static bool quantizes(const Step& step) {
+    return step.kind == StepKind::convert && step.convert.kind == OpKind::quantize && !step.convert.copy;
+  }
+  [[nodiscard]] static QuantizeForm form_of(const ConvertOp& c) {
+    return QuantizeTo{c.scale, c.dst_zp, c.lo, c.hi, c.dst == DType::s8}.form();
+  }
+
+  // Rows of softmax and normalizations that nobody reads as floats: codes, row by row.
+  bool code_rows(size_t i) {
+    const Step& step = p_.steps[i];
+    const int writer = quantizes(step) ? sole_writer(step.src[0]) : -1;
+    if (writer < 0) return false;
+    const Store& to = store(step.dst);
+    Step& rows = p_.steps[static_cast<size_t>(writer)];
+    if ((rows.kind != StepKind::softmax_rows && rows.kind != StepKind::layer_norm_rows) || rows.row > kMostNormRow ||
+        !alike(step.src[0], step.dst) || to.home != Home::arena || to.bordered() || to.raw_signed) {
+      return false;
+    }
+    rows.to = form_of(step.convert);
+    rows.dst = step.dst;
+    if (step.node >= 0) p_.how[static_cast<size_t>(step.node)] = "codes of rows";
+    erase(i);
+    return true;
+  }
+
   // The codes of a product's floats, as they lie: who makes the floats writes both.
   bool fuse_quantize(size_t i) {
     const Step& step = p_.steps[i];
-    if (step.kind != StepKind::convert || step.convert.kind != OpKind::quantize || step.convert.copy) return false;
+    if (!quantizes(step)) return false;
     const Store &from = store(step.src[0]), &to = store(step.dst);
     const auto& makers = writers_[static_cast<size_t>(step.src[0])];
     if (makers.size() != 1 || from.alias >= 0 || !alike(step.src[0], step.dst) || to.home != Home::arena) return false;
     Step& dot = p_.steps[makers[0]];
     if (!makes_floats(dot) || dot.dst != step.src[0] || dot.dot.products.size() != 1) return false;
-    const ConvertOp& c = step.convert;
-    const bool is_signed = c.dst == DType::s8;
     StepTail tail;
     tail.tail.kind = Tail::Kind::quantize;
-    tail.tail.to = QuantizeTo{c.scale, c.dst_zp, c.lo, c.hi, is_signed}.form();
+    tail.tail.to = form_of(step.convert);
     tail.other = step.dst;
     tail.nodes = {step.node};
     say(step.node, dot);

@@ -161,6 +161,45 @@ TEST(Fusion, CodesOfSiluLeaveItsFloatToItsReaders) {
   }
 }
 
+// More floats than a task makes at a time, which a quantize alone reads, or an output too: of rows, of one long row, of
+// columns.
+TEST(Fusion, FloatsThatAreCodesAtOnceShareAPlace) {
+  const Shape wide{1, 6, 3, 700}, square{2, 6, 40, 37};
+  for (const Shape& shape : {wide, square}) {
+    for (const int64_t kernel : {1, 3}) {
+      for (const bool leave : {false, true}) {
+        Kit kit(59);
+        const int f = scaled(kit, kit.input(DType::u8, 0.02F, 3), filter(6, 24, kernel, kernel / 2));
+        const int y = kit.node(NodeKind::relu, {f}, {});
+        if (leave) kit.output(y);
+        kit.output(kit.conv(kit.quantize(y, DType::s8, 0.5F, -100), filter(24, 3, 3, 1), DType::u8, 0));
+        for (const int threads : {1, 3}) equals_interpreter(kit, {shape}, test_threads(threads));
+      }
+    }
+  }
+}
+
+// Softmax and normalizations of floats write codes where nobody else reads them.
+TEST(Fusion, RowsOfFloatsBecomeCodesRowByRow) {
+  for (const NodeKind kind : {NodeKind::softmax, NodeKind::layer_norm}) {
+    int64_t converts[2] = {};
+    for (const bool shared : {false, true}) {
+      Kit kit(58);
+      const int f = scaled(kit, kit.input(DType::u8, 0.02F, 3), filter(6, 20, 3, 1));
+      const int rows = kit.node(NodeKind::reshape, {f}, {0, 20, -1});
+      std::vector<int> inputs{rows};
+      if (kind == NodeKind::layer_norm) inputs.push_back(constant(kit, {63}, 0.75F));
+      const int y = kit.node(kind, inputs, {-1});
+      kit.output(kit.dense(kit.quantize(y, DType::s8, 0.01F, -3), 63, 8, DType::u8, 100));
+      if (shared) kit.output(y);
+      for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 7, 9}}, test_threads(threads));
+      EXPECT_EQ(passes(kit, {{2, 6, 7, 9}}, kind == NodeKind::softmax ? "softmax_rows" : "layer_norm_rows"), 1);
+      converts[shared ? 1 : 0] = passes(kit, {{2, 6, 7, 9}}, "convert");
+    }
+    EXPECT_LT(converts[0], converts[1]);
+  }
+}
+
 // What DenseNet joins, each part with a scale of its own: codes are joined, and the functions behind are of the
 // channel.
 TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
