@@ -29,7 +29,7 @@ struct Ask {
   std::string_view family, dst;
   std::string_view op_key;  // exact kernels carry it
   Isa best = Isa::portable;
-  bool whole_vectors = false;  // of the CPU: CpuInfo::whole_vectors
+  bool whole_vectors = false;          // of the CPU: CpuInfo::whole_vectors
   int64_t x = 1, y = 1;                // extents of the crop
   int64_t channels = 1;                // of this run; only its last panel may be partial
   int64_t reduction = 1;               // source elements summed per output

@@ -78,6 +78,7 @@ class Op final : public PreparedOp {
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;
 
   Isa best_;
+  bool whole_vectors_;
   const Ops* ops_;
   OpSpec spec_;
   OpQuant quant_;

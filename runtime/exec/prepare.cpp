@@ -8,7 +8,6 @@
 #include "runtime/exec/pack_weights.h"
 #include "runtime/exec/paired.h"
 #include "runtime/exec/winograd.h"
-#include "targets/probe/probe.h"
 
 namespace octile::runtime {
 namespace {
@@ -49,7 +48,7 @@ Result<std::unique_ptr<PreparedOp>> PreparedOp::prepare(const KernelLibrary& lib
     return Status(Code::invalid_argument, "constant weights need data, variable ones come with run()");
   }
   best = isa_for(best, spec, quant);
-  if (Winograd::may_run(library.kernels(), best, cpu_info().whole_vectors, spec)) {
+  if (Winograd::may_run(library.kernels(), best, library.whole_vectors(), spec)) {
     OCTILE_ASSIGN_OR_RETURN(std::unique_ptr<PreparedOp> made, Winograd::make(library, best, spec, quant, wei));
     if (made != nullptr) return made;
   }
@@ -102,6 +101,7 @@ void PreparedOp::load_weights(packs::FieldReader& from, const std::shared_ptr<co
 
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
     : best_(best),
+      whole_vectors_(library.whole_vectors()),
       ops_(&ops_for(best)),
       spec_(std::move(spec)),
       quant_(std::move(quant)),
@@ -124,7 +124,7 @@ Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
   a.dst = spec_.dst == DType::s32 ? "s32" : "u8";
   a.op_key = key;
   a.best = best_;
-  a.whole_vectors = cpu_info().whole_vectors;
+  a.whole_vectors = whole_vectors_;
   a.x = x;
   a.y = y;
   a.channels = depthwise_ ? spec_.oc : geometry_.channels;

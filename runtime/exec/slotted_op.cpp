@@ -6,7 +6,6 @@
 #include <algorithm>
 
 #include "runtime/exec/pack_weights.h"
-#include "targets/probe/probe.h"
 
 namespace octile::runtime {
 namespace {
@@ -19,6 +18,7 @@ constexpr int64_t kOverRead = 15;          // entries of the tables after the la
 SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
                      std::string_view layout, int64_t lanes)
     : best_(best),
+      whole_vectors_(library.whole_vectors()),
       ops_(&ops_for(best)),
       spec_(spec),
       lanes_(lanes),
@@ -38,7 +38,6 @@ Ask SlottedOp::dot_ask(Isa best, DType dst) {
   ask.family = "dot";
   ask.dst = dst == DType::s32 ? "s32" : "u8";
   ask.best = best;
-  ask.whole_vectors = cpu_info().whole_vectors;
   return ask;
 }
 

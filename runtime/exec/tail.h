@@ -30,8 +30,8 @@ struct Tail {
   SumsForm sums;  // likewise
   const FloatFunction* function = nullptr;
   QuantizeForm to;
-  bool silu = false;         // quantize: of x * sigmoid(x)
-  bool alone = false;        // quantize, the last: nobody else reads the floats, so they need not lie where dst has them
+  bool silu = false;   // quantize: of x * sigmoid(x)
+  bool alone = false;  // quantize, the last: nobody else reads the floats, so they need not lie where dst has them
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on
   // binary, floats, copy, quantize: n, h, w of dst, and all but copy: c, any strides, halo ignored. A dense's tensors

@@ -84,6 +84,7 @@ Result<std::shared_ptr<const Choice>> Winograd::choose(const OpSpec& shaped, int
   p.groups = cut.channel_groups;
   p.most = ceil_div(p.tiles, p.blocks);
   Ask ask = dot_ask(best_, DType::s32);
+  ask.whole_vectors = whole_vectors_;
   ask.x = p.tiles / p.blocks;
   ask.reduction = depth_;
   PanelModes mode;

@@ -9,7 +9,6 @@
 #include "runtime/exec/check.h"
 #include "runtime/exec/pack_weights.h"
 #include "runtime/exec/winograd.h"
-#include "targets/probe/probe.h"
 
 namespace octile::runtime {
 namespace {
@@ -120,7 +119,7 @@ std::unique_ptr<PreparedOp> Winograd::load(const KernelLibrary& library, Isa bes
                                            const std::shared_ptr<const void>& owner) {
   int32_t tile = 0;
   from.number(tile);
-  if ((tile != 2 && tile != 4) || !may_run(library.kernels(), best, cpu_info().whole_vectors, spec)) {
+  if ((tile != 2 && tile != 4) || !may_run(library.kernels(), best, library.whole_vectors(), spec)) {
     from.fail("the op has no tiles of " + std::to_string(tile));
     return nullptr;
   }

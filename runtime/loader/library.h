@@ -14,6 +14,7 @@
 #include "packs/format/manifest.h"
 #include "packs/format/pack_abi.h"
 #include "targets/desc/target.h"
+#include "targets/probe/probe.h"
 
 namespace octile::runtime {
 
@@ -49,6 +50,9 @@ class KernelLibrary {
     lists_.clear();
     return {};
   }
+  // CpuInfo::whole_vectors of the CPU they run on, which decides between kernels; tests ask for the other.
+  [[nodiscard]] bool whole_vectors() const { return whole_vectors_; }
+  void assume_whole_vectors(bool whole) { whole_vectors_ = whole; }
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
   // What all kernels are: the hashes of the packs, in order. Empty where some came from elsewhere.
   [[nodiscard]] const std::string& identity() const { return identity_; }
@@ -57,6 +61,7 @@ class KernelLibrary {
       std::initializer_list<std::string_view> families) const;
 
  private:
+  bool whole_vectors_ = cpu_info().whole_vectors;
   std::vector<std::unique_ptr<Mapping>> mappings_;
   std::vector<Kernel> kernels_;
   std::string identity_ = "portable\n";

@@ -30,6 +30,12 @@ inline void store(T* p, V v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
+// The first n floats, fewer than kLanes; what is behind them is 0, and not touched.
+inline F load_part(const float* p, int64_t n) {
+  return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1U << n) - 1), p);
+}
+inline void store_part(float* p, F v, int64_t n) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1U << n) - 1), v); }
+
 inline F splat(float v) { return _mm512_set1_ps(v); }
 inline D splat(double v) { return _mm512_set1_pd(v); }
 

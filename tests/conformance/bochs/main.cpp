@@ -52,6 +52,7 @@ Result<Subject> recorders_of(const packs::Manifest& manifest, const std::string&
   Subject subject;
   subject.isa = desc->isa;
   subject.all = std::make_unique<runtime::KernelLibrary>();
+  subject.all->assume_whole_vectors(false);  // the same calls on every host, Winograd's among them
   for (const packs::Member& member : manifest.members) {
     if (member.target == desc->name) subject.member = member;
   }
@@ -65,6 +66,7 @@ Result<Subject> recorders_of(const packs::Manifest& manifest, const std::string&
   }
   for (size_t i = 0; i < functions.size(); ++i) {
     subject.one.push_back(std::make_unique<runtime::KernelLibrary>());
+    subject.one.back()->assume_whole_vectors(false);
     OCTILE_RETURN_IF_ERROR(subject.one.back()->add_kernel(subject.entries[i], functions[i]));
     if (subject.entries[i].family != "dotz") continue;
     // The runtime thinks of dotz only for targets that have dot.
