@@ -74,19 +74,20 @@ struct WideCore {
   std::array<double, 4> narrow;                           // per sum at its end, by vectors narrowed together
   double tile, crowd;                                     // a tile; the square of its sums
   double near_vector, far_vector, near_pixel, far_pixel;  // what loads add, by where they read
+  double address;  // a pixel whose address has no register: of a tile's panels and pixels in a row eleven have one
 };
 
 // Fitted to a Zen 4 core, which takes a vector in two halves: loads hide behind a vpdpbusd a cycle.
-constexpr WideCore kHalves{1, {4.5, 2.1, 2.0, 1.6}, 4, 0.06, 0.02, 0.15, 0.02, 0.05};
+constexpr WideCore kHalves{1, {4.5, 2.1, 2.0, 1.6}, 4, 0.06, 0.02, 0.15, 0.02, 0.05, 0};
 // Fitted to an Emerald Rapids core: two a cycle, so that loads hide less and larger tiles pay.
-constexpr WideCore kWhole{0.5, {4.0, 1.9, 2.6, 0.9}, 15, 0.066, 0.22, 0.22, 0, 0.085};
+constexpr WideCore kWhole{0.5, {4.0, 1.9, 2.6, 0.9}, 15, 0.066, 0.22, 0.22, 0, 0.085, 1.25};
 
 // One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both
 // are. What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile
-// of channels, does not hide wholly. Eleven addresses, of panels and of pixels in a row, have registers.
+// of channels, does not hide wholly.
 double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
   constexpr double kPlain = 1;  // of a sum that is stored as it is
-  constexpr double kHalf = 0.5, kAddressCycles = 1.25;
+  constexpr double kHalf = 0.5;
   constexpr int64_t kAddresses = 11;
   const WideCore& core = ask.whole_vectors ? kWhole : kHalves;
   const auto steps = static_cast<double>(ceil_div(ask.reduction, layout_of(e).quantum));
@@ -100,7 +101,7 @@ double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
                        (far_pixels ? core.far_pixel : core.near_pixel) * static_cast<double>(pixels);
   const double narrow = e.dst == "s32" ? kPlain : core.narrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
   const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels) +
-                       kAddressCycles * static_cast<double>(std::max<int64_t>(e.tile_x + vectors - kAddresses, 0));
+                       core.address * static_cast<double>(std::max<int64_t>(e.tile_x + vectors - kAddresses, 0));
   return core.tile + accs * (narrow + core.crowd * accs) +
          steps * (std::max({core.dot * accs, ports, kChainCycles}) + loads);
 }
