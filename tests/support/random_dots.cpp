@@ -353,7 +353,7 @@ int add_float_product(GraphBuilder& b, int f, bool keeps_shape, bool window) {
   }
   OpSpec& s = node.spec;
   const bool conv = s.kind == OpKind::conv2d;
-  if (!conv && s.k > 200) return kNone;
+  if (!conv && (s.k == 0 || s.k > 200)) return kNone;
   draw_weights(b, node, conv ? window_weights(s) : s.k * s.n);
   draw_channels(b, node, s.channels());
   if (b.rng.chance(0.4)) {
