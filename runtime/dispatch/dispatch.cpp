@@ -78,9 +78,25 @@ struct WideCore {
 };
 
 // Fitted to a Zen 4 core, which takes a vector in two halves: loads hide behind a vpdpbusd a cycle.
-constexpr WideCore kHalves{1, {4.5, 2.1, 2.0, 1.6}, 4, 0.06, 0.02, 0.15, 0.02, 0.05, 0};
+constexpr WideCore kHalves{.dot = 1,
+                           .narrow = {4.5, 2.1, 2.0, 1.6},
+                           .tile = 4,
+                           .crowd = 0.06,
+                           .near_vector = 0.02,
+                           .far_vector = 0.15,
+                           .near_pixel = 0.02,
+                           .far_pixel = 0.05,
+                           .address = 0};
 // Fitted to an Emerald Rapids core: two a cycle, so that loads hide less and larger tiles pay.
-constexpr WideCore kWhole{0.5, {4.0, 1.9, 2.6, 0.9}, 15, 0.066, 0.22, 0.22, 0, 0.085, 1.25};
+constexpr WideCore kWhole{.dot = 0.5,
+                          .narrow = {4.0, 1.9, 2.6, 0.9},
+                          .tile = 15,
+                          .crowd = 0.066,
+                          .near_vector = 0.22,
+                          .far_vector = 0.22,
+                          .near_pixel = 0,
+                          .far_pixel = 0.085,
+                          .address = 1.25};
 
 // One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both
 // are. What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile

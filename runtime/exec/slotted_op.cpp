@@ -18,7 +18,6 @@ constexpr int64_t kOverRead = 15;          // entries of the tables after the la
 SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant,
                      std::string_view layout, int64_t lanes)
     : best_(best),
-      whole_vectors_(library.whole_vectors()),
       ops_(&ops_for(best)),
       spec_(spec),
       lanes_(lanes),

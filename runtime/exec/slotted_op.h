@@ -46,7 +46,6 @@ class SlottedOp : public PreparedOp {
   static void lay_slots(Plan& plan, int threads);
 
   Isa best_;
-  bool whole_vectors_;
   const Ops* ops_;
   OpSpec spec_;
   int64_t lanes_;

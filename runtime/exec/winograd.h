@@ -60,6 +60,7 @@ class Winograd final : public SlottedOp {
   void write(const Job& job, const Block& block, size_t chunk) const;
 
   Isa isa_;  // of the products
+  bool whole_vectors_;
   int tile_;
   int64_t depth_;  // input channels, a multiple of 16
   // packed_: for each panel and pair of input channels nine taps of signed bytes, the pairs of all output channels side

@@ -97,6 +97,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
 Winograd::Winograd(const KernelLibrary& library, Isa best, Isa isa, const OpSpec& spec, const OpQuant& quant, int tile)
     : SlottedOp(library, best, spec, quant, isa == Isa::avx2 ? "k2n8w" : "k2n16w", isa == Isa::avx2 ? 8 : 16),
       isa_(isa),
+      whole_vectors_(library.whole_vectors()),
       tile_(tile),
       depth_((spec.ic + kBlock - 1) / kBlock * kBlock) {
   const WeightRule rule = subtracting(spec.wei, quant.wei_zp);

@@ -252,7 +252,7 @@ class Fuser {
     }
     rows.to = form_of(step.convert);
     rows.dst = step.dst;
-    if (step.node >= 0) p_.how[static_cast<size_t>(step.node)] = "codes of rows";
+    say(step.node, rows);
     erase(i);
     return true;
   }

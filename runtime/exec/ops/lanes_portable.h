@@ -30,17 +30,6 @@ inline void store(T* p, V v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 
-// The first n floats, fewer than kLanes; what is behind them is 0, and not touched. Apart from what calls them: loops
-// over so few are better not unrolled there.
-[[gnu::noinline]] F load_part(const float* p, int64_t n) {
-  float part[kLanes] = {};
-  for (int64_t i = 0; i < n; ++i) part[i] = p[i];
-  return load<F>(part);
-}
-[[gnu::noinline]] void store_part(float* p, F v, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) p[i] = v[i];
-}
-
 inline F splat(float v) { return F{v, v, v, v}; }
 inline D splat(double v) { return D{v, v}; }
 
@@ -139,3 +128,5 @@ class Lookup {
 
 }  // namespace
 }  // namespace octile::runtime
+
+#include "runtime/exec/ops/lanes_parts.inc"

@@ -126,8 +126,8 @@ TEST(Winograd, TailsSeeTheCodesOfTheirCrop) {
 }
 
 TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
-  const auto chosen = [](const KernelLibrary& library, Isa best, const std::string& line) {
-    return Winograd::may_run(library.kernels(), best, false, *parse_op(line));
+  const auto chosen = [](const KernelLibrary& library, Isa best, const std::string& line, bool whole = false) {
+    return Winograd::may_run(library.kernels(), best, whole, *parse_op(line));
   };
   const std::string tail = " src=u8:zp wei=s8 dst=u8:zp", conv = "conv2d mb1g1ic64ih28iw28oc64kh3kw3";
   const std::string key = to_key(*parse_op(conv + tail));
@@ -141,12 +141,9 @@ TEST(Winograd, IsChosenWhereInt16ProductsAreTheBest) {
   EXPECT_FALSE(chosen(wide.library, Isa::avx512vnni, "conv2d mb1g1ic512ih7iw7oc512kh3kw3" + tail));
   EXPECT_FALSE(chosen(wide.library, Isa::avx2, conv + tail));
   // Two vpdpbusd a cycle leave it the few channels that direct tiles do not fit.
-  const auto whole = [&](const KernelLibrary& library, Isa best, const std::string& line) {
-    return Winograd::may_run(library.kernels(), best, true, *parse_op(line));
-  };
-  EXPECT_FALSE(whole(wide.library, Isa::avx512vnni, conv + tail));
-  EXPECT_TRUE(whole(wide.library, Isa::avx512vnni, "conv2d mb1g1ic96ih40iw40oc24kh3kw3" + tail));
-  EXPECT_TRUE(whole(fake.library, Isa::avx2, conv + tail));
+  EXPECT_FALSE(chosen(wide.library, Isa::avx512vnni, conv + tail, true));
+  EXPECT_TRUE(chosen(wide.library, Isa::avx512vnni, "conv2d mb1g1ic96ih40iw40oc24kh3kw3" + tail, true));
+  EXPECT_TRUE(chosen(fake.library, Isa::avx2, conv + tail, true));
   EXPECT_FALSE(chosen(tuned_wide.library, Isa::avx512vnni, conv + tail));
   EXPECT_FALSE(chosen(tuned.library, Isa::avx2, conv + tail));
   EXPECT_FALSE(chosen(tuned.library, Isa::avx2, "conv2d mb1g1ic64ih3iw3oc64kh3kw3" + tail));
