@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/exec/float_function.h"
 #include "runtime/exec/ops/variants.h"
 #include "targets/probe/probe.h"
 #include "workload/numerics/float_mode.h"
@@ -28,6 +29,12 @@ struct Memory {
   std::vector<float> x, scale, y, gain, exps;
   std::vector<int64_t> twice, next, at;
   std::vector<float> share;
+  FloatFunction silu{{{{NodeKind::sigmoid}}, {{NodeKind::mul}, FloatFunction::kSource, FloatFunction::kMade}}};
+  FloatFunction gelu{{{{NodeKind::div}, FloatFunction::kSource, FloatFunction::kConstant, std::sqrt(2.0F)},
+                      {{NodeKind::erf}, FloatFunction::kMade},
+                      {{NodeKind::add}, FloatFunction::kMade + 1, FloatFunction::kConstant, 1.0F},
+                      {{NodeKind::mul}, FloatFunction::kSource, FloatFunction::kMade + 2},
+                      {{NodeKind::mul}, FloatFunction::kMade + 3, FloatFunction::kConstant, 0.5F}}};
   Memory()
       : a(kCodes),
         b(kCodes),
@@ -53,7 +60,8 @@ struct Memory {
       values[static_cast<size_t>(q)] = static_cast<float>(v);
     }
     make_softmax_exps(values.data(), exps.data());
-    for (float& f : x) f = static_cast<float>(random() - 128) * 0.05F;
+    for (FloatFunction* f : {&silu, &gelu}) f->quick = quick_of(*f);
+    for (float& f : x) f = static_cast<float>(256 * random() + random() - 32768) * 0.0002F;
     for (int64_t i = 0; i < 2 * kSide; ++i) {
       twice.push_back(i / 2);
       next.push_back(std::min(i / 2 + 1, kSide - 1));
@@ -195,6 +203,18 @@ std::vector<Case> cases_of_rows(Memory& m) {
       {"quantize", kFloats, 5 * kFloats, [&m, to](const Ops& o) { o.quantize(m.x.data(), to, m.dst.data(), kFloats); }},
       {"sigmoid", kFloats, 8 * kFloats,
        [&m](const Ops& o) { o.float_unary({NodeKind::sigmoid}, m.x.data(), m.y.data(), kFloats); }},
+      {"erf", kFloats, 8 * kFloats,
+       [&m](const Ops& o) { o.float_unary({NodeKind::erf}, m.x.data(), m.y.data(), kFloats); }},
+      {"codes of silu", kFloats, 5 * kFloats,
+       [&m, to](const Ops& o) { m.silu.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
+      {"codes of gelu", kFloats, 5 * kFloats,
+       [&m, to](const Ops& o) { m.gelu.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
+      {"range of gelu", kFloats, 4 * kFloats,
+       [&m](const Ops& o) {
+         float lo = 0, hi = 0;
+         m.gelu.range(o, {reinterpret_cast<const uint8_t*>(m.x.data()), 0}, kFloats, 1, &lo, &hi);
+         benchmark::DoNotOptimize(lo);
+       }},
       {"softmax 512", kFloats, 8 * kFloats,
        [&m](const Ops& o) {
          for (int64_t i = 0; i < kFloats; i += kRow) o.softmax(m.x.data() + i, m.y.data() + i, kRow);

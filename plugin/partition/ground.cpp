@@ -70,10 +70,18 @@ class Forms {
     if (d.kind == NodeKind::cast) return {Kind::stored};
     const Form a = form(d.inputs[0]);
     if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
-    if (is_unary(d.kind)) return a.kind != Kind::made || runtime::vector_kernel(d.kind) ? a : Form{Kind::stored};
+    if (is_unary(d.kind)) return a.kind != Kind::made || quick(d) ? a : Form{Kind::stored};
     const bool rows = d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::normalize;
     if (rows || made_moves(d)) return {Kind::made};
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
+  }
+
+  // Of gelu the codes are, but not the floats.
+  [[nodiscard]] bool quick(const NodeDesc& d) const {
+    if (d.kind != NodeKind::gelu) return runtime::vector_kernel(d.kind);
+    const int reader = d.output < 0 ? -1 : graph_.sole_consumer(d.output);
+    const bool on_the_spot = reader >= 0 && graph_.nodes[reader].is("DynamicQuantizeLinear");
+    return (d.ints.empty() || d.ints[0] == 0) && (on_the_spot || only_quantized(d.output));
   }
 
   [[nodiscard]] Form binary(const NodeDesc& d, const Form& a, const Form& b) const {

@@ -3,7 +3,10 @@
 #include "runtime/exec/float_function.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <numbers>
+#include <utility>
 
 namespace octile::runtime {
 namespace {
@@ -13,7 +16,67 @@ constexpr int64_t kFloat = sizeof(float);
 
 const float* floats(const uint8_t* data) { return reinterpret_cast<const float*>(data); }
 
+using Operation = FloatFunction::Operation;
+
+bool is_product(const Operation& op) { return op.unary.kind == NodeKind::mul; }
+bool near(float number, double wanted) { return std::fabs(number / wanted - 1) < 0x1p-23; }
+
+// One operand is `made` or the source, the other the constant.
+bool with_constant(const Operation& op, int operand) {
+  return std::minmax(op.a, op.b) == std::minmax(FloatFunction::kConstant, operand);
+}
+
+// x * sigmoid(x)
+bool is_silu(const std::vector<Operation>& ops) {
+  constexpr int kSource = FloatFunction::kSource, kGate = FloatFunction::kMade;
+  return ops.size() == 2 && ops[0].unary.kind == NodeKind::sigmoid && ops[0].a == kSource && is_product(ops[1]) &&
+         std::minmax(ops[1].a, ops[1].b) == std::minmax(kSource, kGate);
+}
+
+// Of the operands whose product operation i is, those of products among them in their place.
+void factors_of(const std::vector<Operation>& ops, size_t i, std::vector<std::pair<int, float>>& found) {
+  for (const int a : {ops[i].a, ops[i].b}) {
+    const int made = a - FloatFunction::kMade;
+    if (made >= 0 && is_product(ops[static_cast<size_t>(made)])) {
+      factors_of(ops, static_cast<size_t>(made), found);
+    } else {
+      found.emplace_back(a, a == FloatFunction::kConstant ? ops[i].constant : 0.0F);
+    }
+  }
+}
+
+// x, (1 + erf(x / sqrt 2)) and 1/2 multiplied in any order, the quotient perhaps a product.
+bool is_gelu(const std::vector<Operation>& ops) {
+  constexpr int kSource = FloatFunction::kSource, kConstant = FloatFunction::kConstant, kMade = FloatFunction::kMade;
+  if (ops.size() == 1) return ops[0].unary.kind == NodeKind::gelu && !ops[0].unary.tanh_form && ops[0].a == kSource;
+  const auto erf =
+      std::find_if(ops.begin(), ops.end(), [](const Operation& op) { return op.unary.kind == NodeKind::erf; });
+  if (ops.size() != 5 || erf == ops.end() || erf->a < kMade) return false;
+  const auto inner = static_cast<size_t>(erf->a - kMade);
+  const Operation& t = ops[inner];
+  const bool divides = t.unary.kind == NodeKind::div && t.a == kSource && t.b == kConstant;
+  const bool scales = is_product(t) && with_constant(t, kSource);
+  if (!(divides && near(t.constant, std::numbers::sqrt2)) && !(scales && near(t.constant, std::numbers::sqrt2 / 2))) {
+    return false;
+  }
+  const int made = kMade + static_cast<int>(erf - ops.begin());
+  const auto one = std::find_if(ops.begin(), ops.end(), [&](const Operation& op) {
+    return op.unary.kind == NodeKind::add && with_constant(op, made) && op.constant == 1.0F;
+  });
+  if (one == ops.end() || !is_product(ops.back()) || inner + 1 == ops.size()) return false;
+  std::vector<std::pair<int, float>> factors;
+  factors_of(ops, ops.size() - 1, factors);
+  std::sort(factors.begin(), factors.end());
+  const std::vector<std::pair<int, float>> wanted{
+      {kConstant, 0.5F}, {kSource, 0.0F}, {kMade + static_cast<int>(one - ops.begin()), 0.0F}};
+  return factors == wanted;
+}
+
 }  // namespace
+
+Quick quick_of(const FloatFunction& f) {
+  return is_silu(f.operations) ? Quick::silu : is_gelu(f.operations) ? Quick::gelu : Quick::none;
+}
 
 void FloatFunction::run_block(const Ops& ops, const float* src, const float* other, float* dst, int64_t count) const {
   alignas(64) float made[kMost][kBlock];
@@ -86,6 +149,37 @@ void FloatFunction::run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64
     }
     run_block(ops, from, with, to, count * c);
     for (int64_t r = 0; r < count; ++r) std::memcpy(dst.data + (first + r) * dst.stride, to + r * c, size);
+  }
+}
+
+// What float32 does not tell is worked out, a few numbers at a time.
+constexpr int64_t kFew = 64;
+
+void FloatFunction::to_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst,
+                             int64_t count) const {
+  alignas(64) float exact[kFew];
+  for (int64_t i = 0; i < count;) {
+    i += ops.quick_codes(quick, src + i, to, dst + i, count - i);
+    const int64_t some = std::min(kFew, count - i);
+    if (some == 0) return;
+    run_block(ops, src + i, nullptr, exact, some);
+    ops.quantize(exact, to, dst + i, some);
+    i += some;
+  }
+}
+
+void FloatFunction::range(const Ops& ops, Rows src, int64_t count, int64_t rows, float* lo, float* hi) const {
+  alignas(64) float found[kQuickMost + kFew], exact[kFew];
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* const row = floats(src.data + r * src.stride);
+    for (int64_t i = 0; i < count; i += kQuickMost) {
+      const int64_t end = ops.quick_range(quick, row + i, std::min(kQuickMost, count - i), *lo, *hi, found);
+      for (int64_t k = 0; k < end; k += kFew) {
+        const int64_t some = std::min(kFew, end - k);
+        run_block(ops, found + k, nullptr, exact, some);
+        ops.range({reinterpret_cast<const uint8_t*>(exact), some * kFloat}, some, 1, lo, hi);
+      }
+    }
   }
 }
 

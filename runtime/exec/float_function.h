@@ -27,13 +27,21 @@ struct FloatFunction {
   // What the other tensor means where it is codes, a byte each; none: it is floats.
   std::optional<Meaning> codes{};
   std::shared_ptr<const std::vector<float>> values{};  // of that meaning, if it has any
+  Quick quick = Quick::none;                           // what quick_of() says, for to_codes() and range()
 
   // `rows` rows of `c` floats. `other` is not read where no operation does; a stride of 0 repeats its row. dst may be
   // the source.
   void run(const Ops& ops, Rows src, Rows other, RowsOut dst, int64_t c, int64_t rows) const;
 
+  // Of a quick function, without its floats: the codes of `count`, and range() of ops.h.
+  void to_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count) const;
+  void range(const Ops& ops, Rows src, int64_t count, int64_t rows, float* lo, float* hi) const;
+
  private:
   void run_block(const Ops& ops, const float* src, const float* other, float* dst, int64_t count) const;
 };
+
+// Whether float32 tells most codes of f, and as which function.
+[[nodiscard]] Quick quick_of(const FloatFunction& f);
 
 }  // namespace octile::runtime

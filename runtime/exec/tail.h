@@ -21,7 +21,7 @@ struct Tail {
     copy,      // other = table[dst], or dst where there is no table; dst stays
     sums,      // int32 sums to floats; the only one that takes sums
     floats,    // floats = function(floats, other), after sums; other like dst, or a pixel per image, or one for all
-    quantize,  // other = codes of the floats, which stay; with its halo, where it has a border
+    quantize,  // other = codes of the floats, which stay, or of a quick function of them; with its halo
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
@@ -30,7 +30,6 @@ struct Tail {
   SumsForm sums;  // likewise
   const FloatFunction* function = nullptr;
   QuantizeForm to;
-  bool silu = false;   // quantize: of x * sigmoid(x)
   bool alone = false;  // quantize, the last: nobody else reads the floats, so they need not lie where dst has them
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on

@@ -126,13 +126,14 @@ void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
 void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& to = tail.other;
   const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x;
-  const auto write = tail.silu ? ops.silu_codes : ops.quantize;
   each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
     const uint8_t* from = start(dst, p) + crop.channel * kFloat;
     uint8_t* codes = start(to, p) + crop.channel;
     const int64_t rows = dense ? 1 : p.count, count = dense ? crop.channels * p.count : crop.channels;
     for (int64_t r = 0; r < rows; ++r, from += dst.stride_x, codes += to.stride_x) {
-      write(reinterpret_cast<const float*>(from), tail.to, codes, count);
+      const auto* floats = reinterpret_cast<const float*>(from);
+      tail.function != nullptr ? tail.function->to_codes(ops, floats, tail.to, codes, count)
+                               : ops.quantize(floats, tail.to, codes, count);
     }
     // Pixels of dst may count as one row where those of the codes do not.
     if (!contiguous(to)) fill_halo(to, {p.n, p.y, p.x, 1, p.count, crop.channel, crop.channels});

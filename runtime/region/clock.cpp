@@ -42,6 +42,10 @@ std::string_view name_of(BinaryKind kind) {
   return kNames[static_cast<size_t>(kind)];
 }
 
+std::string_view name_of(Quick quick) {
+  return quick == Quick::silu ? "silu" : quick == Quick::gelu ? "gelu" : "quantize";
+}
+
 // "sum_div" of a binary step; of a product's tails "table", "binary:affine", "gate:pairs", one after the other.
 std::string form_of(const Step& step) {
   if (step.kind == StepKind::binary) return std::string(name_of(step.form.kind));
@@ -53,7 +57,7 @@ std::string form_of(const Step& step) {
     if (t.tail.kind == Tail::Kind::copy) out += "copy";
     if (t.tail.kind == Tail::Kind::sums) out += "sums";
     if (t.tail.kind == Tail::Kind::floats) out += "floats";
-    if (t.tail.kind == Tail::Kind::quantize) out += t.tail.silu ? "silu" : "quantize";
+    if (t.tail.kind == Tail::Kind::quantize) out += name_of(t.function == nullptr ? Quick::none : t.function->quick);
     if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
     if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));
   }

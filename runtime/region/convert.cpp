@@ -248,7 +248,10 @@ void copy_numbers(const void* src, void* dst, int64_t count, const RowArgs&) {
 
 void quantize_codes(const void* src, void* dst, int64_t count, const RowArgs& args) {
   const QuantizeForm form{args.scale, args.lo, args.hi, args.dst_zp};
-  args.ops->quantize(static_cast<const float*>(src), form, static_cast<uint8_t*>(dst), count);
+  const auto* floats = static_cast<const float*>(src);
+  auto* codes = static_cast<uint8_t*>(dst);
+  args.function != nullptr ? args.function->to_codes(*args.ops, floats, form, codes, count)
+                           : args.ops->quantize(floats, form, codes, count);
 }
 void dequantize_codes(const void* src, void* dst, int64_t count, const RowArgs& args) {
   args.ops->dequantize(static_cast<const uint8_t*>(src), args.scale, args.src_zp, static_cast<float*>(dst), count);
@@ -274,6 +277,7 @@ RowArgs row_args(const ConvertOp& op, const View& src, const View& dst) {
     args.flip = static_cast<uint8_t>(flip(src.type) ^ flip(dst.type));
     return args;
   }
+  args.function = op.function;
   args.scale = op.scale;
   args.flip = flip(src.type);
   args.src_zp = op.src_zp + (op.src == DType::s8 ? 128 : 0);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "runtime/exec/float_function.h"
 #include "runtime/exec/parallel.h"
 #include "runtime/exec/tensor.h"
 #include "targets/desc/target.h"
@@ -36,6 +37,7 @@ struct ConvertOp {
   float scale = 1.0F;
   std::vector<float> mult;  // requantize: one factor, or one per channel
   int32_t src_zp = 0, dst_zp = 0, lo = 0, hi = 255;
+  const FloatFunction* function = nullptr;  // quantize: of a quick function of the floats; dst is no host's s8
 };
 
 [[nodiscard]] ConvertOp convert_op(const OpSpec& spec, const OpQuant& quant);

@@ -11,11 +11,14 @@
 namespace octile::runtime {
 
 // The numbers of one elementwise op. Bytes are codes of a u8 tensor once `flip` is applied.
+struct FloatFunction;
+
 struct RowArgs {
-  float scale = 1.0F;           // quantize: divisor; dequantize, requantize: factor
-  const float* mult = nullptr;  // requantize_*_by_channel: one factor per element
-  const Ops* ops = nullptr;     // what runtime/exec/ops does better: floats from and to codes as stored
-  float lo = 0.0F, hi = 0.0F;   // clamp minus zero point
+  float scale = 1.0F;                       // quantize: divisor; dequantize, requantize: factor
+  const float* mult = nullptr;              // requantize_*_by_channel: one factor per element
+  const FloatFunction* function = nullptr;  // quantize: of what it makes of the floats
+  const Ops* ops = nullptr;                 // what runtime/exec/ops does better: floats from and to codes as stored
+  float lo = 0.0F, hi = 0.0F;               // clamp minus zero point
   int32_t src_zp = 0, dst_zp = 0;
   uint8_t flip = 0;  // of the source (of the result, for copy)
 };

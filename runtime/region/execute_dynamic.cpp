@@ -22,8 +22,10 @@ void range(const RunContext& run, const Step& s) {
   spread(run.parallel, tasks, [&](int64_t task) {
     const int64_t begin = units * task / tasks, some = units * (task + 1) / tasks - begin;
     const auto at = static_cast<size_t>(task);
-    run.ops.range({run.data[s.src[0]] + begin * stride, stride}, apart ? width : some, apart ? some : 1, &lo[at],
-                  &hi[at]);
+    const Rows rows{run.data[s.src[0]] + begin * stride, stride};
+    const int64_t row = apart ? width : some, more = apart ? some : 1;
+    s.function != nullptr ? s.function->range(run.ops, rows, row, more, &lo[at], &hi[at])
+                          : run.ops.range(rows, row, more, &lo[at], &hi[at]);
   });
   const float least = *std::min_element(lo.begin(), lo.end()), most = *std::max_element(hi.begin(), hi.end());
   const float scale = least == most ? 1.0F : (most - least) / 255.0F;

@@ -20,8 +20,8 @@ class Fuser {
       changed = false;
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || table_before_resize(i) || fuse_binary(i) || fuse_floats(i) || fuse_quantize(i) ||
-                  code_rows(i);
+        changed = fuse_table(i) || table_before_resize(i) || skip_floats(i) || floats_before_rename(i) ||
+                  fuse_binary(i) || fuse_floats(i) || fuse_quantize(i) || code_rows(i);
       }
     }
     count();
@@ -242,7 +242,7 @@ class Fuser {
   // Rows of softmax and normalizations that nobody reads as floats: codes, row by row.
   bool code_rows(size_t i) {
     const Step& step = p_.steps[i];
-    const int writer = quantizes(step) ? sole_writer(step.src[0]) : -1;
+    const int writer = quantizes(step) && step.function == nullptr ? sole_writer(step.src[0]) : -1;
     if (writer < 0) return false;
     const Store& to = store(step.dst);
     Step& rows = p_.steps[static_cast<size_t>(writer)];
@@ -269,27 +269,75 @@ class Fuser {
     StepTail tail;
     tail.tail.kind = Tail::Kind::quantize;
     tail.tail.to = form_of(step.convert);
+    tail.function = step.function;
     tail.other = step.dst;
     tail.nodes = {step.node};
     say(step.node, dot);
-    const StepTail& last = dot.tails.back();
-    if (sole_writer(dot.dst) >= 0 && last.other < 0 && is_silu(last)) {
-      tail.tail.silu = true;  // nobody wants the floats
-      tail.nodes.insert(tail.nodes.begin(), last.nodes.begin(), last.nodes.end());
-      dot.tails.pop_back();
-    }
     dot.tails.push_back(std::move(tail));
     erase(i);
     return true;
   }
 
-  // x * sigmoid(x)
-  [[nodiscard]] static bool is_silu(const StepTail& tail) {
-    constexpr int kSource = FloatFunction::kSource, kSigmoid = FloatFunction::kMade;
-    if (tail.tail.kind != Tail::Kind::floats || tail.function->operations.size() != 2) return false;
-    const FloatFunction::Operation &gate = tail.function->operations[0], &product = tail.function->operations[1];
-    return gate.unary.kind == NodeKind::sigmoid && gate.a == kSource && product.unary.kind == NodeKind::mul &&
-           std::minmax(product.a, product.b) == std::minmax(kSource, kSigmoid);
+  // A quick function that only quantization reads: codes are told from its operand, and its floats are not made.
+  bool skip_floats(size_t i) {
+    const Step& step = p_.steps[i];
+    if (step.kind != StepKind::float_function || step.src.size() != 1 || !alike(step.src[0], step.dst)) return false;
+    const Quick quick = quick_of(*step.function);
+    const auto at = static_cast<size_t>(step.dst);
+    const Store& made = store(step.dst);
+    if (quick == Quick::none || made.home != Home::arena || made.alias >= 0 || aliased_[at]) return false;
+    const auto takes = [&](size_t reader) {
+      const Step& by = p_.steps[reader];
+      if (by.function != nullptr) return false;
+      return by.kind == StepKind::dynamic_range || by.kind == StepKind::dynamic_quantize ||
+             (quantizes(by) && !store(by.dst).raw_signed);
+    };
+    if (!std::all_of(readers_[at].begin(), readers_[at].end(), takes)) return false;
+    FloatFunction function = *step.function;
+    function.quick = quick;
+    const auto shared = std::make_shared<const FloatFunction>(std::move(function));
+    for (const size_t reader : readers_[at]) {
+      Step& by = p_.steps[reader];
+      by.src[0] = step.src[0];
+      by.function = shared;
+      by.convert.function = shared.get();
+      say(step.node, by);
+    }
+    erase(i);
+    return true;
+  }
+
+  // What is done to floats element by element, under the name their maker gave them: the result is renamed instead, and
+  // the step may become the maker's tail.
+  bool floats_before_rename(size_t i) {
+    Step& step = p_.steps[i];
+    if (step.src.size() != 1 || (step.kind != StepKind::float_function && !quantizes(step))) return false;
+    const Store &renamed = store(step.src[0]), &to = store(step.dst);
+    if (renamed.alias < 0 || renamed.slice || !alike(step.src[0], step.dst)) return false;
+    const int maker = renamed.alias;
+    const Store& made = store(maker);
+    if (made.alias >= 0 || made.home != Home::arena || made.bordered() || made.type != DType::f32 ||
+        !readers_[static_cast<size_t>(maker)].empty() || readers_[static_cast<size_t>(step.src[0])].size() != 1) {
+      return false;
+    }
+    const auto& makers = writers_[static_cast<size_t>(maker)];
+    if (makers.size() != 1 || !makes_floats(p_.steps[makers[0]]) || to.home != Home::arena || to.alias >= 0 ||
+        to.bordered() || to.raw_signed) {
+      return false;
+    }
+    for (size_t s = 0; s < p_.stores.size(); ++s) {  // read under no other name
+      if (p_.stores[s].alias == maker && static_cast<int>(s) != step.src[0] && !readers_[s].empty()) return false;
+    }
+    Store result;
+    result.shape = made.shape;
+    result.order = made.order;
+    result.type = to.type;
+    result.pinned = true;
+    store(step.dst).alias = static_cast<int>(p_.stores.size());
+    step.src[0] = maker;
+    step.dst = store(step.dst).alias;
+    p_.stores.push_back(std::move(result));
+    return true;
   }
 
   // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs

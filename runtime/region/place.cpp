@@ -159,14 +159,14 @@ class Placement {
         t.tail.table = t.table == nullptr ? nullptr : t.table->data();
       } else if (t.tail.kind == Tail::Kind::line) {
         t.tail.line = t.lines->form;
-      } else if (t.tail.kind == Tail::Kind::floats) {
+      } else if (t.tail.kind == Tail::Kind::floats || t.tail.kind == Tail::Kind::quantize) {
         t.tail.function = t.function.get();
       } else if (t.tail.kind == Tail::Kind::sums) {
         const SumScales& by = *step.sums;
         t.tail.sums.columns = by.sums.data();
         t.tail.sums.factors = by.factors.data();
         t.tail.sums.addends = by.addends.empty() ? nullptr : by.addends.data();
-      } else if (t.tail.kind != Tail::Kind::quantize) {
+      } else {
         bind_form(t.tail.form, t.table, t.pairs);
       }
     }

@@ -15,13 +15,13 @@ from onnx import helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 
-def quantized(folder, nodes, inputs, outputs, constants, weight_type, per_channel=False, integers=()):
+def quantized(folder, nodes, inputs, outputs, constants, weight_type, per_channel=False, integers=(), opset=17):
     values = [helper.make_tensor_value_info(n, T.FLOAT, s) for n, s in [*inputs.items(), *outputs.items()]]
     tensors = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in constants.items()]
     tensors += [numpy_helper.from_array(np.array(integers[n], np.int64), n) for n in integers]
     graph = helper.make_graph(nodes, "net", values[: len(inputs)], values[len(inputs) :], tensors)
     onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "float.onnx"
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9), folder / "float.onnx"
     )
     # Seven bits where the weights are signed: the host's own sums saturate on CPUs without VNNI.
     reduced = weight_type == QuantType.QInt8
@@ -132,6 +132,29 @@ def test_layers_in_floats(open_session, target, tmp_path):
     inputs, outputs = {"x": (2, 3, 11, 9)}, {"y": (2, 4, 11, 9)}
     model = quantized(tmp_path, nodes, inputs, outputs, constants, QuantType.QUInt8)
     check_layers(open_session, target, model, {"x": rng.normal(0, 1, inputs["x"]).astype(np.float32)})
+
+
+@pytest.mark.parametrize("opset", [17, 20])
+def test_gelu_between_products(open_session, target, tmp_path, opset):
+    """Its floats are read by products alone, which quantize them: they need not be made."""
+    rng = np.random.default_rng(9)
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w0"], ["m0"], "first"),
+        node("Add", ["m0", "b0"], ["a0"], "bias"),
+        node("Div", ["a0", "root"], ["d0"], "scale"),
+        node("Erf", ["d0"], ["e0"], "erf"),
+        node("Add", ["e0", "one"], ["o0"], "shift"),
+        node("Mul", ["a0", "o0"], ["p0"], "gate"),
+        node("Mul", ["p0", "half"], ["g0"], "gelu"),
+        node("MatMul", ["g0", "w1"], ["y"], "second"),
+    ]
+    constants = {"w0": rng.normal(0, 0.2, (48, 96)), "w1": rng.normal(0, 0.1, (96, 16)), "b0": rng.normal(0, 1, 96)}
+    constants |= {"root": np.array(np.sqrt(2)), "one": np.array(1.0), "half": np.array(0.5)}
+    if opset == 20:
+        nodes[2:7] = [node("Gelu", ["a0"], ["g0"], "gelu")]
+    model = quantized(tmp_path, nodes, {"x": (2, 5, 48)}, {"y": (2, 5, 16)}, constants, QuantType.QInt8, opset=opset)
+    check_layers(open_session, target, model, {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)})
 
 
 def test_greatest_of_floats(open_session, target, tmp_path):

@@ -64,14 +64,25 @@ def test_residual_of_floats(check_near, src, swapped):
     check_near(net, [y])
 
 
+def function_of(net, f, name):
+    if name == "silu":
+        return net.node("Mul", [f, net.node("Sigmoid", [f])])
+    if name == "gelu":
+        return net.node("Gelu", [f])
+    number = lambda v: net.constant(np.float32(v))  # noqa: E731
+    gate = net.node("Add", [net.node("Erf", [net.node("Div", [f, number(np.sqrt(2))])]), number(1)])
+    return net.node("Mul", [net.node("Mul", [f, gate]), number(0.5)])
+
+
+@pytest.mark.parametrize("function", ["silu", "gelu", "gelu by erf"])
 @pytest.mark.parametrize("readers", ["a quantize", "two quantizes", "a movement too", "the model's output too"])
-def test_silu(check_near, readers):
+def test_quick_functions(check_near, function, readers):
     """Where nothing but a quantize reads it, its codes are found without the float."""
-    net = Net(13)
+    net = Net(13, opset=20 if function == "gelu" else 17)
     x = net.code_input([1, 6, 7, 9], "uint8")
     x.scale = np.float32(0.002)
     f = net.conv(x, 6, 20, form="float")
-    y = net.node("Mul", [f, net.node("Sigmoid", [f])])
+    y = function_of(net, f, function)
     codes = [net.codes_of(y, "uint8", 0.05, 7)]
     net.output(net.conv(codes[0], 20, 5))
     if readers == "two quantizes":

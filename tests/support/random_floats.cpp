@@ -48,9 +48,15 @@ int hard_swish(GraphBuilder& b, int f, bool converted) {
 
 int gelu(GraphBuilder& b, int f, bool converted) {
   if (b.rng.chance(0.25)) return b.add(NodeKind::gelu, {f}, {b.rng.below(2)});
-  int g = between(b, b.add(NodeKind::div, {f, constant(b, std::sqrt(2.0F))}), converted);
-  g = between(b, b.add(NodeKind::erf, {g}), converted);
+  const float root = std::sqrt(2.0F);
+  int g = b.rng.chance(0.5) ? b.add(NodeKind::div, {f, constant(b, root)})
+                            : b.add(NodeKind::mul, {constant(b, 1 / root), f});
+  g = between(b, b.add(NodeKind::erf, {between(b, g, converted)}), converted);
   g = between(b, b.add(NodeKind::add, {g, constant(b, 1)}), converted);
+  if (b.rng.chance(0.3)) {
+    const int half = between(b, b.add(NodeKind::mul, {f, constant(b, 0.5F)}), converted);
+    return b.add(NodeKind::mul, {half, g});
+  }
   g = between(b, b.add(NodeKind::mul, {f, g}), converted);
   return b.add(NodeKind::mul, {g, constant(b, 0.5F)});
 }

@@ -56,7 +56,10 @@ inline I widen(const uint8_t* p) {
   return reinterpret_cast<I>(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
 inline F to_float(I v) { return _mm512_cvtepi32_ps(reinterpret_cast<__m512i>(v)); }
-inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }                     // rounded once
+inline F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }  // rounded once
+inline F mad(F a, F b, F c) { return fma(a, b, c); }              // rounded once or twice
+inline F larger(F a, F b) { return _mm512_max_ps(a, b); }         // b if one is NaN
+inline F smaller(F a, F b) { return _mm512_min_ps(a, b); }
 inline F clamp(F v, F lo, F hi) { return _mm512_min_ps(_mm512_max_ps(v, lo), hi); }  // NaN: the second operand
 inline I round(F v) { return reinterpret_cast<I>(_mm512_cvtps_epi32(v)); }
 inline void store_codes(uint8_t* p, I v) {

@@ -65,6 +65,9 @@ inline F fma(F a, F b, F c) {
   return F{__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]), __builtin_fmaf(a[2], b[2], c[2]),
            __builtin_fmaf(a[3], b[3], c[3])};
 }
+inline F mad(F a, F b, F c) { return a * b + c; }  // rounded once or twice
+inline F larger(F a, F b) { return a > b ? a : b; }
+inline F smaller(F a, F b) { return a < b ? a : b; }
 // NaN goes to lo.
 inline F clamp(F v, F lo, F hi) {
   v = v > lo ? v : lo;

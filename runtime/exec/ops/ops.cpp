@@ -113,6 +113,7 @@ bool vector_kernel(NodeKind kind) {
     case NodeKind::leaky_relu:
     case NodeKind::clip:
     case NodeKind::sigmoid:
+    case NodeKind::erf:
     case NodeKind::hard_sigmoid:
     case NodeKind::hard_swish:
     case NodeKind::neg:

@@ -27,6 +27,11 @@ struct QuantizeForm {
   int32_t zp = 0;
 };
 
+// Functions of which float32 tells most codes: x * sigmoid(x), and x/2 * (1 + erf(x / sqrt 2)), in any order of their
+// operations and each rounded or all at once.
+enum class Quick : uint8_t { none, silu, gelu };
+inline constexpr int64_t kQuickMost = 4096;
+
 // What the codes of one tensor mean: float(q - zp) * scale, or 256 floats where they went through functions.
 struct Meaning {
   float scale = 1.0F;
@@ -185,8 +190,11 @@ struct Ops {
   // Rows of floats, all by the definitions of workload/graph/graph.h.
   void (*dequantize)(const uint8_t* src, float scale, int32_t zp, float* dst, int64_t count);
   void (*quantize)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
-  // The same of x * sigmoid(x), each rounded to float32.
-  void (*silu_codes)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
+  // The same of a function of them, as far as float32 tells: how many of the first are written for sure.
+  int64_t (*quick_codes)(Quick which, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
+  // Those of at most kQuickMost numbers whose functions may be the least or the greatest of all and of lo and hi, where
+  // lo <= 0 <= hi, perhaps zeros among them; how many. NaN is passed over. `found` has room for a block more.
+  int64_t (*quick_range)(Quick which, const float* src, int64_t count, float lo, float hi, float* found);
   void (*softmax)(const float* src, float* dst, int64_t count);  // in place allowed
   // Rows of `count`, one behind the other. bias may be null; in place allowed.
   void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst, int64_t count,

@@ -179,7 +179,8 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
   };
   for (const Case& c :
        {Case{"Relu", "", true, Reason::taken}, Case{"Sigmoid", "", true, Reason::taken},
-        Case{"Erf", "", true, Reason::stored_floats}, Case{"Relu", "", false, Reason::float_to_host},
+        Case{"Erf", "", true, Reason::taken}, Case{"Tanh", "", true, Reason::stored_floats},
+        Case{"Gelu", "", true, Reason::taken}, Case{"Relu", "", false, Reason::float_to_host},
         Case{"Mul", "per column", true, Reason::taken}, Case{"Mul", "per row", true, Reason::stored_floats},
         Case{"Add", "product", true, Reason::taken}, Case{"Pow", "product", true, Reason::stored_floats},
         Case{"Add", "host", true, Reason::float_from_host}}) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "region_kit.h"
 #include "workload/graph/infer.h"
@@ -144,15 +145,60 @@ TEST(Fusion, ResidualsOfFloatsAreTails) {
   }
 }
 
-// x * sigmoid(x) and its codes: the float goes only where nobody has it, not by another name either.
-TEST(Fusion, CodesOfSiluLeaveItsFloatToItsReaders) {
-  for (const std::string also : {"", "quantize", "rows", "output"}) {
+int silu(Kit& kit, int f) { return kit.node(NodeKind::mul, {f, kit.node(NodeKind::sigmoid, {f}, {})}, {}); }
+
+// As models have it that know no Gelu.
+int gelu(Kit& kit, int f) {
+  const int erf = kit.node(NodeKind::erf, {kit.node(NodeKind::div, {f, constant(kit, {}, std::sqrt(2.0F))}, {})}, {});
+  const int product = kit.node(NodeKind::mul, {f, kit.node(NodeKind::add, {erf, constant(kit, {}, 1)}, {})}, {});
+  return kit.node(NodeKind::mul, {product, constant(kit, {}, 0.5F)}, {});
+}
+
+// A product of what is quantized on the spot.
+int on_the_spot(Kit& kit, int made) {
+  NodeDesc& n = kit.desc.nodes.back();
+  n.kind = NodeKind::dynamic;
+  n.spec.src = DType::u8;
+  n.spec.bias = n.spec.src_zp = false;
+  const std::vector<float> scales = n.quant.wei_scale;
+  n.quant = OpQuant();
+  n.quant.wei_scale = scales;
+  n.quant.wei_zp.assign(scales.size(), 0);
+  kit.desc.values[static_cast<size_t>(made)].type = DType::f32;
+  return made;
+}
+
+// Functions whose floats nobody has: not before codes, nor before what is quantized on the spot, and not by another
+// name.
+TEST(Fusion, QuickFunctionsAreNotMadeWhereOnlyCodesAreRead) {
+  for (const auto& function : {silu, gelu}) {
+    for (const bool renamed : {false, true}) {
+      for (const bool dynamic : {false, true}) {
+        Kit kit(61);
+        int f = as_floats(kit, kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0));
+        if (renamed) f = kit.node(NodeKind::reshape, {f}, {2, 5, 7, 24});
+        int y = function(kit, f);
+        if (renamed && !dynamic) y = kit.node(NodeKind::reshape, {y}, {2, 35, 24});
+        kit.output(dynamic ? on_the_spot(kit, kit.dense(y, 24, 6, DType::s32, 0))
+                           : kit.dense(kit.quantize(y, DType::u8, 1.0F, 90), 24, 6, DType::u8, 100));
+        for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 35, 12}}, test_threads(threads));
+        EXPECT_EQ(passes(kit, {{2, 35, 12}}, "float_function"), 0);
+        EXPECT_EQ(passes(kit, {{2, 35, 12}}, "move"), 0);
+        EXPECT_EQ(passes(kit, {{2, 35, 12}}, "convert"), 0);
+      }
+    }
+  }
+}
+
+// And the float goes only where nobody has it, not by another name either.
+TEST(Fusion, CodesOfQuickFunctionsLeaveTheirFloatToItsReaders) {
+  for (const std::string also : {"", "quantize", "rows", "output", "gelu", "gelu output"}) {
     Kit kit(56);
     const int f = scaled(kit, kit.input(DType::u8, 0.02F, 3), filter(6, 20, 3, 1));
-    const int y = kit.node(NodeKind::mul, {f, kit.node(NodeKind::sigmoid, {f}, {})}, {});
+    const int y = also.starts_with("gelu") ? gelu(kit, f) : silu(kit, f);
     kit.output(kit.conv(kit.quantize(y, DType::u8, 0.5F, 7), filter(20, 5, 3, 1), DType::u8, 0));
     if (also == "quantize") kit.output(kit.quantize(y, DType::s8, 0.25F, 0));
-    if (also == "output") kit.output(y);
+    if (also.ends_with("output")) kit.output(y);
     if (also == "rows") {
       const int rows = kit.node(NodeKind::transpose, {kit.node(NodeKind::reshape, {y}, {0, 20, -1})}, {0, 2, 1});
       kit.output(kit.dense(kit.quantize(rows, DType::s8, 0.25F, 0), 20, 8, DType::u8, 100));
@@ -228,16 +274,7 @@ TEST(Fusion, RowsSeenAsPixelsStayWhereTheyAre) {
   int y = kit.node(NodeKind::reshape, {kit.node(NodeKind::transpose, {rows}, {0, 2, 1})}, {0, 24, 5, 7});
   OpSpec depthwise = filter(24, 24, 3, 1);
   depthwise.g = 24;
-  const int made = kit.conv(y, depthwise, DType::s32, 0);
-  NodeDesc& n = kit.desc.nodes.back();
-  n.kind = NodeKind::dynamic;
-  n.spec.src = DType::u8;
-  n.spec.bias = n.spec.src_zp = false;
-  const std::vector<float> scales = n.quant.wei_scale;
-  n.quant = OpQuant();
-  n.quant.wei_scale = scales;
-  n.quant.wei_zp.assign(scales.size(), 0);
-  kit.desc.values[static_cast<size_t>(made)].type = DType::f32;
+  const int made = on_the_spot(kit, kit.conv(y, depthwise, DType::s32, 0));
   y = kit.node(NodeKind::transpose, {kit.node(NodeKind::reshape, {made}, {0, 24, 35})}, {0, 2, 1});
   kit.output(kit.dense(kit.quantize(y, DType::u8, 1.0F, 90), 24, 6, DType::u8, 100));
   equals_interpreter(kit, {{2, 35, 12}});

@@ -189,10 +189,43 @@ TEST(OpsRows, SigmoidEverywhere) {
   }
 }
 
-// Codes of x * sigmoid(x): enough numbers that some lie where the quick way cannot tell how to round.
-TEST(OpsRows, CodesOfSilu) {
+// Enough numbers that some hundred lie where the quick way cannot tell how to round.
+TEST(OpsRows, ErfEverywhere) {
+  Rng rng(kSeed + 13);
+  const Unary f{NodeKind::erf};
+  std::vector<float> x{0.0F, -0.0F, 3.925F, -3.925F, 3.8325F, std::numeric_limits<float>::infinity()};
+  for (int i = 0; i < 2'000'000; ++i) {
+    const double size = i % 2 == 0 ? rng.log_uniform(1e-40, 20) : std::fabs(rng.normal() * 2);
+    x.push_back(static_cast<float>(rng.chance(0.5) ? size : -size));
+  }
+  std::vector<float> want;
+  for (const float v : x) want.push_back(f(v));
+  for (const Variant& v : variants()) {
+    std::vector<float> got(x.size());
+    v.ops->float_unary(f, x.data(), got.data(), std::ssize(x));
+    ASSERT_TRUE(bits(got) == bits(want)) << v.name;
+  }
+}
+
+// x * sigmoid(x), and gelu as models write it and as one function.
+std::vector<float> quick_of(Quick which, bool written, const std::vector<float>& x) {
+  std::vector<float> y;
+  for (const float v : x) {
+    if (which == Quick::silu) {
+      y.push_back(v * Unary{NodeKind::sigmoid}(v));
+    } else if (written) {
+      const float erf = Unary{NodeKind::erf}(v / std::sqrt(2.0F));
+      y.push_back(v * (erf + 1.0F) * 0.5F);
+    } else {
+      y.push_back(Unary{NodeKind::gelu}(v));
+    }
+  }
+  return y;
+}
+
+// Enough numbers that some lie where float32 cannot tell the code: there the kernel stops.
+void expect_quick_codes(Quick which, bool written) {
   Rng rng(kSeed + 12);
-  const Unary f{NodeKind::sigmoid};
   for (const float scale : {0.02F, 0.0731F, 0.5F, 1e-3F, 1e-30F, 1e30F}) {
     const QuantizeForm to{scale, -128.0F, 127.0F, 128};
     std::vector<float> x{std::numeric_limits<float>::quiet_NaN(),
@@ -205,21 +238,76 @@ TEST(OpsRows, CodesOfSilu) {
                          -104.0F};
     const int64_t count = rng.range(1, 200) + (scale < 0.1F ? 400'000 : 20'000);
     while (std::ssize(x) < count) x.push_back(static_cast<float>(rng.normal() * 4));
-    std::vector<float> y;
-    for (const float v : x) y.push_back(v * f(v));
+    const std::vector<float> y = quick_of(which, written, x);
     std::vector<uint8_t> want(y.size()), got(y.size());
     for (const Variant& v : variants()) {
       v.ops->quantize(y.data(), to, want.data(), count);
-      v.ops->silu_codes(x.data(), to, got.data(), count);
+      int64_t left = 0;
+      for (int64_t i = 0; i < count;) {
+        i += v.ops->quick_codes(which, x.data() + i, to, got.data() + i, count - i);
+        const int64_t few = std::min<int64_t>(64, count - i);
+        std::copy_n(want.begin() + i, few, got.begin() + i);
+        i += few;
+        left += few;
+      }
       ASSERT_TRUE(got == want) << v.name << " scale " << scale;
+      const bool usual = scale >= 0.02F && scale <= 0.5F;
+      EXPECT_TRUE(usual ? left > 0 && left < count / 20 : scale == 1e-3F || left == count) << v.name << " " << scale;
       for (const int64_t few : {1, 7, 31, 33}) {
         std::fill(got.begin(), got.end(), uint8_t{0});
-        v.ops->silu_codes(x.data() + 8, to, got.data(), few);
-        EXPECT_TRUE(std::equal(got.begin(), got.begin() + few, want.begin() + 8)) << v.name << " of " << few;
+        const int64_t sure = v.ops->quick_codes(which, x.data() + 8, to, got.data(), few);
+        EXPECT_TRUE(std::equal(got.begin(), got.begin() + sure, want.begin() + 8)) << v.name << " of " << few;
         EXPECT_EQ(got[static_cast<size_t>(few)], 0) << v.name;
       }
     }
   }
+}
+
+// What it finds has the least and the greatest; it finds few.
+TEST(OpsRows, RangesOfQuickFunctions) {
+  Rng rng(kSeed + 14);
+  const auto range = [](const std::vector<float>& of) {
+    float lo = 0, hi = 0;
+    for (const float v : of) {
+      lo = v < lo ? v : lo;
+      hi = v > hi ? v : hi;
+    }
+    return std::pair{lo, hi};
+  };
+  for (const Quick which : {Quick::silu, Quick::gelu}) {
+    for (const int64_t count : {1, 5, 16, 63, 64, 65, 1000, 4095, 4096}) {
+      for (const double size : {0.02, 0.3, 2.0, 50.0}) {
+        for (const double middle : {0.0, 0.0, 1.0, -1.0, -6.0}) {
+          std::vector<float> x;
+          while (std::ssize(x) < count) x.push_back(static_cast<float>(rng.normal() * size + middle));
+          if (count == 1000) x[700] = std::numeric_limits<float>::quiet_NaN();
+          if (count == 4095) x[1] = 1e30F;
+          const auto [lo, hi] = range(quick_of(which, true, x));
+          for (const Variant& v : variants()) {
+            std::vector<float> found(kQuickMost + 64);
+            const auto ask = [&](float low, float high) {
+              found.resize(static_cast<size_t>(v.ops->quick_range(which, x.data(), count, low, high, found.data())));
+              const auto [least, most] = range(quick_of(which, true, found));
+              EXPECT_EQ(std::min(low, least), lo) << v.name << " of " << count << " around " << middle;
+              EXPECT_EQ(std::max(high, most), hi) << v.name << " of " << count << " around " << middle;
+              EXPECT_TRUE(count < 1000 || middle == -6 || size <= 1 || found.size() < 200) << v.name;
+              found.resize(kQuickMost + 64);
+            };
+            EXPECT_EQ(v.ops->quick_range(which, x.data(), count, 2 * lo - 1, 2 * hi + 1, found.data()), 0) << v.name;
+            ask(0, 0);
+            ask(lo, 0);
+            ask(0, hi);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(OpsRows, CodesOfSilu) { expect_quick_codes(Quick::silu, false); }
+TEST(OpsRows, CodesOfGelu) {
+  expect_quick_codes(Quick::gelu, true);
+  expect_quick_codes(Quick::gelu, false);
 }
 
 TEST(OpsRows, LayerNorm) {

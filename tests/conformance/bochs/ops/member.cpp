@@ -187,7 +187,13 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 12: ops.copy(a, dst, c, rows); return true;
     case 13: ops.fill(dst, 9, c, rows); return true;
     case 14: ops.dequantize(a.data, m.scale, m.zp, out_reals, c); return true;
-    case 15: (below(2) == 0 ? ops.quantize : ops.silu_codes)(reals, to, out, c); return true;
+    case 15:
+      if (const int64_t which = below(3); which == 0) {
+        ops.quantize(reals, to, out, c);
+      } else {
+        ops.quick_codes(which == 1 ? Quick::silu : Quick::gelu, reals, to, out, c);
+      }
+      return true;
     case 16: ops.softmax(reals, out_reals, c + 1); return true;
     case 17:
       ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c / 4 + 1, 4);

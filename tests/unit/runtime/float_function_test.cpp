@@ -1,0 +1,101 @@
+// FloatFunction: which are quick ones, and codes and ranges told without their floats.
+// In:  functions as models write them.  Out: passed or failed.  Not here: the kernels by themselves
+// (ops_rows_test.cpp).
+#include "runtime/exec/float_function.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "tests/unit/runtime/ops_variants.h"
+
+namespace octile::runtime {
+namespace {
+
+using test::Rng;
+using test::variants;
+using Operation = FloatFunction::Operation;
+
+constexpr int kSource = FloatFunction::kSource, kConstant = FloatFunction::kConstant, kMade = FloatFunction::kMade;
+constexpr uint64_t kSeed = 20261130;
+
+Operation two(NodeKind kind, int a, int b, double constant = 0) { return {{kind}, a, b, static_cast<float>(constant)}; }
+Operation one(NodeKind kind, int a) { return {{kind}, a}; }
+
+// x (1 + erf(x / sqrt 2)) / 2; its product's factors by `order`.
+FloatFunction gelu(int order, bool divides, double root = std::numbers::sqrt2, double one_more = 1, double half = 0.5) {
+  FloatFunction f;
+  f.operations = {
+      divides ? two(NodeKind::div, kSource, kConstant, root) : two(NodeKind::mul, kConstant, kSource, 1 / root),
+      one(NodeKind::erf, kMade), two(NodeKind::add, kMade + 1, kConstant, one_more)};
+  if (order == 0) {
+    f.operations.push_back(two(NodeKind::mul, kSource, kMade + 2));
+    f.operations.push_back(two(NodeKind::mul, kMade + 3, kConstant, half));
+  } else if (order == 1) {
+    f.operations.push_back(two(NodeKind::mul, kSource, kConstant, half));
+    f.operations.push_back(two(NodeKind::mul, kMade + 3, kMade + 2));
+  } else {
+    f.operations.push_back(two(NodeKind::mul, kConstant, kMade + 2, half));
+    f.operations.push_back(two(NodeKind::mul, kMade + 3, kSource));
+  }
+  return f;
+}
+
+std::vector<FloatFunction> quick_ones() {
+  std::vector<FloatFunction> all{{{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kSource)}},
+                                 {{one(NodeKind::gelu, kSource)}}};
+  for (const int order : {0, 1, 2}) {
+    for (const bool divides : {false, true}) all.push_back(gelu(order, divides));
+  }
+  for (FloatFunction& f : all) f.quick = quick_of(f);
+  return all;
+}
+
+TEST(FloatFunction, QuickOnesAreRecognized) {
+  const std::vector<FloatFunction> all = quick_ones();
+  for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].quick, i == 0 ? Quick::silu : Quick::gelu) << i;
+  const auto none = [](const FloatFunction& f) { EXPECT_EQ(quick_of(f), Quick::none); };
+  none({});
+  none(gelu(0, true, 1.4142));
+  none(gelu(1, false, 1.5));
+  none(gelu(0, true, std::numbers::sqrt2, 2));
+  none(gelu(2, true, std::numbers::sqrt2, 1, 0.25));
+  none({{{{NodeKind::gelu, 0, 0, true}, kSource}}});
+  none({{one(NodeKind::erf, kSource)}});
+  none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kMade)}});
+  none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, FloatFunction::kOther)}});
+  FloatFunction moved = gelu(0, true);
+  moved.operations[3] = two(NodeKind::mul, kMade, kMade + 2);  // not by x
+  none(moved);
+}
+
+TEST(FloatFunction, CodesAndRangesAreThoseOfItsFloats) {
+  Rng rng(kSeed);
+  for (const FloatFunction& f : quick_ones()) {
+    for (const int64_t count : {1, 63, 700, 9000}) {
+      const double size = rng.pick({0.01, 1.0, 3.0, 40.0});
+      std::vector<float> x, y(static_cast<size_t>(count));
+      while (std::ssize(x) < count) x.push_back(static_cast<float>(rng.normal() * size));
+      if (count == 700) x[650] = std::numeric_limits<float>::quiet_NaN();
+      const auto* const bytes = reinterpret_cast<const uint8_t*>(x.data());
+      const QuantizeForm to{static_cast<float>(size / 50), -28.0F, 227.0F, 28};
+      for (const auto& v : variants()) {
+        f.run(*v.ops, {bytes, 0}, {}, {reinterpret_cast<uint8_t*>(y.data()), 0}, count, 1);
+        std::vector<uint8_t> want(y.size()), got(y.size());
+        v.ops->quantize(y.data(), to, want.data(), count);
+        f.to_codes(*v.ops, x.data(), to, got.data(), count);
+        EXPECT_TRUE(got == want) << v.name << " of " << count;
+        float lo = 0, hi = 0, low = 0, high = 0;
+        v.ops->range({reinterpret_cast<const uint8_t*>(y.data()), 0}, count, 1, &lo, &hi);
+        f.range(*v.ops, {bytes, 0}, count, 1, &low, &high);
+        EXPECT_EQ(lo, low) << v.name << " of " << count;
+        EXPECT_EQ(hi, high) << v.name << " of " << count;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octile::runtime
