@@ -231,6 +231,11 @@ std::vector<Case> cases_of_rows(Memory& m) {
        [&m](const Ops& o) { o.normalize({}, m.x.data(), m.y.data(), 192, kFloats / 192); }},
       {"normalize 24", kFloats, 8 * kFloats,
        [&m](const Ops& o) { o.normalize({}, m.x.data(), m.y.data(), 24, kFloats / 24); }},
+      {"codes of softmax 512", kFloats, 5 * kFloats,
+       [&m, share](const Ops& o) {
+         for (int64_t i = 0; i < kFloats; i += kRow)
+           (void)o.quick_softmax(m.x.data() + i, share, m.dst.data() + i, kRow);
+       }},
       {"softmax_codes 6625", 6625, 2 * 6625,
        [&m, share](const Ops& o) {
          o.softmax_codes(m.exps.data(), share, {m.a.data(), 6625}, {m.dst.data(), 6625}, 6625, 1);

@@ -50,9 +50,17 @@ class Floats {
             count_ / s_.row);
         break;
       case StepKind::softmax_rows:
-        float_rows([&](int64_t first, int64_t n, float* to) {
-          for (int64_t r = 0; r < n; ++r) run_.ops.softmax(in(0) + (first + r) * s_.row, to + r * s_.row, s_.row);
-        });
+        if (store(s_.dst).type == DType::u8) {
+          softmax_to_codes();
+          break;
+        }
+        rows(
+            [&](int64_t first, int64_t n) {
+              for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
+                run_.ops.softmax(in(0) + at, out() + at, s_.row);
+              }
+            },
+            count_ / s_.row);
         break;
       case StepKind::layer_norm_rows:
         float_rows([&](int64_t first, int64_t n, float* to) { normalize(in(0) + first * s_.row, to, n); });
@@ -103,6 +111,19 @@ class Floats {
   void normalize(const float* src, float* dst, int64_t rows) const {
     if (s_.float_kind == NodeKind::normalize) return run_.ops.normalize(s_.norm, src, dst, s_.row, rows);
     run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row, rows);
+  }
+
+  void softmax_to_codes() const {
+    rows(
+        [&](int64_t first, int64_t n) {
+          alignas(64) float floats[kMostNormRow];
+          for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
+            if (run_.ops.quick_softmax(in(0) + at, s_.to, out_bytes() + at, s_.row)) continue;
+            run_.ops.softmax(in(0) + at, floats, s_.row);
+            run_.ops.quantize(floats, s_.to, out_bytes() + at, s_.row);
+          }
+        },
+        count_ / s_.row);
   }
 
   template <class F>

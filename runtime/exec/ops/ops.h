@@ -195,6 +195,9 @@ struct Ops {
   // Those of at most kQuickMost numbers whose functions may be the least or the greatest of all and of lo and hi, where
   // lo <= 0 <= hi, perhaps zeros among them; how many. NaN is passed over. `found` has room for a block more.
   int64_t (*quick_range)(Quick which, const float* src, int64_t count, float lo, float hi, float* found);
+  // The same of the softmax of at most kQuickMost numbers; false, and anything in dst, if float32 does not tell them
+  // all.
+  bool (*quick_softmax)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
   void (*softmax)(const float* src, float* dst, int64_t count);  // in place allowed
   // Rows of `count`, one behind the other. bias may be null; in place allowed.
   void (*layer_norm)(const float* src, const float* scale, const float* bias, float epsilon, float* dst, int64_t count,

@@ -194,7 +194,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
         ops.quick_codes(which == 1 ? Quick::silu : Quick::gelu, reals, to, out, c);
       }
       return true;
-    case 16: ops.softmax(reals, out_reals, c + 1); return true;
+    case 16:
+      below(2) == 0 ? ops.softmax(reals, out_reals, c + 1) : (void)ops.quick_softmax(reals, to, out, c + 1);
+      return true;
     case 17:
       ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c / 4 + 1, 4);
       return true;
