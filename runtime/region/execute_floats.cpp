@@ -116,7 +116,7 @@ class Floats {
   void softmax_to_codes() const {
     rows(
         [&](int64_t first, int64_t n) {
-          alignas(64) float floats[kMostNormRow];
+          alignas(64) float floats[kMostCoded];
           for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
             if (run_.ops.quick_softmax(in(0) + at, s_.to, out_bytes() + at, s_.row)) continue;
             run_.ops.softmax(in(0) + at, floats, s_.row);
@@ -146,8 +146,8 @@ class Floats {
     rows(
         [&](int64_t first, int64_t n) {
           if (!coded) return make(first, n, out() + first * s_.row);
-          alignas(64) float floats[kMostNormRow];
-          const int64_t most = kMostNormRow / s_.row;
+          alignas(64) float floats[kMostCoded];
+          const int64_t most = kMostCoded / s_.row;
           for (int64_t r = first; r < first + n; r += most) {
             const int64_t some = std::min(most, first + n - r);
             make(r, some, floats);
@@ -161,14 +161,13 @@ class Floats {
     const bool two = s_.src.size() > 1;
     if (two && s_.function->codes) {
       return codes(1, [&](const Rows& other, int64_t at, int64_t c, int64_t rows) {
-        const int64_t bytes_before = at * kFloat, row = c * kFloat;
-        s_.function->run(run_.ops, {bytes(0) + bytes_before, row}, other, {out_bytes() + bytes_before, row}, c, rows);
+        function_rows({bytes(0) + at * kFloat, c * kFloat}, other, at, c, rows);
       });
     }
     const int64_t others = two ? element_count(store(s_.src[1]).shape) : count_;
     // Of a gate, a row for all pixels or one for those of each image; else numbers side by side.
     const bool gate = others != count_;
-    const int64_t row = gate ? store(s_.dst).tensor.c : 1, size = row * static_cast<int64_t>(sizeof(float));
+    const int64_t row = gate ? store(s_.src[0]).tensor.c : 1, size = row * static_cast<int64_t>(sizeof(float));
     const int64_t images = gate && row > 0 ? others / row : 1, rows = row > 0 ? count_ / row / images : 0;
     const int64_t group = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, size));
     const int64_t tasks = (rows + group - 1) / group;
@@ -177,9 +176,30 @@ class Floats {
       const int64_t at = (image * rows + first) * size;
       Rows other;
       if (two) other = gate ? Rows{bytes(1) + image * size, 0} : Rows{bytes(1) + at, size};
-      s_.function->run(run_.ops, {bytes(0) + at, size}, other, {out_bytes() + at, size}, row,
-                       std::min(group, rows - first));
+      function_rows({bytes(0) + at, size}, other, at / kFloat, row, std::min(group, rows - first));
     });
+  }
+
+  // The function of rows side by side, from element `at` on: where they shall lie, or their codes, some at a time.
+  void function_rows(Rows src, Rows other, int64_t at, int64_t c, int64_t rows) const {
+    if (store(s_.dst).type != DType::u8) {
+      const int64_t row = c * kFloat;
+      return s_.function->run(run_.ops, src, other, {out_bytes() + at * kFloat, row}, c, rows);
+    }
+    alignas(64) float floats[kMostCoded];
+    auto* const made = reinterpret_cast<uint8_t*>(floats);
+    const int64_t element = s_.function->codes ? 1 : kFloat, width = std::min(c, kMostCoded), most = kMostCoded / width;
+    for (int64_t x = 0; x < c; x += width) {
+      const int64_t part = std::min(width, c - x);
+      for (int64_t r = 0; r < rows; r += most) {
+        const int64_t some = std::min(most, rows - r);
+        Rows with = other;
+        if (other.data != nullptr) with.data += r * other.stride + x * element;
+        s_.function->run(run_.ops, {src.data + r * src.stride + x * kFloat, src.stride}, with, {made, part * kFloat},
+                         part, some);
+        run_.ops.quantize(floats, s_.to, out_bytes() + at + r * c + x, some * part);
+      }
+    }
   }
 
   // Calls f(rows of codes, elements before them, elements of a row, rows) for all of a source: codes may lie with a

@@ -21,10 +21,14 @@ class Fuser {
       count();
       for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
         changed = fuse_table(i) || table_before_resize(i) || skip_floats(i) || floats_before_rename(i) ||
-                  fuse_binary(i) || fuse_floats(i) || fuse_quantize(i) || code_rows(i);
+                  fuse_binary(i) || fuse_floats(i) || fuse_quantize(i);
       }
     }
-    count();
+    for (bool changed = true; changed;) {
+      changed = false;
+      count();
+      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) changed = code_rows(i);
+    }
     for (size_t i = 0; i < p_.steps.size();) {
       const bool gone = write_output_directly(i) || share_memory(i) || fuse_copy(i);
       if (gone) {
@@ -239,14 +243,16 @@ class Fuser {
     return QuantizeTo{c.scale, c.dst_zp, c.lo, c.hi, c.dst == DType::s8}.form();
   }
 
-  // Rows of softmax and normalizations that nobody reads as floats: codes, row by row.
+  // Rows of softmax and normalizations and functions that nobody reads as floats: codes, some floats at a time. What
+  // may be a product's tail already is.
   bool code_rows(size_t i) {
     const Step& step = p_.steps[i];
     const int writer = quantizes(step) && step.function == nullptr ? sole_writer(step.src[0]) : -1;
     if (writer < 0) return false;
     const Store& to = store(step.dst);
     Step& rows = p_.steps[static_cast<size_t>(writer)];
-    if ((rows.kind != StepKind::softmax_rows && rows.kind != StepKind::layer_norm_rows) || rows.row > kMostNormRow ||
+    const bool of_rows = rows.kind == StepKind::softmax_rows || rows.kind == StepKind::layer_norm_rows;
+    if ((!of_rows && rows.kind != StepKind::float_function) || (of_rows && rows.row > kMostCoded) ||
         !alike(step.src[0], step.dst) || to.home != Home::arena || to.bordered() || to.raw_signed) {
       return false;
     }

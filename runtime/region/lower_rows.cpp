@@ -93,7 +93,7 @@ Status Lowering::lower_layer_norm(int index) {
   const Shape row(dims.begin() + static_cast<int64_t>(axis), dims.end());
   const Value from = values_[src];
   const int quantize = sole_quantize(dst);
-  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && element_count(row) <= kMostNormRow;
+  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && element_count(row) <= kMostCoded;
   std::vector<int> sources{coded ? codes_store(from.codes, Order::flat) : floats_store(src)};
   for (size_t i = 1; i < n.inputs.size(); ++i) {
     // As long as a row, extents of 1 repeated.
@@ -133,7 +133,7 @@ Status Lowering::lower_normalize(int index) {
   const Value from = values_[src];
   std::vector<int> turns;
   const int quantize = sole_quantize(dst, &turns);
-  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && row <= kMostNormRow;
+  const bool coded = from.kind == Value::Kind::function && quantize >= 0 && row <= kMostCoded;
   const Window elements = coded ? made(from.codes) : floats_window(src);
   const int rows = whole(to_end(elements, axis), Order::flat);
   const int made_store = add_store(store(rows).shape, Order::flat, coded ? DType::u8 : DType::f32);

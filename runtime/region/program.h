@@ -138,7 +138,7 @@ enum class StepKind : uint8_t {
 [[nodiscard]] std::string_view name_of(StepKind kind);
 
 inline constexpr size_t kMaxTails = 8;
-inline constexpr int64_t kMostNormRow = kQuickMost;  // of coded rows: their floats lie on the stack of their task
+inline constexpr int64_t kMostCoded = kQuickMost;  // of coded rows: their floats lie on the stack of their task
 
 struct StepTail {
   Tail tail;                // other.data, and sums' parameters that `other` holds, are set in the run

@@ -225,6 +225,23 @@ TEST(Fusion, FloatsThatAreCodesAtOnceShareAPlace) {
   }
 }
 
+// Squeeze and excite: what the mean reads too is no tail, but its codes are written without its floats.
+TEST(Fusion, GatedFloatsBecomeCodes) {
+  for (const bool shared : {false, true}) {
+    for (const int64_t channels : {20, 5000}) {
+      Kit kit(62);
+      const int f = silu(kit, scaled(kit, kit.input(DType::u8, 0.02F, 3), filter(6, channels, 1)));
+      const int gate = kit.node(NodeKind::sigmoid, {kit.node(NodeKind::global_average_pool, {f}, {})}, {});
+      const int y = kit.node(NodeKind::mul, {f, gate}, {});
+      kit.output(kit.conv(kit.quantize(y, DType::s8, 0.5F, -3), filter(channels, 3, 1), DType::u8, 0));
+      if (shared) kit.output(y);
+      const Shape shape{2, 6, channels > 20 ? 2 : 9, 7};
+      for (const int threads : {1, 3}) equals_interpreter(kit, {shape}, test_threads(threads));
+      EXPECT_EQ(passes(kit, {shape}, "convert"), shared ? 3 : 1);
+    }
+  }
+}
+
 // Softmax and normalizations of floats write codes where nobody else reads them.
 TEST(Fusion, RowsOfFloatsBecomeCodesRowByRow) {
   for (const NodeKind kind : {NodeKind::softmax, NodeKind::layer_norm}) {
