@@ -19,7 +19,7 @@ import pools
 import record
 import run
 from octile import explain, inputs, measure, tables
-from octile.errors import UserError
+from octile.errors import UserError, exit_with
 
 
 def predicted(path, feed, isa):
@@ -102,4 +102,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

@@ -23,6 +23,7 @@ import progress
 import record
 import run
 from octile import layers, tables
+from octile.errors import exit_with
 
 
 def kind_of(op):
@@ -131,4 +132,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -24,6 +24,7 @@ import onnx
 import pools
 import record
 from octile import tables
+from octile.errors import exit_with
 from onnx import TensorProto, helper, numpy_helper
 
 DEFAULTS = {"mb": 1, "g": 1, "sh": 1, "sw": 1, "dh": 1, "dw": 1, "pt": 0, "pl": 0, "pb": 0, "pr": 0, "kh": 1, "kw": 1}
@@ -159,4 +160,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -25,7 +25,7 @@ import pools
 import progress
 import record
 from octile import inputs, programs, sessions, tables
-from octile.errors import UserError
+from octile.errors import UserError, exit_with
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "models"))
 import zoo  # noqa: E402
@@ -277,4 +277,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_with(main)

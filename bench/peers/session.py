@@ -30,6 +30,7 @@ import progress
 import record
 import run
 from octile import sessions, tables
+from octile.errors import exit_with
 
 WAYS = ["octile", "cached", "compiled", "ort"]
 RUNS = 10
@@ -180,4 +181,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

@@ -22,6 +22,7 @@ import onnx
 import pools
 import record
 from octile import sessions, tables
+from octile.errors import exit_with
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 sys.path.insert(0, str(record.ROOT / "bench" / "models"))
@@ -105,4 +106,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

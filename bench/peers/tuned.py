@@ -20,6 +20,7 @@ import progress
 import record
 import run
 from octile import layers, tables
+from octile.errors import exit_with
 
 LOW = 0.85  # of its bound: from here on little is left to tune
 
@@ -101,4 +102,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    exit_with(main)

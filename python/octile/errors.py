@@ -4,6 +4,8 @@ In:  a message and a cure.  Out: an exception the command prints without a trace
 Not here: our own bugs; those keep their traceback.
 """
 
+import sys
+
 import click
 
 
@@ -16,3 +18,14 @@ class UserError(click.ClickException):
         click.echo(f"octile: {self.message}", file=file, err=file is None)
         if self.cure:
             click.echo(f"        {self.cure}", file=file, err=file is None)
+
+
+def exit_with(main):
+    """Ends a program that is no command of octile with what main() returns, or with what the user has to mend."""
+    try:
+        sys.exit(main())
+    except UserError as error:
+        error.show()
+    except OSError as error:
+        UserError(f"{error.filename}: {error.strerror}" if error.filename else str(error)).show()
+    sys.exit(1)

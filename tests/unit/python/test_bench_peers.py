@@ -3,6 +3,8 @@
 import fcntl
 import io
 import json
+import subprocess
+import sys
 
 import bench_path
 import chart
@@ -26,6 +28,17 @@ def peers(**best):
 def test_a_summary_has_the_fastest_the_median_and_the_spread():
     found = compare.summary([2.0, 2.5, 3.0, 9.0])
     assert found == {"best_ms": 2.0, "median_ms": 3.0, "spread_percent": 50.0, "repeats": 4}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["session.py", "no.qdq_u8s8.onnx"], ["ops.py", "no.txt"], ["costs.py", "--against", "no.json"]]
+)
+def test_a_file_that_is_not_there_is_named(arguments):
+    program = bench_path.ROOT / "bench" / "peers" / arguments[0]
+    ended = subprocess.run([sys.executable, program, *arguments[1:]], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"octile: {arguments[-1]}: " in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_the_best_peer_is_the_fastest_other_system_int8_or_fp32():
