@@ -18,7 +18,8 @@ struct Form {
   // vector: a constant per channel. made: stored floats of a product or of rows, functions of them, and where they go.
   enum class Kind : uint8_t { scalar, vector, function, channels, pair, made, stored };
   Kind kind = Kind::stored;
-  int codes = -1;  // function, channels: of these
+  int codes = -1;     // function, channels: of these
+  bool rows = false;  // made: as the rows of a matrix product lie
 };
 
 class Forms {
@@ -66,13 +67,15 @@ class Forms {
     if (d.kind == NodeKind::spec) {
       return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0]} : Form{Kind::stored};
     }
-    if (d.kind == NodeKind::scaled || d.kind == NodeKind::dynamic) return {Kind::made};
+    if (d.kind == NodeKind::scaled || d.kind == NodeKind::dynamic) {
+      return {Kind::made, -1, d.spec.kind == OpKind::dense};
+    }
     if (d.kind == NodeKind::cast) return {Kind::stored};
     const Form a = form(d.inputs[0]);
     if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
     if (is_unary(d.kind)) return a.kind != Kind::made || quick(d) ? a : Form{Kind::stored};
     const bool rows = d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::normalize;
-    if (rows || made_moves(d)) return {Kind::made};
+    if (rows || made_moves(d)) return {Kind::made, -1, a.rows && (rows || keeps_rows(d))};
     return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
   }
 
@@ -87,7 +90,9 @@ class Forms {
   [[nodiscard]] Form binary(const NodeDesc& d, const Form& a, const Form& b) const {
     using Kind = Form::Kind;
     const int output = d.output;
-    if (a.kind == Kind::made || b.kind == Kind::made) return {joins_made(d, a, b) ? Kind::made : Kind::stored};
+    if (a.kind == Kind::made || b.kind == Kind::made) {
+      return {joins_made(d, a, b) ? Kind::made : Kind::stored, -1, a.kind == Kind::made ? a.rows : b.rows};
+    }
     const bool a_constant = a.kind <= Kind::vector, b_constant = b.kind <= Kind::vector;
     if (a_constant && b_constant) return {std::max(a.kind, b.kind), std::max(a.codes, b.codes)};
     if (a_constant || b_constant) {
@@ -102,12 +107,21 @@ class Forms {
     return {(of_codes(a) || of_codes(b)) && joins_made(d, a, b) ? Kind::made : Kind::stored};
   }
 
+  // A reshape that leaves the last axis.
+  [[nodiscard]] bool keeps_rows(const NodeDesc& d) const {
+    if (d.kind != NodeKind::reshape || d.inputs[0] < 0 || d.output < 0) return false;
+    const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.output];
+    return x.ranked && y.ranked && !x.dims.empty() && !y.dims.empty() && x.dims.back() == y.dims.back() &&
+           x.dims.back() > 0;
+  }
+
   // With a number, one per channel, or as many others, or a gate.
   [[nodiscard]] bool joins_made(const NodeDesc& d, const Form& a, const Form& b) const {
     if (!runtime::vector_kernel(d.kind)) return false;
-    const Form& other = a.kind == Form::Kind::made || a.kind == Form::Kind::pair ? b : a;
+    const bool first = a.kind == Form::Kind::made || a.kind == Form::Kind::pair;
+    const Form &made = first ? a : b, &other = first ? b : a;
     if (other.kind == Form::Kind::scalar) return true;
-    if (other.kind == Form::Kind::vector) return innermost(other, d.output);
+    if (other.kind == Form::Kind::vector) return (made.rows && other.codes == 0) || innermost(other, d.output);
     if (other.kind == Form::Kind::channels || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
     const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.inputs[1]];
     return x.ranked && y.ranked && (x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims));

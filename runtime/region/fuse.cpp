@@ -317,11 +317,17 @@ class Fuser {
   // the step may become the maker's tail.
   bool floats_before_rename(size_t i) {
     Step& step = p_.steps[i];
-    if (step.src.size() != 1 || (step.kind != StepKind::float_function && !quantizes(step))) return false;
+    if (step.kind != StepKind::float_function && !quantizes(step)) return false;
     const Store &renamed = store(step.src[0]), &to = store(step.dst);
     if (renamed.alias < 0 || renamed.slice || !alike(step.src[0], step.dst)) return false;
     const int maker = renamed.alias;
     const Store& made = store(maker);
+    if (step.src.size() > 1) {  // a number for each column, if that is the same axis under both names
+      const auto flat_of = [](const Store& s, int64_t c) { return s.order == Order::flat && s.shape.back() == c; };
+      const int64_t columns = element_count(store(step.src[1]).shape);
+      if (made.shape.empty() || renamed.shape.empty() || !flat_of(made, columns) || !flat_of(renamed, columns))
+        return false;
+    }
     if (made.alias >= 0 || made.home != Home::arena || made.bordered() || made.type != DType::f32 ||
         !readers_[static_cast<size_t>(maker)].empty() || readers_[static_cast<size_t>(step.src[0])].size() != 1) {
       return false;

@@ -100,7 +100,7 @@ int activation(GraphBuilder& b, int f) {
     case 4: return gelu(b, f, false);
     case 5: {  // a number per channel
       Shape dims(shape.size(), 1);
-      const size_t axis = shape.size() > 2 ? 1 : shape.size() - 1;
+      const size_t axis = shape.size() > 2 && b.rng.chance(0.7) ? 1 : shape.size() - 1;
       dims[axis] = shape[axis];
       std::vector<float> values;
       for (int64_t i = 0; i < shape[axis]; ++i) values.push_back(static_cast<float>(b.rng.normal()));

@@ -208,6 +208,33 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
   }
 }
 
+// Rows of a product that are seen as pixels keep their columns innermost, until they are turned.
+TEST(Worth, ColumnsAreInnermostUnderAnotherShape) {
+  struct Case {
+    std::vector<int64_t> vector;
+    bool turned;
+    Reason reason;
+  };
+  for (const Case& c : {Case{{640}, false, Reason::taken}, Case{{8, 1}, false, Reason::stored_floats},
+                        Case{{640, 1, 1}, true, Reason::taken}, Case{{8}, true, Reason::stored_floats}}) {
+    BetweenKit kit({64, 640});
+    std::vector<int64_t> dims{1, 8, 8, 640};
+    const auto list = [&](const std::vector<int64_t>& v) { return kit.constant(ElemType::s64, v, {std::ssize(v)}); };
+    int seen = kit.node("Reshape", {kit.y, list(dims)}, ElemType::f32, dims);
+    if (c.turned) {
+      dims = {1, 640, 8, 8};
+      seen = kit.node("Transpose", {seen}, ElemType::f32, dims);
+      kit.ints("perm", {0, 3, 1, 2});
+    }
+    int64_t count = 1;
+    for (const int64_t d : c.vector) count *= d;
+    const int gain = kit.constant(ElemType::f32, std::vector<float>(static_cast<size_t>(count), 2), c.vector);
+    const int made = kit.node("Mul", {gain, seen}, ElemType::f32, dims);
+    kit.read_by_product(made);
+    EXPECT_EQ(kit.of(made), c.reason) << c.vector[0] << (c.turned ? " turned" : "");
+  }
+}
+
 // Of an image between two such products its pixels may move as well.
 TEST(Worth, PixelsOfDynamicProductsMoveInside) {
   struct Case {

@@ -190,6 +190,21 @@ TEST(Fusion, QuickFunctionsAreNotMadeWhereOnlyCodesAreRead) {
   }
 }
 
+// A number for each column of a product that is seen as an image of pixels: its tail all the same.
+TEST(Fusion, ColumnsGainUnderAnotherShape) {
+  for (const bool rows : {false, true}) {
+    Kit kit(63);
+    const int f = as_floats(kit, kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0));
+    const int seen = kit.node(NodeKind::reshape, {f}, {2, 5, 7, 24});
+    const int gain = constant(kit, rows ? Shape{7, 1} : Shape{24}, 0.25F);
+    const int y = kit.node(NodeKind::mul, {gain, seen}, {});
+    kit.output(kit.dense(kit.quantize(y, DType::u8, 1.0F, 90), 24, 6, DType::u8, 100));
+    for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 35, 12}}, test_threads(threads));
+    EXPECT_EQ(passes(kit, {{2, 35, 12}}, "float_function"), 0);
+    EXPECT_EQ(passes(kit, {{2, 35, 12}}, "float_binary"), rows ? 1 : 0);
+  }
+}
+
 // And the float goes only where nobody has it, not by another name either.
 TEST(Fusion, CodesOfQuickFunctionsLeaveTheirFloatToItsReaders) {
   for (const std::string also : {"", "quantize", "rows", "output", "gelu", "gelu output"}) {
