@@ -22,7 +22,8 @@ int64_t bytes_of(const Program& program, const Step& step) {
 
 int64_t macs_of(const Step& step) { return step.kind == StepKind::dot ? step.dot.spec.macs() : 0; }
 
-// The node a step computes and those that are its tails; none for a change of layout at the region's border.
+// The node a step computes, others it does the work of and those that are its tails; none for a change of layout at the
+// region's border.
 std::vector<std::string> nodes_of(const Step& step, const RegionDesc& desc) {
   std::vector<std::string> out;
   const auto take = [&](int node) {
@@ -31,6 +32,7 @@ std::vector<std::string> nodes_of(const Step& step, const RegionDesc& desc) {
     if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(name);
   };
   take(step.node);
+  for (const int node : step.others) take(node);
   for (const StepTail& t : step.tails) {
     for (const int node : t.nodes) take(node);
   }

@@ -49,19 +49,7 @@ class Floats {
             },
             count_ / s_.row);
         break;
-      case StepKind::softmax_rows:
-        if (store(s_.dst).type == DType::u8) {
-          softmax_to_codes();
-          break;
-        }
-        rows(
-            [&](int64_t first, int64_t n) {
-              for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
-                run_.ops.softmax(in(0) + at, out() + at, s_.row);
-              }
-            },
-            count_ / s_.row);
-        break;
+      case StepKind::softmax_rows: softmax(); break;
       case StepKind::layer_norm_rows:
         float_rows([&](int64_t first, int64_t n, float* to) { normalize(in(0) + first * s_.row, to, n); });
         break;
@@ -113,14 +101,15 @@ class Floats {
     run_.ops.layer_norm(src, in(1), s_.src.size() > 2 ? in(2) : nullptr, s_.epsilon, dst, s_.row, rows);
   }
 
-  void softmax_to_codes() const {
+  void softmax() const {
+    const bool coded = store(s_.dst).type == DType::u8;
     rows(
         [&](int64_t first, int64_t n) {
           alignas(64) float floats[kMostCoded];
           for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
-            if (run_.ops.quick_softmax(in(0) + at, s_.to, out_bytes() + at, s_.row)) continue;
-            run_.ops.softmax(in(0) + at, floats, s_.row);
-            run_.ops.quantize(floats, s_.to, out_bytes() + at, s_.row);
+            if (coded && run_.ops.quick_softmax(in(0) + at, s_.to, out_bytes() + at, s_.row)) continue;
+            run_.ops.softmax(in(0) + at, coded ? floats : out() + at, s_.row);
+            if (coded) run_.ops.quantize(floats, s_.to, out_bytes() + at, s_.row);
           }
         },
         count_ / s_.row);

@@ -258,6 +258,7 @@ class Fuser {
     }
     rows.to = form_of(step.convert);
     rows.dst = step.dst;
+    rows.others.push_back(step.node);
     say(step.node, rows);
     erase(i);
     return true;
@@ -277,7 +278,8 @@ class Fuser {
     tail.tail.to = form_of(step.convert);
     tail.function = step.function;
     tail.other = step.dst;
-    tail.nodes = {step.node};
+    tail.nodes = step.others;
+    tail.nodes.push_back(step.node);
     say(step.node, dot);
     dot.tails.push_back(std::move(tail));
     erase(i);
@@ -302,6 +304,7 @@ class Fuser {
     FloatFunction function = *step.function;
     function.quick = quick;
     const auto shared = std::make_shared<const FloatFunction>(std::move(function));
+    if (!readers_[at].empty()) p_.steps[readers_[at][0]].others.push_back(step.node);
     for (const size_t reader : readers_[at]) {
       Step& by = p_.steps[reader];
       by.src[0] = step.src[0];

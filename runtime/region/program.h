@@ -174,7 +174,8 @@ struct SumScales {
 
 struct Step {
   StepKind kind = StepKind::convert;
-  int node = -1;  // of the region, for explain
+  int node = -1;            // of the region, for explain
+  std::vector<int> others;  // nodes whose work it does as well; a tail's are the tail's
   std::vector<int> src;
   int dst = -1;
 

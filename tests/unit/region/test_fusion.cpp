@@ -23,6 +23,17 @@ int64_t passes(const Kit& kit, const std::vector<Shape>& shapes, const std::stri
   return found;
 }
 
+// How many steps of a run's profile name the node.
+int64_t profiled(Kit& kit, const Shape& shape, const std::string& node) {
+  const auto region = make(kit.desc);
+  region->start_clock();
+  EXPECT_TRUE(run_region(*region, kit.desc, {kit.draw(kit.desc.inputs[0], shape)}).status.ok());
+  const std::vector<StepTime> times = region->times();
+  return std::count_if(times.begin(), times.end(), [&](const StepTime& t) {
+    return std::find(t.nodes.begin(), t.nodes.end(), node) != t.nodes.end();
+  });
+}
+
 int concat(Kit& kit, const std::vector<int>& parts, float scale) {
   std::vector<int> floats;
   for (const int part : parts) floats.push_back(kit.dequantize(part));
@@ -178,6 +189,7 @@ TEST(Fusion, QuickFunctionsAreNotMadeWhereOnlyCodesAreRead) {
         int f = as_floats(kit, kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 24, DType::s32, 0));
         if (renamed) f = kit.node(NodeKind::reshape, {f}, {2, 5, 7, 24});
         int y = function(kit, f);
+        const std::string name = kit.desc.nodes.back().name;
         if (renamed && !dynamic) y = kit.node(NodeKind::reshape, {y}, {2, 35, 24});
         kit.output(dynamic ? on_the_spot(kit, kit.dense(y, 24, 6, DType::s32, 0))
                            : kit.dense(kit.quantize(y, DType::u8, 1.0F, 90), 24, 6, DType::u8, 100));
@@ -185,6 +197,7 @@ TEST(Fusion, QuickFunctionsAreNotMadeWhereOnlyCodesAreRead) {
         EXPECT_EQ(passes(kit, {{2, 35, 12}}, "float_function"), 0);
         EXPECT_EQ(passes(kit, {{2, 35, 12}}, "move"), 0);
         EXPECT_EQ(passes(kit, {{2, 35, 12}}, "convert"), 0);
+        EXPECT_EQ(profiled(kit, {2, 35, 12}, name), 1);
       }
     }
   }

@@ -171,13 +171,14 @@ TEST(OpsRows, ExponentialsEverywhere) {
   }
 }
 
-// Enough numbers that some hundred of each sign lie where the quick way cannot tell how to round.
-TEST(OpsRows, SigmoidEverywhere) {
-  Rng rng(kSeed + 11);
-  const Unary f{NodeKind::sigmoid};
-  std::vector<float> x;
+// Numbers of all sizes up to `most`, and normal ones of `deviation`: enough that some hundred of each sign lie where
+// the quick way cannot tell how to round.
+void expect_everywhere(NodeKind kind, uint64_t seed, double least, double most, double deviation,
+                       std::vector<float> x = {}) {
+  Rng rng(seed);
+  const Unary f{kind};
   for (int i = 0; i < 2'000'000; ++i) {
-    const double size = i % 2 == 0 ? rng.log_uniform(1e-30, 120) : std::fabs(rng.normal() * 4);
+    const double size = i % 2 == 0 ? rng.log_uniform(least, most) : std::fabs(rng.normal() * deviation);
     x.push_back(static_cast<float>(rng.chance(0.5) ? size : -size));
   }
   std::vector<float> want;
@@ -189,22 +190,10 @@ TEST(OpsRows, SigmoidEverywhere) {
   }
 }
 
-// Enough numbers that some hundred lie where the quick way cannot tell how to round.
+TEST(OpsRows, SigmoidEverywhere) { expect_everywhere(NodeKind::sigmoid, kSeed + 11, 1e-30, 120, 4); }
 TEST(OpsRows, ErfEverywhere) {
-  Rng rng(kSeed + 13);
-  const Unary f{NodeKind::erf};
-  std::vector<float> x{0.0F, -0.0F, 3.925F, -3.925F, 3.8325F, std::numeric_limits<float>::infinity()};
-  for (int i = 0; i < 2'000'000; ++i) {
-    const double size = i % 2 == 0 ? rng.log_uniform(1e-40, 20) : std::fabs(rng.normal() * 2);
-    x.push_back(static_cast<float>(rng.chance(0.5) ? size : -size));
-  }
-  std::vector<float> want;
-  for (const float v : x) want.push_back(f(v));
-  for (const Variant& v : variants()) {
-    std::vector<float> got(x.size());
-    v.ops->float_unary(f, x.data(), got.data(), std::ssize(x));
-    ASSERT_TRUE(bits(got) == bits(want)) << v.name;
-  }
+  expect_everywhere(NodeKind::erf, kSeed + 13, 1e-40, 20, 2,
+                    {0.0F, -0.0F, 3.925F, -3.925F, 3.8325F, std::numeric_limits<float>::infinity()});
 }
 
 // x * sigmoid(x), and gelu as models write it and as one function.
