@@ -38,6 +38,11 @@ inline bool any(Bytes v) {
   return _mm256_testz_si256(bits, bits) == 0;
 }
 
+// A bit for each lane where both are equal.
+inline uint32_t equal_lanes(F a, F b) {
+  return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));
+}
+
 // 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
 using Chunk = uint64_t __attribute__((vector_size(32)));
 inline Chunk reorder_16(const uint8_t* from, Chunk order) {

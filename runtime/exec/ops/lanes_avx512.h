@@ -45,6 +45,9 @@ inline bool any(Bytes v) {
   return _mm512_test_epi32_mask(bits, bits) != 0;
 }
 
+// A bit for each lane where both are equal.
+inline uint32_t equal_lanes(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+
 // 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
 using Chunk = uint64_t __attribute__((vector_size(32)));
 inline Chunk reorder_16(const uint8_t* from, Chunk order) {

@@ -39,6 +39,13 @@ inline bool any(Bytes v) {
   return (halves[0] | halves[1]) != 0;
 }
 
+// A bit for each lane where both are equal.
+inline uint32_t equal_lanes(F a, F b) {
+  uint32_t lanes = 0;
+  for (int i = 0; i < kLanes; ++i) lanes |= static_cast<uint32_t>(a[i] == b[i]) << i;
+  return lanes;
+}
+
 // 32 codes: code i is from[order[i]] of 16, or 0 where the order has its highest bit set.
 struct Chunk {
   uint8_t codes[32];
