@@ -121,7 +121,7 @@ Reason Worth::judge_dequantize(int unit) const {
 }
 
 Reason Worth::judge_floats(int unit) const {
-  if (normalized_sum(unit) || quantized_sum(unit)) return Reason::taken;
+  if (normalized_sum(unit) || quantized_sum(unit) || quantized_parts(unit)) return Reason::taken;
   for (const int v : sources_[unit]) {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
@@ -192,6 +192,13 @@ bool Worth::quantized_sum(int unit) const {
          std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) { return made_inside(v, unit); }) &&
          std::any_of(sum.consumers.begin(), sum.consumers.end(),
                      [&](int r) { return is_quantize(graph_.nodes[r]) && inside(r, unit); });
+}
+
+// Floats that only a quantize inside reads once they are concatenated: each is quantized into its place.
+bool Worth::quantized_parts(int unit) const {
+  if (units_[unit].steps.size() != 1 || units_[unit].steps[0].desc.kind != NodeKind::concat) return false;
+  const int reader = graph_.sole_consumer(results_[unit].front());
+  return reader >= 0 && is_quantize(graph_.nodes[reader]) && inside(reader, unit);
 }
 
 // Two tensors of floats, and a first result, of one shape.

@@ -217,7 +217,8 @@ void Op::cut(Choice& c, int threads) const {
   f.extent = c.along_y ? c.y : c.x;
   f.unit = unit;
   f.batch = c.batch;
-  f.channel_tiles = static_cast<int64_t>(tiles.size());
+  // Pixels of what varies stay whole, for tails that want them so (softmax).
+  f.channel_tiles = spec_.wei_var ? 1 : static_cast<int64_t>(tiles.size());
   f.threads = threads;
   f.apart = depthwise_;
   f.rows = c.along_y;

@@ -25,7 +25,7 @@ Status PreparedOp::begin(const Choice& choice, const Tensor& src, const Tensor& 
                          std::span<const Tail> tails, Job& job) const {
   OCTILE_RETURN_IF_ERROR(check_tensors(choice, src, dst));
   OCTILE_RETURN_IF_ERROR(check(choice, src, dst));
-  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, choice.shaped.dst));
+  OCTILE_RETURN_IF_ERROR(check_tails(tails, dst, choice.shaped.dst, choice.cuts.size() == 2));
   job.choice = &choice;
   job.src = src;
   job.dst = dst;

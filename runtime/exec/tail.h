@@ -21,7 +21,8 @@ struct Tail {
     copy,      // other = table[dst], or dst where there is no table; dst stays
     sums,      // int32 sums to floats; the only one that takes sums
     floats,    // floats = function(floats, other), after sums; other like dst, or a pixel per image, or one for all
-    quantize,  // other = codes of the floats, which stay, or of a quick function of them; with its halo
+    quantize,  // other = codes of the floats, which stay, or of a quick function of them, or of the softmax of each
+               // pixel's; with its halo
   };
   Kind kind = Kind::table;
   const uint8_t* table = nullptr;  // 256 entries
@@ -30,7 +31,8 @@ struct Tail {
   SumsForm sums;  // likewise
   const FloatFunction* function = nullptr;
   QuantizeForm to;
-  bool alone = false;  // quantize, the last: nobody else reads the floats, so they need not lie where dst has them
+  bool softmax = false;  // quantize: crops must be whole pixels, of at most kQuickMost
+  bool alone = false;    // quantize, the last: nobody else reads the floats, so they need not lie where dst has them
   bool other_first = false;  // binary and gate: form(other, dst)
   int64_t channel = 0;       // copy: `other` has those of dst from here on
   // binary, floats, copy, quantize: n, h, w of dst, and all but copy: c, any strides, halo ignored. A dense's tensors

@@ -123,17 +123,29 @@ void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
   });
 }
 
+void softmax_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count) {
+  alignas(64) float exact[kQuickMost];
+  if (ops.quick_softmax(src, to, dst, count)) return;
+  ops.softmax(src, exact, count);
+  ops.quantize(exact, to, dst, count);
+}
+
 void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& to = tail.other;
-  const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x;
+  const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x && !tail.softmax;
   each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
     const uint8_t* from = start(dst, p) + crop.channel * kFloat;
     uint8_t* codes = start(to, p) + crop.channel;
     const int64_t rows = dense ? 1 : p.count, count = dense ? crop.channels * p.count : crop.channels;
     for (int64_t r = 0; r < rows; ++r, from += dst.stride_x, codes += to.stride_x) {
       const auto* floats = reinterpret_cast<const float*>(from);
-      tail.function != nullptr ? tail.function->to_codes(ops, floats, tail.to, codes, count)
-                               : ops.quantize(floats, tail.to, codes, count);
+      if (tail.softmax) {
+        softmax_codes(ops, floats, tail.to, codes, count);
+      } else if (tail.function != nullptr) {
+        tail.function->to_codes(ops, floats, tail.to, codes, count);
+      } else {
+        ops.quantize(floats, tail.to, codes, count);
+      }
     }
     // Pixels of dst may count as one row where those of the codes do not.
     if (!contiguous(to)) fill_halo(to, {p.n, p.y, p.x, 1, p.count, crop.channel, crop.channels});
@@ -156,7 +168,7 @@ Status refuse(const char* what) { return {Code::invalid_argument, what}; }
 
 }  // namespace
 
-Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
+Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type, bool whole) {
   for (const Tail& t : tails) {
     const bool of_sums = t.kind == Tail::Kind::sums || t.kind == Tail::Kind::floats || t.kind == Tail::Kind::quantize;
     if (of_sums != (type == DType::s32) || (of_sums && (t.kind == Tail::Kind::sums) != (&t == tails.data()))) {
@@ -188,6 +200,7 @@ Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type) {
             (t.kind == Tail::Kind::copy ? t.channel < 0 || t.other.c > dst.c - t.channel : t.other.c != dst.c)) {
           return refuse("the other tensor of a tail differs in shape");
         }
+        if (t.softmax && (!whole || dst.c > kQuickMost)) return refuse("a tail of whole pixels on parts of them");
         break;
       case Tail::Kind::gate:
         if (t.other.data == nullptr || !images || t.other.h != 1 || t.other.w != 1 || t.other.c != dst.c) {

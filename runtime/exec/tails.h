@@ -23,8 +23,8 @@ struct Crop {
 // Bytes of a crop that tails find in the innermost cache, with room for another operand.
 inline constexpr int64_t kTailBytes = 16 * 1024;
 
-// Whether these tails can be applied to dst, which holds `type`.
-[[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type);
+// Whether these tails can be applied to dst, which holds `type`. `whole`: crops are of all channels.
+[[nodiscard]] Status check_tails(std::span<const Tail> tails, const Tensor& dst, DType type, bool whole);
 
 // What of dst's halo lies beside a crop of its codes: each thread finds there what it wrote itself. Only of a dst with
 // a border.

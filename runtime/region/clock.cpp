@@ -13,14 +13,15 @@ int64_t bytes_of(const Store& s) { return element_count(s.shape) * size_of(s.typ
 // What a step must read and write at least, whatever the caches keep.
 int64_t bytes_of(const Program& program, const Step& step) {
   const auto store = [&](int s) { return bytes_of(program.stores[static_cast<size_t>(s)]); };
-  int64_t bytes = step.dst < 0 ? 0 : store(step.dst);
+  const bool alone = !step.tails.empty() && step.tails.back().tail.alone;
+  int64_t bytes = step.dst < 0 || alone ? 0 : store(step.dst);
   for (const int s : step.src) bytes += store(s);
   for (const StepTail& t : step.tails) bytes += t.other < 0 ? 0 : store(t.other);
   if (step.kind == StepKind::dot && step.src.size() < 2) bytes += step.dot.spec.wei_elements();
   return bytes;
 }
 
-int64_t macs_of(const Step& step) { return step.kind == StepKind::dot ? step.dot.spec.macs() : 0; }
+int64_t macs_of(const Step& step) { return step.kind == StepKind::dot ? step.dot.macs() : 0; }
 
 // The node a step computes, others it does the work of and those that are its tails; none for a change of layout at the
 // region's border.
@@ -59,7 +60,10 @@ std::string form_of(const Step& step) {
     if (t.tail.kind == Tail::Kind::copy) out += "copy";
     if (t.tail.kind == Tail::Kind::sums) out += "sums";
     if (t.tail.kind == Tail::Kind::floats) out += "floats";
-    if (t.tail.kind == Tail::Kind::quantize) out += name_of(t.function == nullptr ? Quick::none : t.function->quick);
+    if (t.tail.kind == Tail::Kind::quantize && t.tail.softmax) out += "softmax";
+    if (t.tail.kind == Tail::Kind::quantize && !t.tail.softmax) {
+      out += name_of(t.function == nullptr ? Quick::none : t.function->quick);
+    }
     if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
     if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));
   }

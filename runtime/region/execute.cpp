@@ -249,13 +249,18 @@ class Execution {
     return t;
   }
 
+  // One of the matrices of m rows that lie one behind the other.
+  static Tensor matrix_of(Tensor all, int64_t m, int64_t index) {
+    all.w = m;
+    all.stride_y = all.stride_n = m * all.stride_x;
+    all.data += index * all.stride_n;
+    return all;
+  }
+
   // Dense with variable weights: one product after the other on all threads, or as many at a time as there are slots.
-  Status products(const Step& s, Tensor src, Tensor dst, std::span<const Tail> tails) const {
+  Status products(const Step& s, const Tensor& src, const Tensor& dst, std::span<const Tail> tails) const {
     const DotPlan& d = s.dot;
     const OpSpec& spec = d.spec;
-    src.w = dst.w = spec.m;
-    src.stride_y = src.stride_n = spec.m * src.stride_x;
-    dst.stride_y = dst.stride_n = spec.m * dst.stride_x;
     const uint8_t* wei = run_.data[s.src[1]];
     const size_t slot_bytes = align_up(d.op->scratch_bytes(*d.choice));
     const bool apart = d.slots > 1;
@@ -264,11 +269,14 @@ class Execution {
     const Parallel outer = apart ? run_.parallel : Parallel{}, inner = apart ? Parallel{} : run_.parallel;
     spread_slots(outer, d.slots, std::ssize(d.products), [&](int64_t i, size_t slot) {
       const DotPlan::Product& product = d.products[static_cast<size_t>(i)];
-      Tensor a = src, to = dst;
-      a.data += product.src * src.stride_n;
-      to.data += product.dst * dst.stride_n;
-      Status status = d.op->run(*d.choice, a, to, run_.scratch + slot * slot_bytes, inner,
-                                wei + product.wei * spec.k * spec.n, 0, tails);
+      Tail own[kMaxTails];
+      for (size_t t = 0; t < tails.size(); ++t) {
+        own[t] = tails[t];
+        if (s.tails[t].writes_other()) own[t].other = matrix_of(tails[t].other, spec.m, product.dst);
+      }
+      Status status = d.op->run(*d.choice, matrix_of(src, spec.m, product.src), matrix_of(dst, spec.m, product.dst),
+                                run_.scratch + slot * slot_bytes, inner, wei + product.wei * spec.k * spec.n, 0,
+                                {own, tails.size()});
       if (!status.ok() && !failed.test_and_set()) failure = std::move(status);
     });
     return failure;

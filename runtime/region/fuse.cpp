@@ -3,6 +3,7 @@
 #include "runtime/region/fuse.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "runtime/region/functions.h"
@@ -27,7 +28,7 @@ class Fuser {
     for (bool changed = true; changed;) {
       changed = false;
       count();
-      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) changed = code_rows(i);
+      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) changed = code_rows(i) || fuse_softmax(i);
     }
     for (size_t i = 0; i < p_.steps.size();) {
       const bool gone = write_output_directly(i) || share_memory(i) || fuse_copy(i);
@@ -264,6 +265,31 @@ class Fuser {
     return true;
   }
 
+  // The codes of the softmax of a product's rows: attention, whose floats then stay in the innermost cache.
+  bool fuse_softmax(size_t i) {
+    const Step& step = p_.steps[i];
+    if (step.kind != StepKind::softmax_rows || store(step.dst).type != DType::u8 || !alike(step.src[0], step.dst)) {
+      return false;
+    }
+    const int writer = sole_writer(step.src[0]);
+    if (writer < 0) return false;
+    Step& dot = p_.steps[static_cast<size_t>(writer)];
+    if (!makes_floats(dot) || !dot.dot.spec.wei_var || dot.dot.spec.n != step.row || dot.tails.back().writes_other()) {
+      return false;
+    }
+    StepTail tail;
+    tail.tail.kind = Tail::Kind::quantize;
+    tail.tail.softmax = true;
+    tail.tail.to = step.to;
+    tail.other = step.dst;
+    tail.nodes = step.others;
+    tail.nodes.push_back(step.node);
+    say(step.node, dot);
+    dot.tails.push_back(std::move(tail));
+    erase(i);
+    return true;
+  }
+
   // The codes of a product's floats, as they lie: who makes the floats writes both.
   bool fuse_quantize(size_t i) {
     const Step& step = p_.steps[i];
@@ -355,6 +381,35 @@ class Fuser {
     return true;
   }
 
+  // What the function multiplies by, if that is all it does and a power of two; 0: no.
+  [[nodiscard]] static float power_of_two(const FloatFunction& f) {
+    if (f.operations.size() != 1) return 0;
+    const FloatFunction::Operation& op = f.operations[0];
+    const bool times = op.unary.kind == NodeKind::mul, over = op.unary.kind == NodeKind::div;
+    const bool by_constant = op.a == FloatFunction::kSource && op.b == FloatFunction::kConstant;
+    const bool of_constant = op.a == FloatFunction::kConstant && op.b == FloatFunction::kSource;
+    int exponent = 0;
+    if (!(by_constant && (times || over)) && !(of_constant && times)) return 0;
+    if (std::abs(std::frexp(op.constant, &exponent)) != 0.5F || std::abs(exponent) > 32) return 0;
+    return over ? 1 / op.constant : op.constant;
+  }
+
+  // A product's scale takes a power of two without an error where no number on the way is as small, or as large, as
+  // floats get: sums are whole numbers below 2^31.
+  static bool scale_exactly(Step& dot, float power) {
+    constexpr float kLeast = 0x1p-60F, kMost = 0x1p60F;
+    StepTail& sums = dot.tails[0];
+    if (dot.tails.size() != 1 || sums.other >= 0 || !dot.sums->addends.empty()) return false;
+    const auto ordinary = [&](float factor) {
+      const float gain = std::abs(sums.tail.sums.scale * factor);
+      return gain >= kLeast && gain <= kMost && std::abs(factor) >= kLeast && std::abs(factor) <= kMost;
+    };
+    const std::vector<float>& factors = dot.sums->factors;
+    if (!std::all_of(factors.begin(), factors.end(), ordinary)) return false;
+    sums.tail.sums.scale *= power;
+    return true;
+  }
+
   // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs
   // where it stood.
   bool fuse_floats(size_t i) {
@@ -367,7 +422,15 @@ class Fuser {
              std::none_of(tails.begin(), tails.end(), [](const StepTail& t) { return t.writes_other(); });
     });
     if (own.writer < 0) return false;
-    if (step.src.size() > 1 && p_.steps[static_cast<size_t>(own.writer)].dot.products.size() != 1) return false;
+    Step& before = p_.steps[static_cast<size_t>(own.writer)];
+    if (step.src.size() > 1 && before.dot.products.size() != 1) return false;
+    if (const float power = power_of_two(*step.function); power != 0 && scale_exactly(before, power)) {
+      before.dst = step.dst;
+      before.tails[0].nodes.push_back(step.node);
+      say(step.node, before);
+      erase(i);
+      return true;
+    }
     StepTail tail;
     tail.tail.kind = Tail::Kind::floats;
     tail.function = step.function;

@@ -206,7 +206,7 @@ class Placement {
     int64_t work = 0;
     for (const Step& step : p_.steps) {
       const Store& dst = p_.stores[static_cast<size_t>(step.dst)];
-      work += step.kind == StepKind::dot ? step.dot.spec.macs() : 2 * element_count(dst.shape) * size_of(dst.type);
+      work += step.kind == StepKind::dot ? step.dot.macs() : 2 * element_count(dst.shape) * size_of(dst.type);
     }
     return work;
   }

@@ -97,6 +97,7 @@ struct DotPlan {
   };
   std::vector<Product> products{{}};
   int slots = 1;  // products at a time, each on one thread and in scratch of its own
+  [[nodiscard]] int64_t macs() const { return spec.macs() * static_cast<int64_t>(products.size()); }
 };
 
 enum class StepKind : uint8_t {

@@ -36,6 +36,18 @@ TEST(Worth, FloatsEnterThroughAQuantizeOnly) {
   EXPECT_EQ(kit.of(q), Reason::taken);
 }
 
+TEST(Worth, FloatsEnterConcatenatedWhereOnlyAQuantizeReadsThem) {
+  for (const bool read : {false, true}) {
+    WorthKit kit;
+    const int of_host = kit.real("Sort", kit.real_input());
+    const int both = kit.node("Concat", {of_host, kit.real_input()}, ElemType::f32, {1, 8, 8, 8});
+    kit.integer("axis", 1);
+    if (read) kit.output(kit.real("Sort", both));
+    kit.output(kit.dequantize(kit.conv(kit.quantize(both), 8), 0.25F, 3));
+    EXPECT_EQ(kit.of(both), read ? Reason::float_from_host : Reason::taken);
+  }
+}
+
 TEST(Worth, FloatsLeaveAsFunctionsOfCodesOrForTheModel) {
   WorthKit kit;
   const int x = kit.reals_of_conv();

@@ -291,6 +291,46 @@ TEST(Fusion, RowsOfFloatsBecomeCodesRowByRow) {
   }
 }
 
+// Attention: softmax of a product's rows is its tail, whichever head they are of; a scale of a power of two goes into
+// the product's own where floats are far from their ends.
+TEST(Fusion, RowsOfAttentionBecomeCodesAsTheyAreMade) {
+  struct Case {
+    NodeKind by = NodeKind::identity;
+    float scale = 0;
+    float input = 0.02F;
+    bool shared = false, turned = false;
+    std::string form = "sums+softmax";
+  };
+  for (const Case& c :
+       {Case{}, Case{NodeKind::mul, 0.125F}, Case{NodeKind::div, 8}, Case{NodeKind::mul, -0.5F, 0.02F, false, true},
+        Case{NodeKind::mul, 0.3F, 0.02F, false, false, "sums+floats+softmax"},
+        Case{NodeKind::div, 8, 0.02F, false, true, "sums+floats+softmax"},
+        Case{NodeKind::mul, 0.125F, 1e-18F, false, false, "sums+floats+softmax"},
+        Case{NodeKind::mul, 0.125F, 0.02F, true, false, "sums"}}) {
+    Kit kit(64);
+    const int q = kit.input(DType::u8, c.input, 3), k = kit.input(DType::s8, c.input, -3);
+    int f = as_floats(kit, kit.matmul(q, k, 16, 37, DType::s32, 0));
+    if (c.by != NodeKind::identity) {
+      const int scale = constant(kit, {}, c.scale);
+      f = kit.node(c.by, c.turned ? std::vector<int>{scale, f} : std::vector<int>{f, scale}, {});
+    }
+    const int y = kit.node(NodeKind::softmax, {f}, {-1});
+    const int codes = kit.quantize(y, DType::u8, 1 / 255.0F, 0), v = kit.input(DType::s8, 0.02F, 5);
+    kit.output(kit.matmul(codes, v, 37, 9, DType::u8, 100));
+    if (c.shared) kit.output(y);
+    const std::vector<Shape> shapes{{2, 3, 21, 16}, {2, 3, 16, 37}, {2, 3, 37, 9}};
+    for (const int threads : {1, 3}) equals_interpreter(kit, shapes, test_threads(threads));
+    EXPECT_EQ(passes(kit, shapes, "softmax_rows"), c.shared ? 1 : 0);
+    const auto region = make(kit.desc);
+    region->start_clock();
+    std::vector<HostValue> inputs;
+    for (size_t i = 0; i < shapes.size(); ++i) inputs.push_back(kit.draw(kit.desc.inputs[i], shapes[i]));
+    ASSERT_TRUE(run_region(*region, kit.desc, inputs).status.ok());
+    const std::vector<StepTime> times = region->times();
+    EXPECT_TRUE(std::any_of(times.begin(), times.end(), [&](const StepTime& t) { return t.form == c.form; })) << c.form;
+  }
+}
+
 // What DenseNet joins, each part with a scale of its own: codes are joined, and the functions behind are of the
 // channel.
 TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
