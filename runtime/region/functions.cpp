@@ -312,14 +312,14 @@ std::shared_ptr<const ChannelLines> lines_of(const std::vector<FloatTable>& of, 
   return found ? lines : nullptr;
 }
 
-std::shared_ptr<const std::vector<float>> FormCache::exps(const FloatTable& of) const {
+std::shared_ptr<const std::vector<float>> FormCache::exps(const Ops& ops, const FloatTable& of) const {
   std::string key;
   append(key, of.at);
   const std::lock_guard lock(mutex_);
   std::shared_ptr<const std::vector<float>>& known = exps_[key];
   if (known == nullptr) {
     auto made = std::make_shared<std::vector<float>>(65536);
-    make_softmax_exps(of.at.data(), made->data());
+    make_softmax_exps(ops, of.at.data(), made->data());
     known = std::move(made);
   }
   return known;

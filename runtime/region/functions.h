@@ -87,7 +87,7 @@ class FormCache {
   };
   [[nodiscard]] Entry find(const PairFunction& f, const QuantizeTo& to) const;
   // make_softmax_exps() of what codes mean.
-  [[nodiscard]] std::shared_ptr<const std::vector<float>> exps(const FloatTable& of) const;
+  [[nodiscard]] std::shared_ptr<const std::vector<float>> exps(const Ops& ops, const FloatTable& of) const;
 
  private:
   mutable std::mutex mutex_;

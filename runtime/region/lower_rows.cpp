@@ -60,7 +60,7 @@ Status Lowering::lower_softmax(int index) {
     const int rows = whole(to_end(made(from.codes), axis), Order::flat);
     const int made_store = add_store(store(rows).shape, Order::flat, DType::u8);
     Step& step = add_step(StepKind::softmax_codes, {rows}, made_store);
-    step.values = recipe_.forms.exps(*from.function);
+    step.values = recipe_.forms.exps(ops_for(recipe_.best), *from.function);
     step.to = to.form();
     step.row = shape(src)[axis];
     quantized_along(quantize, add_codes(from_end(window_of(made_store), axis), to.is_signed));

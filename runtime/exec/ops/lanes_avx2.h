@@ -200,4 +200,5 @@ class Lookup {
 }  // namespace
 }  // namespace octile::runtime
 
+#include "runtime/exec/ops/lanes_floats.inc"
 #include "runtime/exec/ops/lanes_parts.inc"

@@ -175,5 +175,70 @@ class Lookup {
   __m512i t_[4];
 };
 
+#if defined(__AVX512VBMI__)
+// A table of 256 floats as four of their bytes, which codes are looked up in apart.
+class FloatLookup {
+ public:
+  static void arrange(float* t) {
+    uint8_t planes[4][256], bytes[4 * 256];
+    __builtin_memcpy(bytes, t, sizeof bytes);
+    for (int i = 0; i < 256; ++i) {
+      for (int b = 0; b < 4; ++b) planes[b][i] = bytes[4 * i + b];
+    }
+    __builtin_memcpy(t, planes, sizeof planes);
+  }
+  explicit FloatLookup(const float* arranged) {
+    const auto* const bytes = reinterpret_cast<const uint8_t*>(arranged);
+    for (int i = 0; i < 16; ++i) t_[i / 4][i % 4] = load<__m512i>(bytes + 64 * i);
+  }
+  void run(const uint8_t* src, float* dst, int64_t count) const {
+    int64_t i = 0;
+    for (; i + kBlock <= count; i += kBlock) floats_of(load<__m512i>(src + i), ~__mmask64{0}, dst + i);
+    if (i == count) return;
+    const __mmask64 rest = ~__mmask64{0} >> (kBlock - (count - i));
+    floats_of(_mm512_maskz_loadu_epi8(rest, src + i), rest, dst + i);
+  }
+  void all(float* dst) const {
+    for (int i = 0; i < 4; ++i) {
+      __m512i bytes[4];
+      for (int b = 0; b < 4; ++b) bytes[b] = in_order(reinterpret_cast<Bytes>(t_[b][i]));
+      join_bytes(bytes, ~__mmask64{0}, dst + i * kBlock);
+    }
+  }
+
+ private:
+  // Codes go where joining their bytes inside lanes of 16 puts the floats in order.
+  void floats_of(__m512i codes, __mmask64 real, float* dst) const {
+    const __m512i q = in_order(reinterpret_cast<Bytes>(codes));
+    const __mmask64 upper = _mm512_movepi8_mask(q);
+    __m512i bytes[4];
+    for (int b = 0; b < 4; ++b) {
+      bytes[b] = _mm512_mask_blend_epi8(upper, _mm512_permutex2var_epi8(t_[b][0], q, t_[b][1]),
+                                        _mm512_permutex2var_epi8(t_[b][2], q, t_[b][3]));
+    }
+    join_bytes(bytes, real, dst);
+  }
+  static void join_bytes(const __m512i (&bytes)[4], __mmask64 real, float* dst) {
+    for (int half = 0; half < 2; ++half) {
+      const auto pair = [half](__m512i a, __m512i b) {
+        return half == 0 ? _mm512_unpacklo_epi8(a, b) : _mm512_unpackhi_epi8(a, b);
+      };
+      const __m512i low = pair(bytes[0], bytes[1]), high = pair(bytes[2], bytes[3]);
+      const int j = 2 * half;
+      store(dst + j * kLanes,
+            _mm512_maskz_mov_epi32(static_cast<__mmask16>(real >> (16 * j)), _mm512_unpacklo_epi16(low, high)));
+      store(dst + (j + 1) * kLanes,
+            _mm512_maskz_mov_epi32(static_cast<__mmask16>(real >> (16 * (j + 1))), _mm512_unpackhi_epi16(low, high)));
+    }
+  }
+
+  __m512i t_[4][4];
+};
+#endif
+
 }  // namespace
 }  // namespace octile::runtime
+
+#if !defined(__AVX512VBMI__)
+#include "runtime/exec/ops/lanes_floats.inc"
+#endif

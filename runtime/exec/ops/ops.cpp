@@ -133,11 +133,12 @@ const Ops& ops_for([[maybe_unused]] Isa best) {
   return kOpsPortable;
 }
 
-void make_softmax_exps(const float* values, float* exps) {
+void make_softmax_exps(const Ops& ops, const float* values, float* exps) {
   const FloatMode mode;
   for (int m = 0; m < kCodes; ++m) {
     for (int q = 0; q < kCodes; ++q) exps[m * kCodes + q] = static_cast<float>(exp64(values[q] - values[m]));
   }
+  ops.arrange_exps(exps);
 }
 
 BinaryForm prove_binary(const uint8_t* pairs, const BinaryHint& hint) {

@@ -205,6 +205,8 @@ struct Ops {
   void (*normalize)(const NormForm& form, const float* src, float* dst, int64_t count, int64_t rows);
   // Softmax from codes to codes. `exps`: make_softmax_exps() of what the codes mean, which must not fall as codes rise.
   void (*softmax_codes)(const float* exps, const QuantizeForm& to, Rows src, RowsOut dst, int64_t c, int64_t rows);
+  // Puts exps[m * 256 + q] for codes m and q, the greatest of a row and one of it, where softmax_codes() wants them.
+  void (*arrange_exps)(float* exps);
 
   // Element (y, x) of a window's transform goes to to + (y * (m + 2) + x) * step: `c` channels, as whole 16s; up to 15
   // bytes after the last channel are read.
@@ -265,8 +267,8 @@ inline void to_floats(const Ops& ops, const Meaning& m, const uint8_t* codes, fl
   m.values == nullptr ? ops.dequantize(codes, m.scale, m.zp, dst, count) : ops.table_f32(m.values, codes, dst, count);
 }
 
-// exps[m * 256 + q] = float(exp(float(values[q] - values[m]))): 65,536 floats.
-void make_softmax_exps(const float* values, float* exps);
+// exps[m * 256 + q] = float(exp(float(values[q] - values[m]))): 65,536 floats, arranged for `ops`.
+void make_softmax_exps(const Ops& ops, const float* values, float* exps);
 
 // What is known of the function behind a table of pairs: sum or product of two dequantized tensors, quantized.
 struct BinaryHint {
