@@ -183,4 +183,16 @@ void FloatFunction::range(const Ops& ops, Rows src, int64_t count, int64_t rows,
   }
 }
 
+float power_of_two(const FloatFunction& f) {
+  if (f.operations.size() != 1) return 0;
+  const FloatFunction::Operation& op = f.operations[0];
+  const bool times = op.unary.kind == NodeKind::mul, over = op.unary.kind == NodeKind::div;
+  const bool by_constant = op.a == FloatFunction::kSource && op.b == FloatFunction::kConstant;
+  const bool of_constant = op.a == FloatFunction::kConstant && op.b == FloatFunction::kSource;
+  if (!(by_constant && (times || over)) && !(of_constant && times)) return 0;
+  int exponent = 0;
+  if (std::abs(std::frexp(op.constant, &exponent)) != 0.5F || std::abs(exponent) > 32) return 0;
+  return over ? 1 / op.constant : op.constant;
+}
+
 }  // namespace octile::runtime

@@ -43,5 +43,7 @@ struct FloatFunction {
 
 // Whether float32 tells most codes of f, and as which function.
 [[nodiscard]] Quick quick_of(const FloatFunction& f);
+// What f multiplies by, if that is all it does and an ordinary power of two; else 0.
+[[nodiscard]] float power_of_two(const FloatFunction& f);
 
 }  // namespace octile::runtime

@@ -43,7 +43,8 @@ void relocate() {
 constexpr int64_t kBytes = 16 * 1024, kFloats = 2048;
 uint64_t state = 1;
 uint8_t first[kBytes], second[kBytes], want[kBytes], got[kBytes], codes[256], pairs[65536];
-float reals[kFloats], factors[kFloats], offsets[kFloats], want_reals[kFloats], got_reals[kFloats], exps[65536], arranged[65536];
+float reals[kFloats], factors[kFloats], offsets[kFloats], want_reals[kFloats], got_reals[kFloats], exps[65536],
+    arranged[65536];
 int64_t lower[64], upper[64];
 float shares[64];
 
@@ -200,7 +201,9 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 17:
       ops.layer_norm(reals, factors, below(2) == 0 ? offsets : nullptr, 1e-5F, out_reals, c / 4 + 1, 4);
       return true;
-    case 18: ops.softmax_codes(&ops == &kOpsPortable ? exps : arranged, to, {a.data, c + 1}, {out, c + 1}, c + 1, rows); return true;
+    case 18:
+      ops.softmax_codes(&ops == &kOpsPortable ? exps : arranged, to, {a.data, c + 1}, {out, c + 1}, c + 1, rows);
+      return true;
     case 19: {
       const int side = below(2) == 0 ? 4 : 6;
       WinogradWindow window{};
