@@ -123,13 +123,6 @@ void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
   });
 }
 
-void softmax_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count) {
-  alignas(64) float exact[kQuickMost];
-  if (ops.quick_softmax(src, to, dst, count)) return;
-  ops.softmax(src, exact, count);
-  ops.quantize(exact, to, dst, count);
-}
-
 void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
   const Tensor& to = tail.other;
   const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x && !tail.softmax;
@@ -140,7 +133,7 @@ void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const C
     for (int64_t r = 0; r < rows; ++r, from += dst.stride_x, codes += to.stride_x) {
       const auto* floats = reinterpret_cast<const float*>(from);
       if (tail.softmax) {
-        softmax_codes(ops, floats, tail.to, codes, count);
+        softmax_to_codes(ops, floats, tail.to, codes, count);
       } else if (tail.function != nullptr) {
         tail.function->to_codes(ops, floats, tail.to, codes, count);
       } else {

@@ -105,11 +105,9 @@ class Floats {
     const bool coded = store(s_.dst).type == DType::u8;
     rows(
         [&](int64_t first, int64_t n) {
-          alignas(64) float floats[kMostCoded];
           for (int64_t at = first * s_.row; n > 0; --n, at += s_.row) {
-            if (coded && run_.ops.quick_softmax(in(0) + at, s_.to, out_bytes() + at, s_.row)) continue;
-            run_.ops.softmax(in(0) + at, coded ? floats : out() + at, s_.row);
-            if (coded) run_.ops.quantize(floats, s_.to, out_bytes() + at, s_.row);
+            coded ? softmax_to_codes(run_.ops, in(0) + at, s_.to, out_bytes() + at, s_.row)
+                  : run_.ops.softmax(in(0) + at, out() + at, s_.row);
           }
         },
         count_ / s_.row);

@@ -133,6 +133,13 @@ const Ops& ops_for([[maybe_unused]] Isa best) {
   return kOpsPortable;
 }
 
+void softmax_to_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count) {
+  if (ops.quick_softmax(src, to, dst, count)) return;
+  alignas(64) float exact[kQuickMost];
+  ops.softmax(src, exact, count);
+  ops.quantize(exact, to, dst, count);
+}
+
 void make_softmax_exps(const Ops& ops, const float* values, float* exps) {
   const FloatMode mode;
   for (int m = 0; m < kCodes; ++m) {

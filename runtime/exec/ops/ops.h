@@ -267,6 +267,9 @@ inline void to_floats(const Ops& ops, const Meaning& m, const uint8_t* codes, fl
   m.values == nullptr ? ops.dequantize(codes, m.scale, m.zp, dst, count) : ops.table_f32(m.values, codes, dst, count);
 }
 
+// The codes of the softmax of at most kQuickMost floats.
+void softmax_to_codes(const Ops& ops, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
+
 // exps[m * 256 + q] = float(exp(float(values[q] - values[m]))): 65,536 floats, arranged for `ops`.
 void make_softmax_exps(const Ops& ops, const float* values, float* exps);
 
