@@ -167,7 +167,8 @@ class Forms {
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
     if (d.kind <= NodeKind::dynamic) return false;
     if (d.kind == NodeKind::normalize) {
-      return form(d.inputs[0]).kind != Form::Kind::function || !only_quantized(d.output, true);
+      const Form::Kind kind = form(d.inputs[0]).kind;
+      return (kind != Form::Kind::function && kind != Form::Kind::made) || !only_quantized(d.output, true);
     }
     if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::arg_max) return false;
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;

@@ -3,6 +3,8 @@
 // normalize()). The quantizer puts conversions around the Add, which others leave out.
 // In:  the node that reduces rows first.  Out: one unit of them all, floats in and out.
 // Not here: the factor and the addend behind it, which are ops of their own.
+#include <algorithm>
+
 #include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
 #include "plugin/partition/product.h"
@@ -102,6 +104,42 @@ class Chain {
     return turn_.empty() ? other() : Verdict{};
   }
 
+  // What a conversion to the source's own codes and back reads, if the value comes from one that nobody else reads:
+  // they are put behind what moves them.
+  Verdict before_stage(int& value) {
+    const int back = graph_.values[value].producer, known = graph_.values[source_].producer;
+    if (back < 0 || !is_dequantize(graph_.nodes[back])) return {};
+    const int codes = graph_.nodes[back].input(0), to = codes < 0 ? -1 : graph_.values[codes].producer;
+    if (to < 0 || known < 0 || !is_quantize(graph_.nodes[to]) || !is_dequantize(graph_.nodes[known])) return other();
+    QParams params[3];
+    for (int i = 0; i < 3; ++i) {
+      const HostNode& n = graph_.nodes[i == 0 ? back : i == 1 ? to : known];
+      OCTILE_RETURN_IF_REFUSED(read_type(graph_, i == 1 ? n.output(0) : n.input(0), params[i].type));
+      OCTILE_RETURN_IF_REFUSED(read_source_params(graph_, n.input(1), n.input(2), params[i].type, params[i]));
+      const bool same = params[i].type == params[0].type && params[i].scale == params[0].scale;
+      if (!same || params[i].zp != params[0].zp) return other();
+    }
+    if (graph_.sole_consumer(codes) != back || graph_.sole_consumer(value) < 0) return other();
+    unit_.nodes.insert(unit_.nodes.end(), {back, to});
+    value = graph_.nodes[to].input(0);
+    return {};
+  }
+
+  // The source behind a transpose of its own, which is that of the lengths.
+  Verdict read_turned(int value) {
+    if (value < 0) return other();
+    OCTILE_RETURN_IF_REFUSED(before_stage(value));
+    const int maker = value < 0 ? -1 : graph_.values[value].producer;
+    if (maker < 0 || !graph_.nodes[maker].is("Transpose") || graph_.nodes[maker].taken_elsewhere) return other();
+    if (graph_.sole_consumer(value) < 0 || !is_source(graph_.nodes[maker].input(0))) return other();
+    std::vector<int64_t> perm;
+    bool found = false;
+    OCTILE_RETURN_IF_REFUSED(read_list(graph_, graph_.nodes[maker], "perm", kAllInputs, perm, found));
+    if (perm != turn_) return other();
+    unit_.nodes.push_back(maker);
+    return turn_axes(std::find(turn_.begin(), turn_.end(), axis_) - turn_.begin());
+  }
+
   // The axes of both means are one, before the transpose and behind it; from here on that behind it counts.
   Verdict turn_axes(int64_t behind) {
     if (behind < 0 || behind >= std::ssize(turn_) || turn_[static_cast<size_t>(behind)] != axis_) return other();
@@ -175,17 +213,24 @@ class Chain {
   Verdict read_length() {
     int value = first().output(0), clip = -1, expand = -1, div = -1;
     float most = 0;
+    OCTILE_RETURN_IF_REFUSED(read_turn(value));
     if (!follow(value, "Clip", &clip)) return other();
     OCTILE_RETURN_IF_REFUSED(read_clip_bounds(graph_, graph_.nodes[clip], epsilon_, most));
     if (most != std::numeric_limits<float>::max()) return other();
-    if (follow(value, "Expand", &expand)) {
-      const int target = graph_.nodes[expand].input(1);
-      if (target < 0 || !is_shape_of(graph_, target, source_)) return other();
-      if (!graph_.values[target].constant) unit_.through.push_back(graph_.values[target].producer);
-    }
+    (void)follow(value, "Expand", &expand);
     const int by = value;
     if (!follow(value, "Div", &div) || graph_.nodes[div].input(1) != by) return other();
-    if (!is_source(graph_.nodes[div].input(0))) return other();
+    const int divided = graph_.nodes[div].input(0);
+    if (expand >= 0) {
+      const int target = graph_.nodes[expand].input(1);
+      if (target < 0 || !is_shape_of(graph_, target, divided)) return other();
+      if (!graph_.values[target].constant) unit_.through.push_back(graph_.values[target].producer);
+    }
+    if (!turn_.empty()) {
+      OCTILE_RETURN_IF_REFUSED(read_turned(divided));
+    } else if (!is_source(divided)) {
+      return other();
+    }
     output_ = value;
     return {};
   }

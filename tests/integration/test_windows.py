@@ -122,17 +122,25 @@ def test_deviation(check_near, dtype, square, between, axis, turn):
 
 
 @pytest.mark.parametrize("expanded", [False, True])
-@pytest.mark.parametrize(("axis", "turn"), [(-1, False), (1, True)])
+@pytest.mark.parametrize(("axis", "turn"), [(-1, None), (1, "last"), (1, "each"), (2, "each")])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_length(check_near, dtype, axis, turn, expanded):
+    """Turned at last, or the numbers and their lengths each, as optimisers leave it."""
     net = Net(12)
     x = net.conv(net.code_input([2, 3, 6, 5], dtype), 3, 24)
     real = net.real_of(x)
-    length = net.node("Clip", [net.node("ReduceL2", [real], axes=[axis]), net.constant(np.float32(1e-12))])
+    perm = [0, 2, 3, 1] if axis == 1 else [0, 1, 3, 2]
+    length = net.node("ReduceL2", [real], axes=[axis])
+    if turn == "each":
+        length, real = (net.node("Transpose", [v], perm=perm) for v in (length, real))
+    length = net.node("Clip", [length, net.constant(np.float32(1e-12))])
     if expanded:
-        length = net.node("Expand", [length, net.constant(np.array([2, 24, 6, 5]))])
+        shape = [2, 24, 6, 5]
+        length = net.node(
+            "Expand", [length, net.constant(np.array([shape[i] for i in perm] if turn == "each" else shape))]
+        )
     y = net.node("Div", [real, length])
-    y = net.node("Transpose", [y], perm=[0, 2, 3, 1]) if turn else y
+    y = net.node("Transpose", [y], perm=perm) if turn == "last" else y
     net.output(x)
     check_near(net, [net.codes_of(y, dtype, scale=0.01)])
 
