@@ -124,7 +124,9 @@ class Forms {
     if (other.kind == Form::Kind::vector) return (made.rows && other.codes == 0) || innermost(other, d.output);
     if (other.kind == Form::Kind::channels || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
     const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.inputs[1]];
-    return x.ranked && y.ranked && (x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims));
+    if (!x.ranked || !y.ranked) return false;
+    if (made.rows && masks(first ? x.dims : y.dims, first ? y.dims : x.dims)) return true;
+    return x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims);
   }
 
   // Has an image a number of the other tensor for each channel?
@@ -228,6 +230,13 @@ std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& u
     known.insert(results.begin(), results.end());
   }
   return out;
+}
+
+bool masks(const std::vector<int64_t>& rows, const std::vector<int64_t>& mask) {
+  if (mask.empty() || mask.size() > rows.size() || mask.back() != rows.back()) return false;
+  const auto one = [](int64_t d) { return d == 1; };
+  const bool each = mask.size() == rows.size() && mask.size() > 2 && mask[0] == rows[0];
+  return std::all_of(mask.begin() + (each ? 1 : 0), mask.end() - 1, one);
 }
 
 }  // namespace octile::plugin

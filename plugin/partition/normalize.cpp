@@ -74,6 +74,7 @@ class Chain {
     const int a = value < 0 ? -1 : graph_.values[value].producer, b = graph_.values[source_].producer;
     if (a < 0 || b < 0 || !is_dequantize(graph_.nodes[a]) || !is_dequantize(graph_.nodes[b])) return false;
     if (graph_.nodes[a].inputs != graph_.nodes[b].inputs || graph_.sole_consumer(value) < 0) return false;
+    if (graph_.nodes[a].taken_elsewhere) return false;
     unit_.nodes.push_back(a);
     return true;
   }
@@ -120,6 +121,7 @@ class Chain {
       if (!same || params[i].zp != params[0].zp) return other();
     }
     if (graph_.sole_consumer(codes) != back || graph_.sole_consumer(value) < 0) return other();
+    if (graph_.nodes[back].taken_elsewhere || graph_.nodes[to].taken_elsewhere) return other();
     unit_.nodes.insert(unit_.nodes.end(), {back, to});
     value = graph_.nodes[to].input(0);
     return {};

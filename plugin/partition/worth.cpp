@@ -121,7 +121,7 @@ Reason Worth::judge_dequantize(int unit) const {
 }
 
 Reason Worth::judge_floats(int unit) const {
-  if (normalized_sum(unit) || quantized_sum(unit) || quantized_parts(unit)) return Reason::taken;
+  if (normalized_sum(unit) || quantized_sum(unit) || quantized_parts(unit) || masked_rows(unit)) return Reason::taken;
   for (const int v : sources_[unit]) {
     const ElemType type = graph_.values[v].type;
     if ((type == ElemType::f32 || type == ElemType::s32) && !made_inside(v, unit)) return Reason::float_from_host;
@@ -199,6 +199,20 @@ bool Worth::quantized_parts(int unit) const {
   if (units_[unit].steps.size() != 1 || units_[unit].steps[0].desc.kind != NodeKind::concat) return false;
   const int reader = graph_.sole_consumer(results_[unit].front());
   return reader >= 0 && is_quantize(graph_.nodes[reader]) && inside(reader, unit);
+}
+
+// The mask of attention: added to rows that a product made here, for a softmax inside.
+bool Worth::masked_rows(int unit) const {
+  const bool add = units_[unit].steps.size() == 1 && units_[unit].steps[0].desc.kind == NodeKind::add;
+  if (!add || !floats_[unit].made || sources_[unit].size() != 2) return false;
+  const HostValue& sum = graph_.values[results_[unit].front()];
+  const int reader = graph_.sole_consumer(results_[unit].front());
+  const bool first = made_inside(sources_[unit][0], unit);
+  const HostValue &rows = graph_.values[sources_[unit][first ? 0 : 1]],
+                  &mask = graph_.values[sources_[unit][first ? 1 : 0]];
+  return (first || made_inside(sources_[unit][1], unit)) && rows.ranked && mask.ranked && sum.ranked &&
+         mask.type == ElemType::f32 && rows.dims == sum.dims && masks(rows.dims, mask.dims) && reader >= 0 &&
+         inside(reader, unit) && graph_.nodes[reader].is("Softmax");
 }
 
 // Two tensors of floats, and a first result, of one shape.

@@ -3,8 +3,8 @@
 // Not here: what a unit is, which units can go together.
 //
 // The rules, in words (docs/plugin.md gives their reasons):
-// - floats enter a region only through a quantize, or a concat that only a quantize reads, or into a sum with what a
-//   dynamic product made that is normalized there;
+// - floats enter a region only through a quantize, or a concat that only a quantize reads, as attention's mask, or into
+//   a sum with what a dynamic product made that is normalized there;
 // - float ops whose operands or results a region would have to store as floats are left, unless small (ground.h);
 // - floats leave a region only as what the model or a taken neighbour wants, or as a function of one quantized tensor;
 // - conversions and movements are taken beside something else that is taken, and not away from an op that the host
@@ -45,6 +45,7 @@ class Worth {
   [[nodiscard]] bool normalized_sum(int unit) const;
   [[nodiscard]] bool quantized_sum(int unit) const;
   [[nodiscard]] bool quantized_parts(int unit) const;
+  [[nodiscard]] bool masked_rows(int unit) const;
   [[nodiscard]] bool of_two_alike(int unit) const;
   [[nodiscard]] bool gains(int unit) const;
   [[nodiscard]] int maker_before_clamp(int value) const;

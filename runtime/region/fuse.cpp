@@ -205,16 +205,22 @@ class Fuser : StepGraph {
       return false;
     }
     StepTail tail;
-    tail.tail.kind = Tail::Kind::quantize;
     tail.tail.softmax = true;
     tail.tail.to = step.to;
+    write_codes_too(i, dot, std::move(tail));
+    return true;
+  }
+
+  // The step's codes become another result of the product before it.
+  void write_codes_too(size_t i, Step& dot, StepTail tail) {
+    const Step& step = p_.steps[i];
+    tail.tail.kind = Tail::Kind::quantize;
     tail.other = step.dst;
     tail.nodes = step.others;
     tail.nodes.push_back(step.node);
     say(step.node, dot);
     dot.tails.push_back(std::move(tail));
     erase(i);
-    return true;
   }
 
   // The codes of a product's floats, as they lie: who makes the floats writes both.
@@ -227,15 +233,9 @@ class Fuser : StepGraph {
     Step& dot = p_.steps[makers[0]];
     if (!makes_floats(dot) || dot.dst != step.src[0] || dot.dot.products.size() != 1) return false;
     StepTail tail;
-    tail.tail.kind = Tail::Kind::quantize;
     tail.tail.to = form_of(step.convert);
     tail.function = step.function;
-    tail.other = step.dst;
-    tail.nodes = step.others;
-    tail.nodes.push_back(step.node);
-    say(step.node, dot);
-    dot.tails.push_back(std::move(tail));
-    erase(i);
+    write_codes_too(i, dot, std::move(tail));
     return true;
   }
 
@@ -337,7 +337,14 @@ class Fuser : StepGraph {
     });
     if (own.writer < 0) return false;
     Step& before = p_.steps[static_cast<size_t>(own.writer)];
-    if (step.src.size() > 1 && before.dot.products.size() != 1) return false;
+    if (step.src.size() > 1) {
+      // Of matrices a row for all, whichever product they are of; of images a pixel for each too.
+      const Store& to = store(step.dst);
+      const int64_t others = element_count(store(step.src[1 - own.at]).shape);
+      const bool row = to.order == Order::flat && others == to.shape.back();
+      const bool part = to.order == Order::flat && others != element_count(to.shape);
+      if (!row && (part || before.dot.products.size() != 1)) return false;
+    }
     if (const float power = power_of_two(*step.function); power != 0 && scale_exactly(before, power)) {
       before.dst = step.dst;
       before.tails[0].nodes.push_back(step.node);

@@ -1,5 +1,7 @@
 // Functions of stored floats: operations one after the other become one step, or the tail of the product they follow.
 // In/out: see lower.h.  Not here: functions of codes (lower_pointwise.cpp), arithmetic (runtime/exec/float_function.h).
+#include <algorithm>
+
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
@@ -29,6 +31,12 @@ int append(FloatFunction& f, const FloatFunction& from) {
     f.operations.push_back(op);
   }
   return moved(last_of(from));
+}
+
+// Of rows of several axes: one row for all of an image.
+bool row_per_image(const Shape& row, const Shape& dims) {
+  if (row.size() != dims.size() || dims.size() < 3 || row[0] != dims[0] || row.back() != dims.back()) return false;
+  return std::all_of(row.begin() + 1, row.end() - 1, [](int64_t d) { return d == 1; });
 }
 
 }  // namespace
@@ -171,12 +179,13 @@ void Lowering::lower_float_binary(int index) {
       chain.other = whole(window_of(floats_in_place(a_first ? b : a)), store(chain.source).order);
     });
   }
-  // A gate: a number per channel, of all images or of each.
+  // A gate: a number per channel, or per column of rows, of all images or of each.
   for (const bool first : {true, false}) {
     const size_t of = first ? a : b, row = first ? b : a;
     if (!full(of)) continue;
     const Order order = store(chain_of(of).source).order;
-    if (element_count(dims) == 0 || !is_gate(shape(row), dims, order)) continue;
+    const bool each = order == Order::flat && row_per_image(shape(row), dims);
+    if (element_count(dims) == 0 || (!each && !is_gate(shape(row), dims, order))) continue;
     return with(of, first, [&](Chain& chain) { chain.other = floats_store(row); });
   }
   const int left = floats_store(a), right = floats_store(b);

@@ -110,16 +110,19 @@ def test_floats_all_the_way(check_near):
     check_near(net, codes)
 
 
-def test_attention(check_near):
-    """Scores as floats: scaled, softmax, quantized."""
+@pytest.mark.parametrize("mask", [None, [20], [1, 1, 1, 20], ["N", 1, 1, 20]])
+def test_attention(check_near, mask):
+    """Scores as floats: scaled, masked by what comes from outside, softmax, quantized."""
     net = Net(8)
-    q, k, v = (net.code_input([1, 2, *s], "int8") for s in ((20, 16), (16, 20), (20, 16)))
+    q, k, v = (net.code_input(["N", 2, *s], "int8") for s in ((20, 16), (16, 20), (20, 16)))
     for x in (q, k, v):
         x.scale = np.float32(0.02)
     scores = net.node("Mul", [net.matmul(q, k, 16, form="float"), net.constant(np.float32(0.25))])
+    if mask is not None:
+        scores = net.node("Add", [scores, net.float_input(mask)])
     shares = net.codes_of(net.node("Softmax", [scores], axis=-1), "uint8", 1 / 255, 0)
     net.output(net.matmul(shares, v, 20))
-    check_near(net, [shares])
+    check_near(net, [shares], runs=[dict(N=1), dict(N=3)])
 
 
 # A scale per channel.

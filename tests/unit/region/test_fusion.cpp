@@ -331,6 +331,25 @@ TEST(Fusion, RowsOfAttentionBecomeCodesAsTheyAreMade) {
   }
 }
 
+// A mask of the host's, the same for all rows or for those of an image: added on the way.
+TEST(Fusion, MasksOfAttentionAreAddedInside) {
+  for (const Shape& mask : {Shape{1, 1, 1, 37}, Shape{37}, Shape{2, 1, 1, 37}, Shape{2, 1, 21, 37}}) {
+    Kit kit(65);
+    const int q = kit.input(DType::u8, 0.02F, 3), k = kit.input(DType::s8, 0.02F, -3);
+    int f = as_floats(kit, kit.matmul(q, k, 16, 37, DType::s32, 0));
+    f = kit.node(NodeKind::div, {f, constant(kit, {}, 8)}, {});
+    f = kit.node(NodeKind::add, {f, kit.input(DType::f32)}, {});
+    const int codes = kit.quantize(kit.node(NodeKind::softmax, {f}, {-1}), DType::u8, 1 / 255.0F, 0);
+    kit.output(kit.matmul(codes, kit.input(DType::s8, 0.02F, 5), 37, 9, DType::u8, 100));
+    const std::vector<Shape> shapes{{2, 3, 21, 16}, {2, 3, 16, 37}, mask, {2, 3, 37, 9}};
+    for (const int threads : {1, 3}) equals_interpreter(kit, shapes, test_threads(threads));
+    const bool row = element_count(mask) == 37, image = element_count(mask) == 74;
+    EXPECT_EQ(passes(kit, shapes, "softmax_rows"), row ? 0 : 1);
+    EXPECT_EQ(passes(kit, shapes, "float_function"), image ? 1 : 0);
+    EXPECT_EQ(passes(kit, shapes, "float_binary"), row || image ? 0 : 1);
+  }
+}
+
 // What DenseNet joins, each part with a scale of its own: codes are joined, and the functions behind are of the
 // channel.
 TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
