@@ -60,9 +60,8 @@ std::string form_of(const Step& step) {
     if (t.tail.kind == Tail::Kind::copy) out += "copy";
     if (t.tail.kind == Tail::Kind::sums) out += "sums";
     if (t.tail.kind == Tail::Kind::floats) out += "floats";
-    if (t.tail.kind == Tail::Kind::quantize && t.tail.softmax) out += "softmax";
-    if (t.tail.kind == Tail::Kind::quantize && !t.tail.softmax) {
-      out += name_of(t.function == nullptr ? Quick::none : t.function->quick);
+    if (t.tail.kind == Tail::Kind::quantize) {
+      out += t.tail.softmax ? "softmax" : name_of(t.function == nullptr ? Quick::none : t.function->quick);
     }
     if (t.tail.kind == Tail::Kind::binary) out += "binary:" + std::string(name_of(t.tail.form.kind));
     if (t.tail.kind == Tail::Kind::gate) out += "gate:" + std::string(name_of(t.tail.form.kind));

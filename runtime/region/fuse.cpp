@@ -341,7 +341,7 @@ class Fuser : StepGraph {
       // Of matrices a row for all, whichever product they are of; of images a pixel for each too.
       const Store& to = store(step.dst);
       const int64_t others = element_count(store(step.src[1 - own.at]).shape);
-      const bool row = to.order == Order::flat && others == to.shape.back();
+      const bool row = to.order == Order::flat && others == before.dot.spec.channels();
       const bool part = to.order == Order::flat && others != element_count(to.shape);
       if (!row && (part || before.dot.products.size() != 1)) return false;
     }

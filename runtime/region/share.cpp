@@ -19,7 +19,7 @@ class Sharer : StepGraph {
     for (size_t i = 0; i < p_.steps.size();) {
       const bool gone = write_output_directly(i) || share_memory(i) || fuse_copy(i);
       if (gone) {
-        p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(i));
+        erase(i);
         count();
       } else {
         ++i;

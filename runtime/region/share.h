@@ -1,6 +1,6 @@
 // Sharing: tensors in each other's memory, or the host's, instead of copies.
 // In:  a program whose tails are known.  Out: the same with concats and splits in place, copies that are somebody's
-//      second result, outputs written directly.
+//      second result, outputs written directly; tails told where nobody else reads their floats.
 // Not here: tails of arithmetic (fuse.h), where memory lies (place.h).
 #pragma once
 
