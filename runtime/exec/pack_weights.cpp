@@ -44,6 +44,22 @@ std::array<uint8_t, Lanes> padded_row(const PanelRows& rows, int64_t k) {
   return out;
 }
 
+// So many bytes; written in a register, since a wide load cannot take what a narrow store has just written.
+template <int Lanes>
+Sixteen load_lanes(const uint8_t* from) {
+  if constexpr (Lanes == kSixteen) {
+    Sixteen all;
+    std::memcpy(&all, from, sizeof all);
+    return all;
+  } else {
+    static_assert(Lanes == sizeof(int64_t));
+    using Longs = int64_t __attribute__((vector_size(16)));
+    int64_t half = 0;
+    std::memcpy(&half, from, sizeof half);
+    return reinterpret_cast<Sixteen>(Longs{half, 0});
+  }
+}
+
 // Words of four bytes for each of Lanes channels; differences are within s8, so bytes may wrap on the way.
 template <int Lanes>
 void pack_fours(const PanelRows& rows, uint8_t* out, uint32_t* columns) {
@@ -55,11 +71,11 @@ void pack_fours(const PanelRows& rows, uint8_t* out, uint32_t* columns) {
   for (int64_t begin = 0; begin < rows.run; begin += 4 * kWordsPerSum) {
     std::array<Sums, kQuarter> sums{};
     for (int64_t k = begin; k < std::min(rows.run, begin + 4 * kWordsPerSum); k += 4, out += 4 * Lanes) {
-      std::array<Sixteen, 4> v{};
+      std::array<Sixteen, 4> v;
       if (rows.count == Lanes && rows.run - k >= 4) {
-        for (int i = 0; i < 4; ++i) std::memcpy(&v[i], rows.data + (k + i) * rows.stride, Lanes);
+        for (int i = 0; i < 4; ++i) v[i] = load_lanes<Lanes>(rows.data + (k + i) * rows.stride);
       } else {
-        for (int i = 0; i < 4; ++i) std::memcpy(&v[i], padded_row<Lanes>(rows, k + i).data(), Lanes);
+        for (int i = 0; i < 4; ++i) v[i] = load_lanes<Lanes>(padded_row<Lanes>(rows, k + i).data());
       }
       for (Sixteen& row : v) row -= taken;
       std::array<Words, kQuarter> words;
@@ -275,64 +291,90 @@ void pack_filter_panel(Layout layout, const DotGeometry& d, const WeightView& we
 
 namespace {
 
-constexpr int kSafeLanes = 8, kSafeWord = 4, kLimit = 128;  // 255 * 128 is within int16
+constexpr int64_t kSafeLanes = 8, kSafeWord = 4, kSafeRows = 192;  // whole spans of every group
+constexpr int16_t kSafeMost = 128;                                 // 255 * 128 is within int16
+using Eight = int16_t __attribute__((vector_size(2 * kSafeLanes)));
 
-bool safe_for(std::span<const int16_t> elements, int64_t group) {
-  const auto words = static_cast<int64_t>(elements.size()) / (kSafeLanes * kSafeWord);
-  for (int64_t w = 0; w < words;) {
-    const int64_t span = words - w >= group ? group : 1;  // what is left over goes word by word
-    // Magnitudes by sign: of the first two elements of each word in front, of the other two behind.
-    std::array<int16_t, size_t{2} * kSafeLanes> up{}, down{};
-    for (int64_t i = 0; i < span * kSafeWord; ++i) {
-      const int16_t* const row = elements.data() + (w * kSafeWord + i) * kSafeLanes;
-      const size_t half = static_cast<size_t>(i % kSafeWord / 2) * kSafeLanes;
-      for (size_t j = 0; j < kSafeLanes; ++j) {
-        up[half + j] = static_cast<int16_t>(up[half + j] + std::max<int16_t>(row[j], 0));
-        down[half + j] = static_cast<int16_t>(down[half + j] - std::min<int16_t>(row[j], 0));
-      }
-    }
-    int most = 0;
-    for (size_t j = 0; j < up.size(); ++j) most = std::max<int>(most, std::max(up[j], down[j]));
-    if (most > kLimit) return false;
-    w += span;
+Eight larger(const Eight& a, const Eight& b) { return a > b ? a : b; }
+int16_t largest(const Eight& v) {
+  int16_t most = v[0];
+  for (int j = 1; j < kSafeLanes; ++j) most = std::max(most, v[j]);
+  return most;
+}
+
+// Magnitudes by sign: of the first two elements of a word, and of the other two.
+struct Magnitudes {
+  std::array<Eight, 4> of{};
+  Magnitudes& operator+=(const Magnitudes& other) {
+    for (size_t i = 0; i < of.size(); ++i) of[i] += other.of[i];
+    return *this;
   }
-  return true;
+};
+
+Magnitudes magnitudes(const Eight* word) {
+  Magnitudes out;
+  for (int i = 0; i < kSafeWord; i += 2) {
+    const Eight &a = word[i], &b = word[i + 1], up = larger(a, Eight{}) + larger(b, Eight{});
+    out.of[i] = up;
+    out.of[i + 1] = up - (a + b);
+  }
+  return out;
+}
+
+// Which of the groups `among`, a bit each, are safe for some rows of one segment, whole words.
+unsigned safe_groups(std::span<const Eight> rows, unsigned among) {
+  std::array<Magnitudes, kSafeRows / kSafeWord> words;
+  const auto count = static_cast<int64_t>(rows.size()) / kSafeWord;
+  for (int64_t w = 0; w < count; ++w) words[w] = magnitudes(rows.data() + w * kSafeWord);
+  for (int g = 1; g <= 4 && among != 0; ++g) {
+    if ((among & 1U << g) == 0) continue;
+    Eight most{};
+    for (int64_t w = 0; w < count;) {
+      const int64_t span = count - w >= g ? g : 1;  // what is left over goes word by word
+      Magnitudes sum = words[w];
+      for (int64_t i = 1; i < span; ++i) sum += words[w + i];
+      for (const Eight& side : sum.of) most = larger(most, side);
+      w += span;
+    }
+    // A word by itself is part of every span.
+    if (largest(most) > kSafeMost) among = g == 1 ? 0 : among & ~(1U << g);
+  }
+  return among;
+}
+
+template <class T>
+void widen_rows(const uint8_t* raw, size_t count, const Eight& taken, Eight* out) {
+  typedef T Raw __attribute__((vector_size(kSafeLanes)));
+  for (size_t k = 0; k < count; ++k) {
+    Raw row;
+    std::memcpy(&row, raw + k * kSafeLanes, sizeof row);
+    out[k] = __builtin_convertvector(row, Eight) - taken;
+  }
 }
 
 }  // namespace
 
-unsigned safe_groups(std::span<const int16_t> elements) {
-  unsigned safe = 0;
-  for (int g = 1; g <= 4; ++g) {
-    if (safe_for(elements, g)) safe |= 1U << g;
-    if (safe == 0) break;  // a word by itself is part of every span
-  }
-  return safe;
-}
-
 Acc16 acc16_of(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, int64_t group,
                int64_t first_channel, bool fits) {
-  constexpr int64_t kRows = 192, kFirstRows = 48;  // whole spans of every group; most panels fail at once
+  constexpr int64_t kFirstRows = 48;  // most panels fail at once
   const int64_t count = std::min<int64_t>(kSafeLanes, d.channels - first_channel);
   const int64_t channel = group * d.channels + first_channel;
-  std::array<uint8_t, kRows * kSafeLanes> raw{};
-  std::array<int16_t, kRows * kSafeLanes> elements;
+  std::array<uint8_t, kSafeRows * kSafeLanes> raw{};
+  std::array<Eight, kSafeRows> elements;
+  Eight taken{};
+  for (int j = 0; j < count; ++j) taken[j] = static_cast<int16_t>(rule.taken(channel + j));
   Acc16 found{true, 0x1E};
   for (int64_t at = 0; at < d.sx * d.sy * d.run;) {
-    const int64_t from = at % d.run, to = std::min(d.run, from + (at == 0 ? kFirstRows : kRows));
+    const int64_t from = at % d.run, to = std::min(d.run, from + (at == 0 ? kFirstRows : kSafeRows));
     const auto rows = static_cast<size_t>(to - from), padded = (rows + kSafeWord - 1) / kSafeWord * kSafeWord;
     gather_rows(d, wei, {channel, count, kSafeLanes, at / d.run, from, to}, raw.data());
-    elements.fill(0);
-    for (size_t j = 0; j < static_cast<size_t>(count); ++j) {
-      const int32_t taken = rule.taken(channel + static_cast<int64_t>(j));
-      for (size_t k = 0; k < rows; ++k) {
-        const uint8_t b = raw[k * kSafeLanes + j];
-        const int32_t v = wei.type == DType::u8 ? int32_t{b} : int32_t{static_cast<int8_t>(b)};
-        elements[k * kSafeLanes + j] = static_cast<int16_t>(v - taken);
-        found.s8 = found.s8 && v - taken >= -128 && v - taken <= 127;
-      }
-    }
-    found.groups &= safe_groups(std::span(elements).first(padded * kSafeLanes));
+    (wei.type == DType::u8 ? widen_rows<uint8_t> : widen_rows<int8_t>)(raw.data(), rows, taken, elements.data());
+    std::fill(elements.begin() + static_cast<ptrdiff_t>(rows), elements.begin() + static_cast<ptrdiff_t>(padded),
+              Eight{});
+    Eight beyond{};  // of s8, to either side
+    for (size_t k = 0; k < rows; ++k) beyond = larger(beyond, larger(elements[k], ~elements[k]));
+    found.s8 = found.s8 && largest(beyond) <= 127;
+    found.groups = safe_groups(std::span(elements).first(padded), found.groups);
     if (!found.s8 || (fits && found.groups == 0)) return found;
     at += to - from;
   }
@@ -356,34 +398,40 @@ int32_t folded_bias(int32_t bias, int32_t src_zp, uint32_t column, int64_t reduc
   return static_cast<int32_t>(v);
 }
 
+namespace {
+
+template <class T>
 bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_t>& zp) {
+  const auto* const data = static_cast<const T*>(wei.data);
   const auto within = [&](int64_t first, int64_t count, int32_t zero) {
-    int32_t low = 0, high = 0;
-    for (int64_t i = first; i < first + count; ++i) {
-      low = std::min(low, wei.at(i) - zero);
-      high = std::max(high, wei.at(i) - zero);
+    T low = data[first], high = low;
+    for (const T* w = data + first; w < data + first + count; ++w) {
+      low = std::min(low, *w);
+      high = std::max(high, *w);
     }
-    return low >= -128 && high <= 127;
+    return low - zero >= -128 && high - zero <= 127;
   };
-  const int64_t channels = spec.channels();
-  const auto zero = [&](int64_t channel) { return zp.size() == 1 ? zp[0] : zp[static_cast<size_t>(channel)]; };
-  if (!wei.dense) {
-    const int64_t filter = spec.ic / spec.g * spec.kh * spec.kw;
-    for (int64_t o = 0; o < channels; ++o) {
-      if (!within(o * filter, filter, zero(o))) return false;
-    }
-    return true;
-  }
-  for (int64_t k = 0; k < spec.k; ++k) {
-    if (zp.size() == 1) {
-      if (!within(k * wei.row, channels, zp[0])) return false;
-      continue;
-    }
-    for (int64_t n = 0; n < channels; ++n) {
-      if (!within(k * wei.row + n, 1, zero(n))) return false;
+  const int64_t channels = spec.channels(), filter = spec.ic / spec.g * spec.kh * spec.kw;
+  const int64_t rows = wei.dense ? spec.k : channels;
+  for (int64_t i = 0; i < rows; ++i) {
+    const auto at = static_cast<size_t>(i);
+    if (!wei.dense) {
+      if (!within(i * filter, filter, zp.size() == 1 ? zp[0] : zp[at])) return false;
+    } else if (zp.size() == 1) {
+      if (!within(i * wei.row, channels, zp[0])) return false;
+    } else {
+      for (int64_t n = 0; n < channels; ++n) {
+        if (!within(i * wei.row + n, 1, zp[static_cast<size_t>(n)])) return false;
+      }
     }
   }
   return true;
+}
+
+}  // namespace
+
+bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_t>& zp) {
+  return (wei.type == DType::u8 ? fits_s8<uint8_t> : fits_s8<int8_t>)(spec, wei, zp);
 }
 
 std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, const WeightRule& rule, Layout layout) {

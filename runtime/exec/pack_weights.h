@@ -77,11 +77,9 @@ void pack_filter_panel(Layout layout, const DotGeometry& geometry, const WeightV
                        int64_t group, int64_t first_channel, std::vector<uint8_t>& scratch, uint8_t* out,
                        uint32_t* columns);
 
-// Bit g is set where acc16 kernels of group g are exact for one segment: int16 [words * 4][8 channels].
-[[nodiscard]] unsigned safe_groups(std::span<const int16_t> elements);
 struct Acc16 {
   bool s8 = false;      // the panel's weights are
-  unsigned groups = 0;  // safe in every segment
+  unsigned groups = 0;  // bit g is set where acc16 kernels of group g are exact for every segment
 };
 // Of a panel of 8 channels. `fits`: all weights of the op are within s8, so that the search may end early.
 [[nodiscard]] Acc16 acc16_of(const DotGeometry& geometry, const WeightView& wei, const WeightRule& rule, int64_t group,

@@ -62,7 +62,7 @@ class Paired final : public SlottedOp {
   [[nodiscard]] Group group_at(int64_t index, int64_t count) const;
   [[nodiscard]] int64_t group_bytes(const Group& group) const;
   [[nodiscard]] bool moves_fit(const Group& group) const;
-  void order(Group& group, const std::vector<int8_t>& rows, std::vector<PairedRows>& more, PairedRows& ordered) const;
+  void order(Group& group, const std::vector<uint8_t>& rows, std::vector<PairedRows>& more, PairedRows& ordered) const;
 
   [[nodiscard]] Crop crop_of(const Plan& plan, int64_t index, size_t& begin, size_t& end) const;
   [[nodiscard]] std::string reason() const override { return "paired"; }

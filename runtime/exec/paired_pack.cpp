@@ -17,37 +17,55 @@ constexpr int64_t kMoved = sizeof(Reorder::order);  // elements
 constexpr int32_t kSource = 16;                     // bytes a move reads at a place
 constexpr double kMove = 2.4 * kMoved;              // the time of a move, in elements of one channel
 constexpr int64_t kMostRows = 2;                    // times the reduction: more would never have been worth it
-constexpr int64_t kSampleRows = 256, kSamples = 2;  // what tells how wide groups should be
+constexpr int64_t kSampleRows = 64, kSamples = 2;   // what tells how wide groups should be
 // Time of exact int16 kernels and of acc16 in words of two over acc16 in single words, Zen 3 (bench/records).
 // Tuning compares exact kernels with exact ones.
 constexpr double kExact = 1.32, kTuned = 1.2, kLonger = 0.8;
 
-// The rows asked for of some channels: raw - zero point, as s8; what of a row does not fit is a further row.
-void gather_group(const DotGeometry& d, const WeightView& wei, const WeightRule& rule, const WeightRows& asked,
-                  int8_t* to, PairedRows& more) {
-  auto* const raw = reinterpret_cast<uint8_t*>(to);
-  gather_rows(d, wei, asked, raw);
-  std::array<int16_t, kPairChannels> taken{}, left{};
-  for (int64_t j = 0; j < asked.count; ++j) {
-    taken[static_cast<size_t>(j)] = static_cast<int16_t>(rule.taken(asked.channel + j));
+// What raw weights of some channels may be, their top bits flipped where they are signed, and the zero points beside.
+struct Cut {
+  using Channels = std::array<uint8_t, kPairChannels>;
+  Channels low, high, zero;
+  uint8_t flip;
+};
+
+// raw - zero point, cut to s8; what was cut off, and whether anything was.
+bool cut_row(const Cut& by, int64_t count, uint8_t* row, Cut::Channels& left) {
+  uint8_t any = 0;
+  for (int64_t j = 0; j < count; ++j) {
+    const uint8_t raw = row[j] ^ by.flip, kept = std::min(std::max(raw, by.low[j]), by.high[j]);
+    left[j] = static_cast<uint8_t>(raw - kept);
+    any |= left[j];
+    row[j] = static_cast<uint8_t>(kept - by.zero[j]);
   }
-  const bool plain = std::all_of(taken.begin(), taken.end(), [](int16_t t) { return t == 0; });
-  if (plain && wei.type == DType::s8) return;
-  const int sign = wei.type == DType::s8 ? 128 : 0;
-  const auto count = static_cast<size_t>(asked.count);
-  for (int64_t k = 0; k < asked.to - asked.from; ++k) {
-    uint8_t* const row = raw + k * asked.lanes;
-    int any = 0;
-    for (size_t j = 0; j < count; ++j) {
-      const int value = (row[j] ^ sign) - sign - taken[j], kept = std::clamp(value, -128, 127);
-      left[j] = static_cast<int16_t>(value - kept);
-      any |= left[j];
-      row[j] = static_cast<uint8_t>(kept);
-    }
-    if (any == 0) continue;
+  return any != 0;
+}
+
+// Makes raw rows of `count` channels raw - zero point, as s8; what of a row does not fit is a further row. Lanes that
+// hold no channel are zero.
+void cut_rows(const WeightView& wei, const WeightRule& rule, int64_t channel, int64_t count, int stride, int64_t rows,
+              uint8_t* raw, PairedRows& more) {
+  Cut by;
+  by.flip = wei.type == DType::s8 ? 128 : 0;
+  bool plain = wei.type == DType::s8;
+  for (int64_t j = 0; j < count; ++j) {
+    const int32_t zero = rule.taken(channel + j) + by.flip;
+    by.zero[j] = static_cast<uint8_t>(zero);
+    by.low[j] = static_cast<uint8_t>(std::max(zero - 128, 0));
+    by.high[j] = static_cast<uint8_t>(std::min(zero + 127, 255));
+    plain = plain && zero == by.flip;
+  }
+  if (plain) return;
+  Cut::Channels left{};
+  for (int64_t k = 0; k < rows; ++k) {
+    if (!cut_row(by, count, raw + k * stride, left)) continue;
     more.element.push_back(static_cast<int32_t>(k));
-    for (int j = 0; j < asked.lanes; ++j) more.weights.push_back(static_cast<int8_t>(left[static_cast<size_t>(j)]));
+    more.weights.insert(more.weights.end(), left.begin(), left.begin() + stride);
   }
+}
+
+const int8_t* signed_rows(const std::vector<uint8_t>& rows, int64_t at) {
+  return reinterpret_cast<const int8_t*>(rows.data()) + at;
 }
 
 // Is what is left of every weight within s8 too? 255 of u8 less 0, and 127 of s8 less -128, are one too many.
@@ -107,7 +125,7 @@ int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, 
   const int64_t count = std::min(kSampleRows, d.run);
   PairedRows ordered, more;
   std::vector<Reorder> moves;
-  std::vector<int8_t> rows;
+  std::vector<uint8_t> rows;
   for (const int64_t most : kWidths) {
     if (most > 64 && 2 * best != most) break;
     const int64_t channels = std::min(most, d.channels), narrower = most > 64 ? most / 2 : most - kTileChannels;
@@ -118,11 +136,12 @@ int64_t best_width(const Ops& ops, const DotGeometry& d, const WeightView& wei, 
       const int64_t first = (d.channels - channels) * i / (kSamples - 1) / kTileChannels * kTileChannels;
       const int64_t segment = d.sx * d.sy * i / kSamples, row = (d.run - count) * i / (kSamples - 1);
       rows.assign(static_cast<size_t>(count * stride), 0);
-      gather_group(d, wei, rule, {first, channels, stride, segment, row, row + count}, rows.data(), more);
+      gather_rows(d, wei, {first, channels, stride, segment, row, row + count}, rows.data());
+      cut_rows(wei, rule, first, channels, stride, count, rows.data(), more);
       ordered.element.clear();
       ordered.weights.clear();
       moves.clear();
-      pair_rows(ops, rows.data(), count, channels, more, ordered);
+      pair_rows(ops, signed_rows(rows, 0), count, channels, more, ordered);
       add_moves(ordered.element, count, 0, moves);
       cost += cost_of(channels, static_cast<int64_t>(ordered.element.size()), static_cast<double>(moves.size()));
     }
@@ -188,14 +207,14 @@ Paired::Group Paired::group_at(int64_t index, int64_t count) const {
 int64_t Paired::group_bytes(const Group& group) const { return ceil_div(group.channels, kLanes) * kLanes * group.row; }
 
 // Each segment in an order of its own.
-void Paired::order(Group& group, const std::vector<int8_t>& rows, std::vector<PairedRows>& more,
+void Paired::order(Group& group, const std::vector<uint8_t>& rows, std::vector<PairedRows>& more,
                    PairedRows& ordered) const {
   ordered.element.clear();
   ordered.weights.clear();
   for (int64_t s = 0; s < geometry_.sx * geometry_.sy; ++s) {
     group.segments.push_back(group.moves.size());
-    pair_rows(*ops_, &rows[static_cast<size_t>(s * geometry_.run * pair_stride(group.channels))], geometry_.run,
-              group.channels, more[static_cast<size_t>(s)], ordered);
+    pair_rows(*ops_, signed_rows(rows, s * geometry_.run * pair_stride(group.channels)), geometry_.run, group.channels,
+              more[static_cast<size_t>(s)], ordered);
     add_moves(std::span(ordered.element).subspan(static_cast<size_t>(group.row)), geometry_.run, group.row,
               group.moves);
     group.row = static_cast<int64_t>(ordered.element.size());
@@ -276,7 +295,7 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
   const int64_t partial = (kLanes - 1) * 2 * (geometry_.reduction() + 2);
   packed_ = AlignedBytes::uninitialized(static_cast<size_t>(budget) + static_cast<size_t>(partial));
   if (!packed_.ok() || !tables_.ok()) return {Code::out_of_memory, "out of memory for packed weights"};
-  std::vector<int8_t> rows;
+  std::vector<uint8_t> rows;
   std::vector<PairedRows> more(static_cast<size_t>(geometry_.sx * geometry_.sy));  // per segment
   PairedRows ordered;
   std::array<uint32_t, kLanes> columns;
@@ -285,9 +304,14 @@ Status Paired::pack(const OpQuant& quant, const void* wei, double exact, bool* w
     group.offset = packed_bytes_;
     const int stride = pair_stride(group.channels);
     rows.assign(static_cast<size_t>(geometry_.reduction() * stride), 0);
+    if (view.dense) {
+      gather_rows(geometry_, view, {group.first, group.channels, stride, 0, 0, geometry_.run}, rows.data());
+    } else {
+      gather_filter(geometry_, view, group.first, group.channels, stride, rows.data());
+    }
     for (int64_t i = 0; i < geometry_.sx * geometry_.sy; ++i) {
-      gather_group(geometry_, view, rule, {group.first, group.channels, stride, i, 0, geometry_.run},
-                   &rows[static_cast<size_t>(i * geometry_.run * stride)], more[static_cast<size_t>(i)]);
+      cut_rows(view, rule, group.first, group.channels, stride, geometry_.run,
+               &rows[static_cast<size_t>(i * geometry_.run * stride)], more[static_cast<size_t>(i)]);
     }
     order(group, rows, more, ordered);
     cost += cost_of(group.channels, group.row, static_cast<double>(group.moves.size())) -

@@ -45,6 +45,7 @@ class Winograd final : public SlottedOp {
   // Whose int16 products it runs on: AVX-512's by words of 16 channels where a pack has them.
   [[nodiscard]] static Isa products_isa(std::span<const Kernel> kernels, Isa best);
   Winograd(const KernelLibrary& library, Isa best, Isa isa, const OpSpec& spec, const OpQuant& quant, int tile);
+  template <class T>  // of weights
   [[nodiscard]] int64_t pack(const OpQuant& quant, const void* wei);
   [[nodiscard]] int64_t side() const { return tile_ + 2; }
   [[nodiscard]] int64_t positions() const { return side() * side(); }

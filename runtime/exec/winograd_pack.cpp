@@ -33,13 +33,13 @@ constexpr int64_t kMostLanes = 16, kMostParts = kMostLanes / kOutputs;
 
 // Rows of two input channels, their elements in turn.
 template <class T>
-void interleave(const uint8_t* first, const uint8_t* second, Lane& out) {
+Lane interleaved(const uint8_t* first, const uint8_t* second) {
   typedef T Row __attribute__((vector_size(kTogether / 2)));
   Row a, b;
   std::memcpy(&a, first, sizeof a);
   std::memcpy(&b, second, sizeof b);
   const auto both = __builtin_shufflevector(a, b, 0, 4, 1, 5, 2, 6, 3, 7);
-  out = __builtin_convertvector(both, Lane);
+  return __builtin_convertvector(both, Lane);
 }
 
 // What makes bytes of weights signed ones.
@@ -74,6 +74,58 @@ Isa Winograd::products_isa(std::span<const Kernel> kernels, Isa best) {
   return wide ? Isa::avx512vnni : Isa::avx2;
 }
 
+// Returns the largest magnitude a sum of this op may have.
+template <class T>
+int64_t Winograd::pack(const OpQuant& quant, const void* wei) {
+  const WeightView view{wei, spec_.wei, false, 0};
+  const DotGeometry d = dot_geometry(spec_);
+  const auto shift = static_cast<int16_t>(shift_of(spec_.wei));
+  const int64_t parts = lanes_ / kOutputs;
+  int64_t largest = 0;
+  std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * lanes_));  // a row for each tap and input channel
+  int8_t* to = packed_.as<int8_t>();
+  for (int64_t o = 0; o < spec_.oc; o += lanes_) {
+    const int64_t count = std::min(lanes_, spec_.oc - o);
+    if (count < lanes_) std::fill(raw.begin(), raw.end(), static_cast<uint8_t>(shift));
+    gather_filter(d, view, o, count, static_cast<int>(lanes_), raw.data());
+    std::array<Lane, kMostParts> zero;
+    std::memcpy(zero.data(), &zeros_[static_cast<size_t>(2 * o)], static_cast<size_t>(2 * lanes_) * sizeof(int16_t));
+    std::array<uint8_t, kMostLanes> none{};  // an input channel that only fills a word
+    for (int64_t j = 0; j < lanes_; ++j) {
+      none[static_cast<size_t>(j)] = static_cast<uint8_t>(zeros_[static_cast<size_t>(2 * (o + j))] + shift);
+    }
+    const auto row = [&](int64_t tap, int64_t c) {
+      return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * lanes_)] : none.data();
+    };
+    std::array<Pair, kMostParts> above{}, all{};  // sums of weights above zero, of all
+    for (int64_t c = 0; c < depth_; c += 2) {
+      for (int64_t part = 0; part < parts; ++part) {
+        const auto at = static_cast<size_t>(part);
+        Lane plus{}, sum{};  // within 9 * 255
+        for (int64_t tap = 0; tap < 9; ++tap) {
+          Lane lane = interleaved<T>(row(tap, c) + part * kOutputs, row(tap, c + 1) + part * kOutputs);
+          lane -= shift;
+          const auto bytes = __builtin_convertvector(lane, Bytes);
+          std::memcpy(to + (tap * parts + part) * kTogether, &bytes, sizeof bytes);
+          lane -= zero[at];
+          plus += lane & (lane > 0);
+          sum += lane;
+        }
+        above[at] += both_channels(plus);
+        all[at] += both_channels(sum);
+      }
+      to += 9 * parts * kTogether;
+    }
+    for (int64_t j = 0; j < count; ++j) {
+      const auto part = static_cast<size_t>(j / kOutputs);
+      const int64_t up = above[part][j % kOutputs], sum = all[part][j % kOutputs];
+      largest = std::max(largest, 255 * std::max(up, up - sum));
+      set_tables(quant, o + j, static_cast<uint32_t>(sum), spec_.ic * 9);
+    }
+  }
+  return largest;
+}
+
 Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library, Isa best, const OpSpec& spec,
                                                    const OpQuant& quant, const void* wei, int tile) {
   // So was a kernel tuned for weights like these.
@@ -87,7 +139,7 @@ Result<std::unique_ptr<PreparedOp>> Winograd::make(const KernelLibrary& library,
   op->packed_ = AlignedBytes::uninitialized(static_cast<size_t>(op->raw_bytes()));
   if (!op->packed_.ok() || !op->tables_.ok()) return Status(Code::out_of_memory, "out of memory for packed weights");
   op->packed_.expect_writes(0, static_cast<size_t>(op->raw_bytes()));
-  const int64_t largest = op->pack(quant, wei);
+  const int64_t largest = spec.wei == DType::u8 ? op->pack<uint8_t>(quant, wei) : op->pack<int8_t>(quant, wei);
   // The answer times 576, or 4, is worked out modulo 2^32.
   if (largest >= int64_t{1} << 25) op->tile_ = 2;
   if (largest >= int64_t{1} << 29 || (op->tile_ == 2 && isa != Isa::avx2)) op.reset();
@@ -127,59 +179,6 @@ std::unique_ptr<PreparedOp> Winograd::load(const KernelLibrary& library, Isa bes
   std::unique_ptr<Winograd> op(new Winograd(library, best, products_isa(library.kernels(), best), spec, quant, tile));
   load_weights(from, owner, op->raw_bytes(), op->tables_.size(), op->packed_, op->tables_);
   return op;
-}
-
-// Returns the largest magnitude a sum of this op may have.
-int64_t Winograd::pack(const OpQuant& quant, const void* wei) {
-  const WeightView view{wei, spec_.wei, false, 0};
-  const DotGeometry d = dot_geometry(spec_);
-  const auto interleaved = spec_.wei == DType::u8 ? interleave<uint8_t> : interleave<int8_t>;
-  const auto shift = static_cast<int16_t>(shift_of(spec_.wei));
-  const int64_t parts = lanes_ / kOutputs;
-  int64_t largest = 0;
-  std::vector<uint8_t> raw(static_cast<size_t>(9 * spec_.ic * lanes_));  // a row for each tap and input channel
-  int8_t* to = packed_.as<int8_t>();
-  for (int64_t o = 0; o < spec_.oc; o += lanes_) {
-    const int64_t count = std::min(lanes_, spec_.oc - o);
-    if (count < lanes_) std::fill(raw.begin(), raw.end(), static_cast<uint8_t>(shift));
-    gather_filter(d, view, o, count, static_cast<int>(lanes_), raw.data());
-    std::array<Lane, kMostParts> zero;
-    std::memcpy(zero.data(), &zeros_[static_cast<size_t>(2 * o)], static_cast<size_t>(2 * lanes_) * sizeof(int16_t));
-    std::array<uint8_t, kMostLanes> none{};  // an input channel that only fills a word
-    for (int64_t j = 0; j < lanes_; ++j) {
-      none[static_cast<size_t>(j)] = static_cast<uint8_t>(zeros_[static_cast<size_t>(2 * (o + j))] + shift);
-    }
-    const auto row = [&](int64_t tap, int64_t c) {
-      return c < spec_.ic ? &raw[static_cast<size_t>((tap * spec_.ic + c) * lanes_)] : none.data();
-    };
-    std::array<Pair, kMostParts> above{}, all{};  // sums of weights above zero, of all
-    for (int64_t c = 0; c < depth_; c += 2) {
-      for (int64_t part = 0; part < parts; ++part) {
-        const auto at = static_cast<size_t>(part);
-        Lane plus{}, sum{};  // within 9 * 255
-        for (int64_t tap = 0; tap < 9; ++tap) {
-          Lane lane;
-          interleaved(row(tap, c) + part * kOutputs, row(tap, c + 1) + part * kOutputs, lane);
-          lane -= shift;
-          const auto bytes = __builtin_convertvector(lane, Bytes);
-          std::memcpy(to + (tap * parts + part) * kTogether, &bytes, sizeof bytes);
-          lane -= zero[at];
-          plus += lane & (lane > 0);
-          sum += lane;
-        }
-        above[at] += both_channels(plus);
-        all[at] += both_channels(sum);
-      }
-      to += 9 * parts * kTogether;
-    }
-    for (int64_t j = 0; j < count; ++j) {
-      const auto part = static_cast<size_t>(j / kOutputs);
-      const int64_t up = above[part][j % kOutputs], sum = all[part][j % kOutputs];
-      largest = std::max(largest, 255 * std::max(up, up - sum));
-      set_tables(quant, o + j, static_cast<uint32_t>(sum), spec_.ic * 9);
-    }
-  }
-  return largest;
 }
 
 }  // namespace octile::runtime

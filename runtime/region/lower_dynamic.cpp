@@ -5,25 +5,36 @@
 // is taken off afterwards: sum (a - zp) w = sum a w - zp sum w, modulo 2^32 on both sides. Padding holds zp, so this is
 // right at the borders too.
 #include <algorithm>
+#include <numeric>
 
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
 
+namespace {
+
+// Adds up weights in the order they lie in: `rows` of so many, to a sum for each row or for each place in a row.
+template <class T>
+void add_rows(const uint8_t* bytes, int64_t rows, int64_t row, bool sum_each_row, int32_t* sums) {
+  const auto* wei = reinterpret_cast<const T*>(bytes);
+  for (int64_t i = 0; i < rows; ++i, wei += row) {
+    if (sum_each_row) {
+      sums[i] = std::accumulate(wei, wei + row, int32_t{0});
+    } else {
+      for (int64_t j = 0; j < row; ++j) sums[j] += wei[j];
+    }
+  }
+}
+
+}  // namespace
+
 SumScales sum_scales(const NodeDesc& n) {
   const OpSpec& s = n.spec;
   const bool conv = s.kind == OpKind::conv2d;
   const int64_t channels = s.channels(), depth = conv ? s.ic / s.g * s.kh * s.kw : s.k;
-  const std::span<const uint8_t> wei = n.weights();
   std::vector<int32_t> sums(static_cast<size_t>(channels), 0);
-  const auto value = [&](int64_t at) {
-    const uint8_t byte = wei[static_cast<size_t>(at)];
-    return s.wei == DType::s8 ? int32_t{static_cast<int8_t>(byte)} : int32_t{byte};
-  };
-  const int64_t rows = conv ? channels : depth, row = conv ? depth : channels;
-  for (int64_t i = 0; i < rows; ++i) {  // in the order they lie in
-    for (int64_t j = 0; j < row; ++j) sums[static_cast<size_t>(conv ? i : j)] += value(i * row + j);
-  }
+  (s.wei == DType::s8 ? add_rows<int8_t> : add_rows<uint8_t>)(n.weights().data(), conv ? channels : depth,
+                                                              conv ? depth : channels, conv, sums.data());
   for (int64_t c = 0; c < channels; ++c) {
     const int32_t zp = n.quant.wei_zp[n.quant.wei_zp.size() == 1 ? 0 : static_cast<size_t>(c)];
     sums[static_cast<size_t>(c)] -= static_cast<int32_t>(depth) * zp;

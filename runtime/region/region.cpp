@@ -24,8 +24,8 @@ namespace {
 // Plans that are kept: as many as have so many steps together, the first number at least, the second at most. A step
 // takes some 2 KB.
 constexpr size_t kFewPlans = 16, kMostPlans = 64, kPlannedSteps = 1024;
-// Bytes of weights worth threads to pack them: 15 ms of one. Threads also spread what they allocate.
-constexpr size_t kWorthThreads = size_t{4} << 20;
+// Bytes of weights worth threads to pack them: 1 to 4 ms of one. Threads also spread what they allocate.
+constexpr size_t kWorthThreads = size_t{1} << 20;
 
 // Calls f in the float mode all arithmetic is defined in, and turns what it throws into a Status.
 template <class F>
