@@ -11,6 +11,7 @@
 #include "runtime/exec/aligned.h"
 #include "runtime/exec/choice.h"
 #include "runtime/exec/job.h"
+#include "runtime/exec/pack_weights.h"
 #include "runtime/exec/prepared_op.h"
 #include "runtime/exec/tails.h"
 
@@ -74,6 +75,7 @@ class Op final : public PreparedOp {
   void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;
   [[nodiscard]] static Crop crop_of(const Choice& choice, int64_t batches, size_t index, size_t& cut);
   void run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const;
+  void add_rests(const Job& job, const Part& part, const Crop& crop, const Tensor& dst) const;
   [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;
 
@@ -95,7 +97,8 @@ class Op final : public PreparedOp {
   std::vector<int64_t> offsets_;    // dot: of each panel in packed_
   std::vector<Layout> dw_layouts_;  // depthwise: those packed
   std::vector<int64_t> dw_offsets_;
-  int64_t panels_bytes_ = 0;  // dot: of all panels
+  std::vector<DepthwiseRest> rests_;  // depthwise: what panels of bytes leave out
+  int64_t panels_bytes_ = 0;          // dot: of all panels
   AlignedBytes packed_;
   AlignedBytes tables_;  // bias, mult, wzp: table_length_ entries each
   int64_t table_length_ = 0;

@@ -434,6 +434,27 @@ bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_
   return (wei.type == DType::u8 ? fits_s8<uint8_t> : fits_s8<int8_t>)(spec, wei, zp);
 }
 
+namespace {
+
+int32_t within_s8(int32_t weight) { return std::clamp(weight, -128, 127); }
+
+}  // namespace
+
+std::vector<DepthwiseRest> depthwise_rests(const OpSpec& s, const WeightView& wei, const WeightRule& rule,
+                                           int64_t most) {
+  std::vector<DepthwiseRest> out;
+  int64_t at = 0;
+  for (int64_t c = 0; c < s.oc; ++c) {
+    for (int64_t tap = 0; tap < s.kh * s.kw; ++tap) {
+      const int32_t all = wei.at(at++) - rule.taken(c), rest = all - within_s8(all);
+      if (rest == 0) continue;
+      if (std::ssize(out) == most) return {};
+      out.push_back({c, tap / s.kw, tap % s.kw, rest});
+    }
+  }
+  return out;
+}
+
 std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, const WeightRule& rule, Layout layout) {
   const int64_t taps = layout_desc(layout).quantum, bytes = layout_desc(layout).bytes;
   const int64_t padded = (s.oc + kDepthwisePad - 1) / kDepthwisePad * kDepthwisePad;
@@ -450,7 +471,8 @@ std::vector<uint8_t> pack_depthwise(const OpSpec& s, const WeightView& wei, cons
     const int32_t taken = rule.taken(c);
     uint8_t* const to = out.data() + c * taps * bytes;
     for (const int64_t place : places) {
-      const auto v = static_cast<int16_t>(wei.at(at++) - taken);
+      const int32_t all = wei.at(at++) - taken;
+      const auto v = static_cast<int16_t>(bytes == 1 ? within_s8(all) : all);
       std::memcpy(to + place, &v, bytes == 1 ? 1 : 2);  // little endian
     }
   }

@@ -95,8 +95,16 @@ struct Acc16 {
 // True when every raw - zp lies within s8.
 [[nodiscard]] bool fits_s8(const OpSpec& spec, const WeightView& wei, const std::vector<int32_t>& zp);
 
-// Depthwise panels, channels padded to 64: t1c, t4c (s8), t2cw (s16).
+// Depthwise panels, channels padded to 64: t1c, t4c (s8, cut off where weights are beyond it), t2cw (s16).
 [[nodiscard]] std::vector<uint8_t> pack_depthwise(const OpSpec& spec, const WeightView& wei, const WeightRule& rule,
                                                   Layout layout);
+// What panels of s8 cut off.
+struct DepthwiseRest {
+  int64_t channel = 0, ky = 0, kx = 0;
+  int32_t weight = 0;
+};
+// None if there are more than `most`.
+[[nodiscard]] std::vector<DepthwiseRest> depthwise_rests(const OpSpec& spec, const WeightView& wei,
+                                                         const WeightRule& rule, int64_t most);
 
 }  // namespace octile::runtime

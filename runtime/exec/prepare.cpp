@@ -13,7 +13,8 @@ namespace octile::runtime {
 namespace {
 
 constexpr std::string_view kPanels = "panels";
-constexpr unsigned kExact = 1U;  // bit 0 of PanelModes: kernels right for any weights
+constexpr int64_t kChannelsPerRest = 8;  // depthwise: a product apart takes as long as those of some channels
+constexpr unsigned kExact = 1U;          // bit 0 of PanelModes: kernels right for any weights
 
 // Kernels of packs convert products of sums and multipliers below 2^31 only (docs/generators.md). Those of any int32
 // are where no multiplier reaches 1; else the largest sum decides. The portable kernels take any.
@@ -152,8 +153,12 @@ Status Op::pack(const void* wei) {
     const bool dots = std::any_of(table_.begin(), table_.end(), [this](const Kernel& k) {
       return k.entry.layout == "t4c" && k.isa > Isa::portable && k.isa <= best_;
     });
-    if (fits_) dw_layouts_.push_back(Layout::t1c);
-    dw_layouts_.push_back(fits_ && dots ? Layout::t4c : Layout::t2cw);
+    // A few weights beyond s8 go on with what is within; the rest of their products is added to sums.
+    if (!fits_ && dots && spec_.dst == DType::s32)
+      rests_ = depthwise_rests(spec_, view, rule_, spec_.oc / kChannelsPerRest);
+    const bool bytes = fits_ || !rests_.empty();
+    if (bytes) dw_layouts_.push_back(Layout::t1c);
+    dw_layouts_.push_back(bytes && dots ? Layout::t4c : Layout::t2cw);
     return pack_depthwise_op(view);
   }
   choose_layouts();

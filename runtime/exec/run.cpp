@@ -269,6 +269,25 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) con
       const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
       if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
     }
+    if (layout_desc(part.layout).bytes == 1) add_rests(job, part, crop, dst);
+  }
+}
+
+// The products of what panels of bytes leave out, modulo 2^32 as all sums.
+void Op::add_rests(const Job& job, const Part& part, const Crop& crop, const Tensor& dst) const {
+  const OpSpec& s = job.choice->shaped;
+  for (const DepthwiseRest& rest : rests_) {
+    if (rest.channel < part.channel || rest.channel >= part.channel + part.channels) continue;
+    for (int64_t y = crop.y; y < crop.y + crop.ys; ++y) {
+      const int64_t row = y * s.sh + rest.ky * s.dh, pixel = crop.x * s.sw + rest.kx * s.dw;
+      const uint8_t* from =
+          job.origin + crop.n * job.src.stride_n + row * job.src.stride_y + pixel * job.src.stride_x + rest.channel;
+      uint8_t* to = pixel_at(dst, crop.n, y, crop.x) + rest.channel * size_of(DType::s32);
+      for (int64_t x = 0; x < crop.xs; ++x, from += s.sw * job.src.stride_x, to += dst.stride_x) {
+        auto& sum = *reinterpret_cast<uint32_t*>(to);
+        sum += static_cast<uint32_t>(rest.weight) * *from;
+      }
+    }
   }
 }
 

@@ -108,5 +108,38 @@ TEST(RunOp, DepthwiseRowByRow) {
   EXPECT_EQ(kernel("mb1g64ic64ih9iw7oc64", pads), "stride 1");
 }
 
+// A few weights beyond s8 leave depthwise sums to kernels of bytes; what those leave out is added.
+TEST(RunOp, DepthwiseSumsOfAFewWeightsBeyondBytes) {
+  KernelLibrary library;
+  for (const auto& [stride, n] : {std::pair{0, 8}, {0, 16}, {2, 32}}) {
+    packs::KernelEntry entry = depthwise_entry(stride, n);
+    entry.dst = "s32";
+    ASSERT_TRUE(library.add_kernel(entry, reinterpret_cast<void*>(portable_depthwise_t4c)).ok());
+  }
+  test::RandomOps ops(kSeed + 5);
+  const auto kernel = [&](const std::string& shape, const std::string& types, int beyond) {
+    test::OpCase c = ops.fill(*parse_op("conv2d " + shape + types));
+    const bool u8 = c.spec.wei == DType::u8;
+    const int zero = u8 ? 110 : 20;
+    for (int32_t& z : c.quant.wei_zp) z = zero;
+    for (uint8_t& w : c.wei) w = static_cast<uint8_t>(zero + ops.pick(u8 ? -110 : -128, u8 ? 127 : 107));
+    for (int i = 0; i < beyond; ++i) {  // apart, in one channel, in one filter's corners
+      c.wei[static_cast<size_t>(i == 1 ? 8 : i * 37)] = u8 ? 255 : static_cast<uint8_t>(-128);
+    }
+    const auto op = PreparedOp::prepare(library, Isa::avx512vnni, c.spec, c.quant, c.wei.data());
+    EXPECT_TRUE(op.ok());
+    for (const int64_t pitch : {0, 3}) test::expect_exact(**op, c, pitch);
+    return expect_exact(library, Isa::avx512vnni, c, 0);
+  };
+  const std::string pads = "kh3kw3pt1pl1pb1pr1", u8 = " src=u8:zp wei=u8:zp dst=s32";
+  EXPECT_EQ(kernel("mb2g24ic24ih9iw8oc24" + pads, u8, 0), "any 16");
+  EXPECT_EQ(kernel("mb2g24ic24ih9iw8oc24" + pads, u8, 3), "any 16");
+  EXPECT_EQ(kernel("mb1g24ic24ih9iw8oc24kh3kw3sh2sw2dh2dw2pt2pl1pb2pr1", u8, 3), "any 16");
+  EXPECT_EQ(kernel("mb1g16ic16ih9iw8oc16" + pads, u8, 2), "stride 2");  // pixels taken together
+  EXPECT_EQ(kernel("mb1g24ic24ih9iw8oc24" + pads, " src=s8:zp wei=s8:zp:per_oc dst=s32", 2), "any 16");
+  EXPECT_NE(kernel("mb1g24ic24ih9iw8oc24" + pads, u8, 4), "any 16");
+  EXPECT_NE(kernel("mb1g24ic24ih9iw8oc24" + pads, " src=u8:zp wei=u8:zp dst=u8:zp", 3), "any 16");
+}
+
 }  // namespace
 }  // namespace octile::runtime
