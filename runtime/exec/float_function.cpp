@@ -169,17 +169,25 @@ void FloatFunction::to_codes(const Ops& ops, const float* src, const QuantizeFor
 }
 
 void FloatFunction::range(const Ops& ops, Rows src, int64_t count, int64_t rows, float* lo, float* hi) const {
-  alignas(64) float found[kQuickMost + kFew], exact[kFew];
+  alignas(64) float found[kQuickMost + 2 * kFew], exact[kFew];
+  const auto take = [&](const float* from, int64_t some) {
+    run_block(ops, from, nullptr, exact, some);
+    ops.range({reinterpret_cast<const uint8_t*>(exact), some * kFloat}, some, 1, lo, hi);
+  };
+  QuickRange seen;
+  int64_t pending = 0;
   for (int64_t r = 0; r < rows; ++r) {
     const float* const row = floats(src.data + r * src.stride);
     for (int64_t i = 0; i < count; i += kQuickMost) {
-      const int64_t end = ops.quick_range(quick, row + i, std::min(kQuickMost, count - i), *lo, *hi, found);
-      for (int64_t k = 0; k < end; k += kFew) {
-        const int64_t some = std::min(kFew, end - k);
-        run_block(ops, found + k, nullptr, exact, some);
-        ops.range({reinterpret_cast<const uint8_t*>(exact), some * kFloat}, some, 1, lo, hi);
-      }
+      pending += ops.quick_range(quick, row + i, std::min(kQuickMost, count - i), seen, found + pending);
+      for (; pending >= kFew; pending -= kFew) take(found + pending - kFew, kFew);
     }
+  }
+  if (pending > 0) take(found, pending);
+  if (!seen.far(quick)) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* const row = floats(src.data + r * src.stride);
+    for (int64_t i = 0; i < count; i += kFew) take(row + i, std::min(kFew, count - i));
   }
 }
 

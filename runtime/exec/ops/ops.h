@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 
 #include "runtime/exec/tensor.h"
 #include "targets/desc/target.h"
@@ -31,6 +32,21 @@ struct QuantizeForm {
 // operations and each rounded or all at once.
 enum class Quick : uint8_t { none, silu, gelu };
 inline constexpr int64_t kQuickMost = 4096;
+
+// They fall up to here and rise from here.
+constexpr float turn_of(Quick which) { return which == Quick::silu ? -1.2784645F : -0.7517916F; }
+
+// What of some numbers decides between which their quick functions lie.
+struct QuickRange {
+  static constexpr float kNone = std::numeric_limits<float>::infinity();
+  float greatest = 0, below = -kNone, above = kNone;  // the two next to where the function turns
+  [[nodiscard]] bool none() const { return greatest == 0 && below == -kNone && above == kNone; }
+  // So far from there on either side that rounding may put another function below theirs: it falls too slowly.
+  [[nodiscard]] bool far(Quick which) const {
+    constexpr float kFar = 0.2F;
+    return below != -kNone && turn_of(which) - below > kFar && above - turn_of(which) > kFar;
+  }
+};
 
 // What the codes of one tensor mean: float(q - zp) * scale, or 256 floats where they went through functions.
 struct Meaning {
@@ -192,9 +208,9 @@ struct Ops {
   void (*quantize)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
   // The same of a function of them, as far as float32 tells: how many of the first are written for sure.
   int64_t (*quick_codes)(Quick which, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
-  // Those of at most kQuickMost numbers whose functions may be the least or the greatest of all and of lo and hi, where
-  // lo <= 0 <= hi, perhaps zeros among them; how many. NaN is passed over. `found` has room for a block more.
-  int64_t (*quick_range)(Quick which, const float* src, int64_t count, float lo, float hi, float* found);
+  // Puts those of at most kQuickMost numbers into `found` whose functions may be the least or the greatest of all so
+  // far, and of 0, perhaps zeros among them; how many. NaN is passed over. `found` has room for a block more.
+  int64_t (*quick_range)(Quick which, const float* src, int64_t count, QuickRange& seen, float* found);
   // The same of the softmax of at most kQuickMost numbers; false, and anything in dst, if float32 does not tell them
   // all.
   bool (*quick_softmax)(const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
