@@ -36,6 +36,7 @@ struct Memory {
                       {{NodeKind::add}, FloatFunction::kMade + 1, FloatFunction::kConstant, 1.0F},
                       {{NodeKind::mul}, FloatFunction::kSource, FloatFunction::kMade + 2},
                       {{NodeKind::mul}, FloatFunction::kMade + 3, FloatFunction::kConstant, 0.5F}}};
+  FloatFunction gelu_by_tanh{{{{NodeKind::gelu, 0, 0, true}, FloatFunction::kSource}}};
   Memory()
       : a(kCodes),
         b(kCodes),
@@ -60,7 +61,7 @@ struct Memory {
       swish[static_cast<size_t>(q)] = static_cast<uint8_t>(std::lround(v * clipped / 0.07 + 30));
       values[static_cast<size_t>(q)] = static_cast<float>(v);
     }
-    for (FloatFunction* f : {&silu, &gelu}) f->quick = quick_of(*f);
+    for (FloatFunction* f : {&silu, &gelu, &gelu_by_tanh}) f->quick = quick_of(*f);
     for (float& f : x) f = static_cast<float>(256 * random() + random() - 32768) * 0.0002F;
     for (int64_t i = 0; i < 2 * kSide; ++i) {
       twice.push_back(i / 2);
@@ -210,10 +211,14 @@ std::vector<Case> cases_of_rows(Memory& m) {
        [&m](const Ops& o) { o.float_unary({NodeKind::sigmoid}, m.x.data(), m.y.data(), kFloats); }},
       {"erf", kFloats, 8 * kFloats,
        [&m](const Ops& o) { o.float_unary({NodeKind::erf}, m.x.data(), m.y.data(), kFloats); }},
+      {"tanh", kFloats, 8 * kFloats,
+       [&m](const Ops& o) { o.float_unary({NodeKind::tanh}, m.x.data(), m.y.data(), kFloats); }},
       {"codes of silu", kFloats, 5 * kFloats,
        [&m, to](const Ops& o) { m.silu.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
       {"codes of gelu", kFloats, 5 * kFloats,
        [&m, to](const Ops& o) { m.gelu.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
+      {"codes of gelu by tanh", kFloats, 5 * kFloats,
+       [&m, to](const Ops& o) { m.gelu_by_tanh.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
       {"range of gelu", kFloats, 4 * kFloats,
        [&m](const Ops& o) {
          float lo = 0, hi = 0;

@@ -64,7 +64,8 @@ class Own {
       const bool both = !constant(node.inputs[0]) && !constant(node.inputs[1]);
       return both ? r_.step + r_.binary * out : 0;
     }
-    if ((node.kind == NodeKind::sigmoid || node.kind == NodeKind::erf) && floats_[node.output]) return r_.sigmoid * out;
+    const bool bent = node.kind == NodeKind::sigmoid || node.kind == NodeKind::tanh || node.kind == NodeKind::erf;
+    if (bent && floats_[node.output]) return r_.sigmoid * out;
     if (is_unary(node.kind)) return 0;  // a table, with its quantize, or a tail
     switch (node.kind) {
       case NodeKind::max_pool:

@@ -3,6 +3,7 @@
 #include "plugin/partition/ground.h"
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 #include "runtime/exec/ops/ops.h"
@@ -84,7 +85,7 @@ class Forms {
     if (d.kind != NodeKind::gelu) return runtime::vector_kernel(d.kind);
     const int reader = d.output < 0 ? -1 : graph_.sole_consumer(d.output);
     const bool on_the_spot = reader >= 0 && graph_.nodes[reader].is("DynamicQuantizeLinear");
-    return (d.ints.empty() || d.ints[0] == 0) && (on_the_spot || only_quantized(d.output));
+    return on_the_spot || only_quantized(d.output);
   }
 
   [[nodiscard]] Form binary(const NodeDesc& d, const Form& a, const Form& b) const {
@@ -115,9 +116,21 @@ class Forms {
            x.dims.back() > 0;
   }
 
+  // A square or a cube: other powers are worked out number by number.
+  [[nodiscard]] bool whole_power(int exponent) const {
+    if (!constant(exponent)) return false;
+    const bool own = exponent < 0;
+    const void* const data = own ? unit_.inner[~exponent].data.data() : graph_.values[exponent].data;
+    const size_t bytes = own ? unit_.inner[~exponent].data.size() : graph_.values[exponent].bytes;
+    float number = 0;
+    if (data == nullptr || bytes != sizeof number || graph_type(exponent) != ElemType::f32) return false;
+    std::memcpy(&number, data, sizeof number);
+    return number == 2 || number == 3;
+  }
+
   // With a number, one per channel, or as many others, or a gate.
   [[nodiscard]] bool joins_made(const NodeDesc& d, const Form& a, const Form& b) const {
-    if (!runtime::vector_kernel(d.kind)) return false;
+    if (!runtime::vector_kernel(d.kind) || (d.kind == NodeKind::pow && !whole_power(d.inputs[1]))) return false;
     const bool first = a.kind == Form::Kind::made || a.kind == Form::Kind::pair;
     const Form &made = first ? a : b, &other = first ? b : a;
     if (other.kind == Form::Kind::scalar) return true;

@@ -3,9 +3,11 @@
 #include "runtime/exec/float_function.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <numbers>
+#include <optional>
 #include <utility>
 
 namespace octile::runtime {
@@ -19,7 +21,7 @@ const float* floats(const uint8_t* data) { return reinterpret_cast<const float*>
 using Operation = FloatFunction::Operation;
 
 bool is_product(const Operation& op) { return op.unary.kind == NodeKind::mul; }
-bool near(float number, double wanted) { return std::fabs(number / wanted - 1) < 0x1p-23; }
+bool near(double number, double wanted) { return std::fabs(number / wanted - 1) < 0x1p-22; }
 
 // One operand is `made` or the source, the other the constant.
 bool with_constant(const Operation& op, int operand) {
@@ -45,38 +47,97 @@ void factors_of(const std::vector<Operation>& ops, size_t i, std::vector<std::pa
   }
 }
 
-// x, (1 + erf(x / sqrt 2)) and 1/2 multiplied in any order, the quotient perhaps a product.
-bool is_gelu(const std::vector<Operation>& ops) {
-  constexpr int kSource = FloatFunction::kSource, kConstant = FloatFunction::kConstant, kMade = FloatFunction::kMade;
-  if (ops.size() == 1) return ops[0].unary.kind == NodeKind::gelu && !ops[0].unary.tanh_form && ops[0].a == kSource;
-  const auto erf =
-      std::find_if(ops.begin(), ops.end(), [](const Operation& op) { return op.unary.kind == NodeKind::erf; });
-  if (ops.size() != 5 || erf == ops.end() || erf->a < kMade) return false;
-  const auto inner = static_cast<size_t>(erf->a - kMade);
-  const Operation& t = ops[inner];
-  const bool divides = t.unary.kind == NodeKind::div && t.a == kSource && t.b == kConstant;
-  const bool scales = is_product(t) && with_constant(t, kSource);
-  if (!(divides && near(t.constant, std::numbers::sqrt2)) && !(scales && near(t.constant, std::numbers::sqrt2 / 2))) {
-    return false;
+// What an operand is of the source: coefficients of its powers from 0 on, all of one sign, so that nothing cancels and
+// the order of its operations hardly matters; none if it is anything else.
+using Polynomial = std::array<double, 4>;
+std::optional<Polynomial> product_of(const Polynomial& p, const Polynomial& q) {
+  Polynomial out{};
+  for (size_t power = 0; power < 2 * p.size() - 1; ++power) {
+    double sum = 0;
+    for (size_t i = 0; i < p.size(); ++i) {
+      if (i <= power && power - i < q.size()) sum += p[i] * q[power - i];
+    }
+    if (power < out.size()) {
+      out[power] = sum;
+    } else if (sum != 0) {
+      return {};
+    }
   }
-  const int made = kMade + static_cast<int>(erf - ops.begin());
+  return out;
+}
+std::optional<Polynomial> polynomial_of(const std::vector<Operation>& ops, int operand, float constant) {
+  if (operand == FloatFunction::kSource) return Polynomial{0, 1, 0, 0};
+  if (operand == FloatFunction::kConstant && constant > 0) return Polynomial{constant, 0, 0, 0};
+  if (operand < FloatFunction::kMade) return {};
+  const Operation& op = ops[static_cast<size_t>(operand - FloatFunction::kMade)];
+  const std::optional<Polynomial> p = polynomial_of(ops, op.a, op.constant);
+  const std::optional<Polynomial> q =
+      op.b == FloatFunction::kNone ? std::nullopt : polynomial_of(ops, op.b, op.constant);
+  if (!p || !q) return {};
+  switch (op.unary.kind) {
+    case NodeKind::mul: return product_of(*p, *q);
+    case NodeKind::div: return op.b == FloatFunction::kConstant ? product_of(*p, {1 / (*q)[0]}) : std::nullopt;
+    case NodeKind::add: {
+      Polynomial sum = *p;
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] += (*q)[i];
+      const bool odd = sum[1] != 0 || sum[3] != 0, even = sum[0] != 0 || sum[2] != 0;
+      return odd && even ? std::nullopt : std::optional(sum);
+    }
+    case NodeKind::pow: {
+      if (op.b != FloatFunction::kConstant || (op.constant != 2 && op.constant != 3)) return {};
+      const std::optional<Polynomial> square = product_of(*p, *p);
+      return op.constant == 2 || !square ? square : product_of(*square, *p);
+    }
+    default: return {};
+  }
+}
+
+// The argument of the tanh in a GELU.
+bool is_tanh_argument(const std::vector<Operation>& ops, int operand) {
+  const std::optional<Polynomial> u = polynomial_of(ops, operand, 0);
+  const double once = std::sqrt(2 / std::numbers::pi);
+  return u && (*u)[0] == 0 && (*u)[2] == 0 && near((*u)[1], once) && near((*u)[3], once * 0.044715);
+}
+
+// x / sqrt 2, the quotient perhaps a product.
+bool is_erf_argument(const std::vector<Operation>& ops, int operand) {
+  constexpr int kSource = FloatFunction::kSource;
+  if (operand < FloatFunction::kMade) return false;
+  const Operation& t = ops[static_cast<size_t>(operand - FloatFunction::kMade)];
+  const bool divides = t.unary.kind == NodeKind::div && t.a == kSource && t.b == FloatFunction::kConstant;
+  const bool scales = is_product(t) && with_constant(t, kSource);
+  return (divides && near(t.constant, std::numbers::sqrt2)) || (scales && near(t.constant, std::numbers::sqrt2 / 2));
+}
+
+// x, (1 + erf or tanh of what belongs there) and 1/2 multiplied in any order.
+Quick gelu_of(const std::vector<Operation>& ops) {
+  constexpr int kSource = FloatFunction::kSource, kConstant = FloatFunction::kConstant, kMade = FloatFunction::kMade;
+  if (ops.size() == 1) {
+    const bool gelu = ops[0].unary.kind == NodeKind::gelu && ops[0].a == kSource;
+    return !gelu ? Quick::none : ops[0].unary.tanh_form ? Quick::gelu_tanh : Quick::gelu;
+  }
+  const auto bent = std::find_if(ops.begin(), ops.end(), [](const Operation& op) {
+    return op.unary.kind == NodeKind::erf || op.unary.kind == NodeKind::tanh;
+  });
+  if (bent == ops.end()) return Quick::none;
+  const bool tanh = bent->unary.kind == NodeKind::tanh;
+  if (!(tanh ? is_tanh_argument : is_erf_argument)(ops, bent->a)) return Quick::none;
+  const int made = kMade + static_cast<int>(bent - ops.begin());
   const auto one = std::find_if(ops.begin(), ops.end(), [&](const Operation& op) {
     return op.unary.kind == NodeKind::add && with_constant(op, made) && op.constant == 1.0F;
   });
-  if (one == ops.end() || !is_product(ops.back()) || inner + 1 == ops.size()) return false;
+  if (one == ops.end() || !is_product(ops.back())) return Quick::none;
   std::vector<std::pair<int, float>> factors;
   factors_of(ops, ops.size() - 1, factors);
   std::sort(factors.begin(), factors.end());
   const std::vector<std::pair<int, float>> wanted{
       {kConstant, 0.5F}, {kSource, 0.0F}, {kMade + static_cast<int>(one - ops.begin()), 0.0F}};
-  return factors == wanted;
+  return factors != wanted ? Quick::none : tanh ? Quick::gelu_tanh : Quick::gelu;
 }
 
 }  // namespace
 
-Quick quick_of(const FloatFunction& f) {
-  return is_silu(f.operations) ? Quick::silu : is_gelu(f.operations) ? Quick::gelu : Quick::none;
-}
+Quick quick_of(const FloatFunction& f) { return is_silu(f.operations) ? Quick::silu : gelu_of(f.operations); }
 
 void FloatFunction::run_block(const Ops& ops, const float* src, const float* other, float* dst, int64_t count) const {
   alignas(64) float made[kMost][kBlock];

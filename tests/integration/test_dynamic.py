@@ -134,8 +134,8 @@ def test_layers_in_floats(open_session, target, tmp_path):
     check_layers(open_session, target, model, {"x": rng.normal(0, 1, inputs["x"]).astype(np.float32)})
 
 
-@pytest.mark.parametrize("opset", [17, 20])
-def test_gelu_between_products(open_session, target, tmp_path, opset):
+@pytest.mark.parametrize("form", ["erf", "Gelu", "tanh", "tanh of a product", "Gelu by tanh"])
+def test_gelu_between_products(open_session, target, tmp_path, form):
     """Its floats are read by products alone, which quantize them: they need not be made."""
     rng = np.random.default_rng(9)
     node = helper.make_node
@@ -151,8 +151,22 @@ def test_gelu_between_products(open_session, target, tmp_path, opset):
     ]
     constants = {"w0": rng.normal(0, 0.2, (48, 96)), "w1": rng.normal(0, 0.1, (96, 16)), "b0": rng.normal(0, 1, 96)}
     constants |= {"root": np.array(np.sqrt(2)), "one": np.array(1.0), "half": np.array(0.5)}
-    if opset == 20:
-        nodes[2:7] = [node("Gelu", ["a0"], ["g0"], "gelu")]
+    if form.startswith("Gelu"):
+        how = {"approximate": "tanh"} if "tanh" in form else {}
+        nodes[2:7] = [node("Gelu", ["a0"], ["g0"], "gelu", **how)]
+    elif "tanh" in form:
+        cube = [node("Pow", ["a0", "three"], ["c0"], "cube")]
+        if "product" in form:
+            cube = [node("Mul", ["a0", "a0"], ["s0"], "square"), node("Mul", ["a0", "s0"], ["c0"], "cube")]
+        nodes[2:4] = [
+            *cube,
+            node("Mul", ["share", "c0"], ["t0"], "share"),
+            node("Add", ["a0", "t0"], ["u0"], "sum"),
+            node("Mul", ["u0", "root"], ["d0"], "scale"),
+            node("Tanh", ["d0"], ["e0"], "tanh"),
+        ]
+        constants |= {"root": np.array(np.sqrt(2 / np.pi)), "three": np.array(3.0), "share": np.array(0.044715)}
+    opset = 20 if form.startswith("Gelu") else 17
     model = quantized(tmp_path, nodes, {"x": (2, 5, 48)}, {"y": (2, 5, 16)}, constants, QuantType.QInt8, opset=opset)
     check_layers(open_session, target, model, {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)})
 

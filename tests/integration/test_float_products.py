@@ -70,11 +70,15 @@ def function_of(net, f, name):
     if name == "gelu":
         return net.node("Gelu", [f])
     number = lambda v: net.constant(np.float32(v))  # noqa: E731
+    if name == "gelu by tanh":
+        cube = net.node("Mul", [net.node("Pow", [f, number(3)]), number(0.044715)])
+        u = net.node("Mul", [net.node("Add", [f, cube]), number(np.sqrt(2 / np.pi))])
+        return net.node("Mul", [net.node("Mul", [f, number(0.5)]), net.node("Add", [net.node("Tanh", [u]), number(1)])])
     gate = net.node("Add", [net.node("Erf", [net.node("Div", [f, number(np.sqrt(2))])]), number(1)])
     return net.node("Mul", [net.node("Mul", [f, gate]), number(0.5)])
 
 
-@pytest.mark.parametrize("function", ["silu", "gelu", "gelu by erf"])
+@pytest.mark.parametrize("function", ["silu", "gelu", "gelu by erf", "gelu by tanh"])
 @pytest.mark.parametrize("readers", ["a quantize", "two quantizes", "a movement too", "the model's output too"])
 def test_quick_functions(check_near, function, readers):
     """Where nothing but a quantize reads it, its codes are found without the float."""

@@ -46,12 +46,27 @@ int hard_swish(GraphBuilder& b, int f, bool converted) {
                            : b.add(NodeKind::mul, {y, constant(b, 1.0F / 6.0F)});
 }
 
+// The argument of GELU's tanh, sqrt(2 / pi) (x + 0.044715 x^3).
+int cubed(GraphBuilder& b, int f, bool converted) {
+  const auto times = [&](int x, int y) { return between(b, b.add(NodeKind::mul, {x, y}), converted); };
+  const int share = constant(b, 0.044715F), root = constant(b, 0.7978846F);
+  if (b.rng.chance(0.3)) {
+    const int sum = between(b, b.add(NodeKind::add, {constant(b, 1), times(times(share, f), f)}), converted);
+    return times(times(f, root), sum);
+  }
+  const int cube =
+      b.rng.chance(0.5) ? between(b, b.add(NodeKind::pow, {f, constant(b, 3)}), converted) : times(f, times(f, f));
+  return times(between(b, b.add(NodeKind::add, {f, times(cube, share)}), converted), root);
+}
+
 int gelu(GraphBuilder& b, int f, bool converted) {
   if (b.rng.chance(0.25)) return b.add(NodeKind::gelu, {f}, {b.rng.below(2)});
   const float root = std::sqrt(2.0F);
-  int g = b.rng.chance(0.5) ? b.add(NodeKind::div, {f, constant(b, root)})
-                            : b.add(NodeKind::mul, {constant(b, 1 / root), f});
-  g = between(b, b.add(NodeKind::erf, {between(b, g, converted)}), converted);
+  const bool tanh = b.rng.chance(0.5);
+  int g = tanh                ? cubed(b, f, converted)
+          : b.rng.chance(0.5) ? b.add(NodeKind::div, {f, constant(b, root)})
+                              : b.add(NodeKind::mul, {constant(b, 1 / root), f});
+  g = between(b, b.add(tanh ? NodeKind::tanh : NodeKind::erf, {between(b, g, converted)}), converted);
   g = between(b, b.add(NodeKind::add, {g, constant(b, 1)}), converted);
   if (b.rng.chance(0.3)) {
     const int half = between(b, b.add(NodeKind::mul, {f, constant(b, 0.5F)}), converted);

@@ -113,13 +113,14 @@ bool vector_kernel(NodeKind kind) {
     case NodeKind::leaky_relu:
     case NodeKind::clip:
     case NodeKind::sigmoid:
+    case NodeKind::tanh:
     case NodeKind::erf:
     case NodeKind::hard_sigmoid:
     case NodeKind::hard_swish:
     case NodeKind::neg:
     case NodeKind::reciprocal:
     case NodeKind::abs: return true;
-    default: return is_binary(kind) && kind != NodeKind::pow;
+    default: return is_binary(kind);
   }
 }
 

@@ -28,13 +28,15 @@ struct QuantizeForm {
   int32_t zp = 0;
 };
 
-// Functions of which float32 tells most codes: x * sigmoid(x), and x/2 * (1 + erf(x / sqrt 2)), in any order of their
-// operations and each rounded or all at once.
-enum class Quick : uint8_t { none, silu, gelu };
+// Functions of which float32 tells most codes, in any order of their operations and each rounded or all at once:
+// x * sigmoid(x), x/2 * (1 + erf(x / sqrt 2)), x/2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+enum class Quick : uint8_t { none, silu, gelu, gelu_tanh };
 inline constexpr int64_t kQuickMost = 4096;
 
 // They fall up to here and rise from here.
-constexpr float turn_of(Quick which) { return which == Quick::silu ? -1.2784645F : -0.7517916F; }
+constexpr float turn_of(Quick which) {
+  return which == Quick::silu ? -1.2784645F : which == Quick::gelu ? -0.7517916F : -0.7524614F;
+}
 
 // What of some numbers decides between which their quick functions lie.
 struct QuickRange {

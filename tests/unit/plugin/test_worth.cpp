@@ -191,17 +191,20 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
   };
   for (const Case& c :
        {Case{"Relu", "", true, Reason::taken}, Case{"Sigmoid", "", true, Reason::taken},
-        Case{"Erf", "", true, Reason::taken}, Case{"Tanh", "", true, Reason::stored_floats},
-        Case{"Gelu", "", true, Reason::taken}, Case{"Relu", "", false, Reason::float_to_host},
-        Case{"Mul", "per column", true, Reason::taken}, Case{"Mul", "per row", true, Reason::stored_floats},
-        Case{"Add", "product", true, Reason::taken}, Case{"Pow", "product", true, Reason::stored_floats},
-        Case{"Add", "host", true, Reason::float_from_host}}) {
+        Case{"Erf", "", true, Reason::taken}, Case{"Tanh", "", true, Reason::taken},
+        Case{"Softplus", "", true, Reason::stored_floats}, Case{"Pow", "cube", true, Reason::taken},
+        Case{"Pow", "root", true, Reason::stored_floats}, Case{"Gelu", "", true, Reason::taken},
+        Case{"Relu", "", false, Reason::float_to_host}, Case{"Mul", "per column", true, Reason::taken},
+        Case{"Mul", "per row", true, Reason::stored_floats}, Case{"Add", "product", true, Reason::taken},
+        Case{"Pow", "product", true, Reason::stored_floats}, Case{"Add", "host", true, Reason::float_from_host}}) {
     SCOPED_TRACE(std::string(c.op) + " " + c.other + (c.product ? "" : " for the host"));
     BetweenKit kit({64, 640});
     std::vector<int> operands{kit.y};
     const std::string_view other = c.other;
     if (other == "product") {
       operands.push_back(kit.product(0.25F));
+    } else if (other == "cube" || other == "root") {
+      operands.push_back(kit.constant(ElemType::f32, std::vector<float>{other == "cube" ? 3.0F : 0.5F}, {}));
     } else if (other == "host") {
       operands.push_back(kit.of_host());
     } else if (!other.empty()) {
@@ -284,6 +287,8 @@ TEST(Worth, PixelsOfDynamicProductsMoveInside) {
     std::vector<int> operands{kit.y};
     if (other == "product") {
       operands.push_back(kit.product(0.25F));
+    } else if (other == "cube" || other == "root") {
+      operands.push_back(kit.constant(ElemType::f32, std::vector<float>{other == "cube" ? 3.0F : 0.5F}, {}));
     } else if (other == "host") {
       operands.push_back(kit.of_host());
     } else if (other == "codes") {

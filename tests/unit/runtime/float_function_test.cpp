@@ -44,26 +44,59 @@ FloatFunction gelu(int order, bool divides, double root = std::numbers::sqrt2, d
   return f;
 }
 
+// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2: with a power, as a product of three, as x times a sum.
+FloatFunction gelu_tanh(int form, double share = 0.044715, double root = 0.7978845608028654) {
+  constexpr NodeKind kMul = NodeKind::mul, kAdd = NodeKind::add;
+  FloatFunction f;
+  if (form == 0) {
+    f.operations = {two(NodeKind::pow, kSource, kConstant, 3), two(kMul, kMade, kConstant, share),
+                    two(kAdd, kSource, kMade + 1), two(kMul, kMade + 2, kConstant, root)};
+  } else if (form == 1) {
+    f.operations = {two(kMul, kSource, kSource), two(kMul, kSource, kMade), two(kMul, kConstant, kMade + 1, share),
+                    two(kAdd, kSource, kMade + 2), two(kMul, kConstant, kMade + 3, root)};
+  } else {
+    f.operations = {two(kMul, kSource, kConstant, share), two(kMul, kMade, kSource), two(kAdd, kMade + 1, kConstant, 1),
+                    two(kMul, kSource, kConstant, root), two(kMul, kMade + 3, kMade + 2)};
+  }
+  const int last = kMade + static_cast<int>(f.operations.size()) - 1;
+  f.operations.push_back(one(NodeKind::tanh, last));
+  f.operations.push_back(two(kAdd, last + 1, kConstant, 1));
+  f.operations.push_back(two(kMul, kSource, kConstant, 0.5));
+  f.operations.push_back(two(kMul, last + 3, last + 2));
+  return f;
+}
+
 std::vector<FloatFunction> quick_ones() {
   std::vector<FloatFunction> all{{{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kSource)}},
                                  {{one(NodeKind::gelu, kSource)}}};
   for (const int order : {0, 1, 2}) {
     for (const bool divides : {false, true}) all.push_back(gelu(order, divides));
   }
+  for (const int form : {0, 1, 2}) all.push_back(gelu_tanh(form));
+  all.push_back({{{{NodeKind::gelu, 0, 0, true}, kSource}}});
   for (FloatFunction& f : all) f.quick = quick_of(f);
   return all;
 }
 
 TEST(FloatFunction, QuickOnesAreRecognized) {
   const std::vector<FloatFunction> all = quick_ones();
-  for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(all[i].quick, i == 0 ? Quick::silu : Quick::gelu) << i;
+  for (size_t i = 0; i < all.size(); ++i) {
+    EXPECT_EQ(all[i].quick, i == 0 ? Quick::silu : i + 4 < all.size() ? Quick::gelu : Quick::gelu_tanh) << i;
+  }
   const auto none = [](const FloatFunction& f) { EXPECT_EQ(quick_of(f), Quick::none); };
   none({});
   none(gelu(0, true, 1.4142));
   none(gelu(1, false, 1.5));
   none(gelu(0, true, std::numbers::sqrt2, 2));
   none(gelu(2, true, std::numbers::sqrt2, 1, 0.25));
-  none({{{{NodeKind::gelu, 0, 0, true}, kSource}}});
+  none(gelu_tanh(0, 0.04));
+  none(gelu_tanh(1, 0.044715, 0.8));
+  FloatFunction square = gelu_tanh(0);
+  square.operations[0].constant = 2;
+  none(square);
+  FloatFunction cancels = gelu_tanh(0);
+  cancels.operations[2].unary.kind = NodeKind::sub;
+  none(cancels);
   none({{one(NodeKind::erf, kSource)}});
   none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kMade)}});
   none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, FloatFunction::kOther)}});

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -104,6 +106,12 @@ inline QuantizeForm draw_form(Rng& rng, bool odd) {
 // Small numbers and a few huge ones that often cancel out: the order of their sum shows.
 inline float cancelling(Rng& rng) {
   return rng.chance(0.2) ? rng.pick({0x1p60F, -0x1p60F}) : static_cast<float>(rng.code(-9, 9));
+}
+// Bits, except that every NaN is the same.
+inline std::vector<uint32_t> bits(const std::vector<float>& v) {
+  std::vector<uint32_t> b;
+  for (float f : v) b.push_back(std::isnan(f) ? 0x7FC00000U : std::bit_cast<uint32_t>(f));
+  return b;
 }
 inline int64_t draw_length(Rng& rng) {
   return rng.chance(0.3) ? rng.pick<int64_t>({0, 1, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 256, 1000})
