@@ -246,10 +246,13 @@ std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& u
 }
 
 bool masks(const std::vector<int64_t>& rows, const std::vector<int64_t>& mask) {
-  if (mask.empty() || mask.size() > rows.size() || mask.back() != rows.back()) return false;
-  const auto one = [](int64_t d) { return d == 1; };
-  const bool each = mask.size() == rows.size() && mask.size() > 2 && mask[0] == rows[0];
-  return std::all_of(mask.begin() + (each ? 1 : 0), mask.end() - 1, one);
+  const size_t rank = mask.size();
+  if (rank == 0 || rank > rows.size() || mask.back() != rows.back()) return false;
+  if (rank == 1) return true;
+  const int64_t height = mask[rank - 2];
+  if (height != 1 && height != rows[rows.size() - 2]) return false;
+  const bool each = rank == rows.size() && rank > 2 && mask[0] == rows[0];
+  return std::all_of(mask.begin() + (each ? 1 : 0), mask.end() - 2, [](int64_t d) { return d == 1; });
 }
 
 }  // namespace octile::plugin

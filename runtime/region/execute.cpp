@@ -233,9 +233,11 @@ class Execution {
       tails[i].other = tensor(s.tails[i].other);
       if (s.tails[i].fills_halo) tails[i].other.border = store(s.tails[i].other).border_code;
       const Store& to = store(s.dst);
-      const bool row = tails[i].kind == Tail::Kind::floats &&
-                       element_count(store(s.tails[i].other).shape) != element_count(to.shape);
+      const bool row =
+          tails[i].kind == Tail::Kind::floats &&
+          (s.dot.products.size() > 1 || element_count(store(s.tails[i].other).shape) != element_count(to.shape));
       if (tails[i].kind == Tail::Kind::gate || row) tails[i].other = gate_rows(s.tails[i].other, to.tensor.c);
+      if (row && s.tails[i].mask_rows > 1) tails[i].other = matrix_of(tails[i].other, s.tails[i].mask_rows, 0);
     }
     return {tails, count};
   }
@@ -272,7 +274,13 @@ class Execution {
       Tail own[kMaxTails];
       for (size_t t = 0; t < tails.size(); ++t) {
         own[t] = tails[t];
-        if (s.tails[t].writes_other()) own[t].other = matrix_of(tails[t].other, spec.m, product.dst);
+        const StepTail& tail = s.tails[t];
+        if (tail.writes_other()) own[t].other = matrix_of(tails[t].other, spec.m, product.dst);
+        if (tail.tail.kind != Tail::Kind::floats || tail.other < 0) continue;
+        // One mask after the other, each for as many products.
+        const int64_t size = tail.mask_rows * spec.n, masks = element_count(store(tail.other).shape) / size;
+        own[t].other.data += product.dst * masks / std::ssize(d.products) * size * size_of(DType::f32);
+        own[t].other.n = 1;
       }
       Status status = d.op->run(*d.choice, matrix_of(src, spec.m, product.src), matrix_of(dst, spec.m, product.dst),
                                 run_.scratch + slot * slot_bytes, inner, wei + product.wei * spec.k * spec.n, 0,

@@ -152,17 +152,20 @@ class Floats {
       });
     }
     const int64_t others = two ? element_count(store(s_.src[1]).shape) : count_;
-    // Of a gate, a row for all pixels or one for those of each image; else numbers side by side.
-    const bool gate = others != count_;
+    // Of a gate, a row for all pixels or one for those of each image; of a mask, matrices; else numbers side by side.
+    const bool gate = others != count_, matrices = gate && s_.mask_rows > 1;
     const int64_t row = gate ? store(s_.src[0]).tensor.c : 1, size = row * static_cast<int64_t>(sizeof(float));
-    const int64_t images = gate && row > 0 ? others / row : 1, rows = row > 0 ? count_ / row / images : 0;
+    const int64_t repeats = gate && row > 0 ? others / row / s_.mask_rows : 1;  // rows, or matrices
+    const int64_t all = row > 0 ? count_ / row : 0, rows = matrices ? s_.mask_rows : all / repeats;
+    const int64_t blocks = rows > 0 ? all / rows : 0;
     const int64_t group = std::max<int64_t>(1, kOpsGrain / std::max<int64_t>(1, size));
     const int64_t tasks = (rows + group - 1) / group;
-    spread(run_.parallel, images * tasks, [&](int64_t task) {
-      const int64_t image = task / tasks, first = task % tasks * group;
-      const int64_t at = (image * rows + first) * size;
+    spread(run_.parallel, blocks * tasks, [&](int64_t task) {
+      const int64_t block = task / tasks, first = task % tasks * group;
+      const int64_t at = (block * rows + first) * size, own = block * repeats / blocks * s_.mask_rows;
       Rows other;
-      if (two) other = gate ? Rows{bytes(1) + image * size, 0} : Rows{bytes(1) + at, size};
+      if (two && matrices) other = {bytes(1) + (own + first) * size, size};
+      if (two && !matrices) other = gate ? Rows{bytes(1) + own * size, 0} : Rows{bytes(1) + at, size};
       function_rows({bytes(0) + at, size}, other, at / kFloat, row, std::min(group, rows - first));
     });
   }

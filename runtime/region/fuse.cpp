@@ -324,6 +324,15 @@ class Fuser : StepGraph {
     return true;
   }
 
+  // Are the other numbers rows or matrices of a mask, each for as many products?
+  [[nodiscard]] static bool masks(const Step& step, const Step& product, int64_t others) {
+    const OpSpec& spec = product.dot.spec;
+    const int64_t size = step.mask_rows * spec.n, products = std::ssize(product.dot.products);
+    const bool fits = !step.function->codes && (step.mask_rows == 1 || step.mask_rows == spec.m);
+    return fits && spec.kind == OpKind::dense && spec.wei_var && size > 0 && others % size == 0 && others > 0 &&
+           products % (others / size) == 0;
+  }
+
   // A function of floats becomes the tail of the product whose sums it reads as floats; with another tensor it runs
   // where it stood.
   bool fuse_floats(size_t i) {
@@ -338,12 +347,12 @@ class Fuser : StepGraph {
     if (own.writer < 0) return false;
     Step& before = p_.steps[static_cast<size_t>(own.writer)];
     if (step.src.size() > 1) {
-      // Of matrices a row for all, whichever product they are of; of images a pixel for each too.
+      // Of matrices a row for all, whichever product they are of, or masks; of images a pixel for each too.
       const Store& to = store(step.dst);
       const int64_t others = element_count(store(step.src[1 - own.at]).shape);
       const bool row = to.order == Order::flat && others == before.dot.spec.channels();
       const bool part = to.order == Order::flat && others != element_count(to.shape);
-      if (!row && (part || before.dot.products.size() != 1)) return false;
+      if (!row && (part || before.dot.products.size() != 1) && !masks(step, before, others)) return false;
     }
     if (const float power = power_of_two(*step.function); power != 0 && scale_exactly(before, power)) {
       before.dst = step.dst;
@@ -356,6 +365,7 @@ class Fuser : StepGraph {
     tail.tail.kind = Tail::Kind::floats;
     tail.function = step.function;
     if (step.src.size() > 1) tail.other = step.src[1 - own.at];
+    tail.mask_rows = step.mask_rows;
     if (own.at == 1) {
       FloatFunction turned = *step.function;
       const auto turn = [](int& a) {

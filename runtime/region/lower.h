@@ -86,7 +86,8 @@ struct Pair {
 
 // A float value that is a function of stored floats of its shape, which lie in the order of the source.
 struct Chain {
-  int source = -1, other = -1;  // stores; other: -1 none, floats or codes in that order too, or a gate
+  int source = -1, other = -1;  // stores; other: -1 none, floats or codes in that order too, a gate, or a mask
+  int64_t mask_rows = 1;        // see Step
   FloatFunction function;
 };
 

@@ -33,10 +33,14 @@ int append(FloatFunction& f, const FloatFunction& from) {
   return moved(last_of(from));
 }
 
-// Of rows of several axes: one row for all of an image.
-bool row_per_image(const Shape& row, const Shape& dims) {
-  if (row.size() != dims.size() || dims.size() < 3 || row[0] != dims[0] || row.back() != dims.back()) return false;
-  return std::all_of(row.begin() + 1, row.end() - 1, [](int64_t d) { return d == 1; });
+// Of the rows of matrices: a row, or a matrix, for all of them or for those of each image.
+bool is_mask(const Shape& mask, const Shape& dims) {
+  const size_t rank = mask.size();
+  if (rank < 2 || rank > dims.size() || mask.back() != dims.back()) return false;
+  const int64_t rows = mask[rank - 2];
+  if (rows != 1 && rows != dims[dims.size() - 2]) return false;
+  const bool images = rank == dims.size() && rank > 2 && mask[0] == dims[0];
+  return std::all_of(mask.begin() + (images ? 1 : 0), mask.end() - 2, [](int64_t d) { return d == 1; });
 }
 
 }  // namespace
@@ -66,8 +70,9 @@ int Lowering::add_function(const Chain& chain) {
   const int dst = add_store(source.shape, source.order, DType::f32);
   std::vector<int> sources{chain.source};
   if (chain.other >= 0) sources.push_back(chain.other);
-  add_step(StepKind::float_function, std::move(sources), dst).function =
-      std::make_shared<const FloatFunction>(chain.function);
+  Step& step = add_step(StepKind::float_function, std::move(sources), dst);
+  step.function = std::make_shared<const FloatFunction>(chain.function);
+  step.mask_rows = chain.mask_rows;
   return dst;
 }
 
@@ -117,7 +122,8 @@ int Lowering::pair_store(const Pair& pair, const Shape& dims) {
     chain.source = add_float_binary(f.kind, {whole(window_of(chain.source), Order::flat), second}, dims);
   }
   for (const Unary& g : f.then) {
-    if (chain.function.operations.size() == FloatFunction::kMost) chain = {add_function(chain), -1, {}};
+    if (chain.function.operations.size() == FloatFunction::kMost)
+      chain = {.source = add_function(chain), .function = {}};
     append(chain.function, g.kind, last_of(chain.function), FloatFunction::kNone);
     chain.function.operations.back().unary = g;
   }
@@ -166,6 +172,7 @@ void Lowering::lower_float_binary(int index) {
     if (same && x.function.operations.size() + y.function.operations.size() < FloatFunction::kMost) {
       if (x.other < 0) {
         x.other = y.other;
+        x.mask_rows = y.mask_rows;
         x.function.codes = y.function.codes;
         x.function.values = y.function.values;
       }
@@ -179,14 +186,17 @@ void Lowering::lower_float_binary(int index) {
       chain.other = whole(window_of(floats_in_place(a_first ? b : a)), store(chain.source).order);
     });
   }
-  // A gate: a number per channel, or per column of rows, of all images or of each.
+  // A gate: a number per channel, or per column of rows, of all images or of each; or a mask.
   for (const bool first : {true, false}) {
     const size_t of = first ? a : b, row = first ? b : a;
     if (!full(of)) continue;
     const Order order = store(chain_of(of).source).order;
-    const bool each = order == Order::flat && row_per_image(shape(row), dims);
-    if (element_count(dims) == 0 || (!each && !is_gate(shape(row), dims, order))) continue;
-    return with(of, first, [&](Chain& chain) { chain.other = floats_store(row); });
+    const bool mask = order == Order::flat && is_mask(shape(row), dims);
+    if (element_count(dims) == 0 || (!mask && !is_gate(shape(row), dims, order))) continue;
+    return with(of, first, [&](Chain& chain) {
+      chain.other = floats_store(row);
+      if (mask) chain.mask_rows = shape(row)[shape(row).size() - 2];
+    });
   }
   const int left = floats_store(a), right = floats_store(b);
   set_plain(dst, add_float_binary(kind, {left, right}, dims));

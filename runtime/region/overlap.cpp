@@ -149,7 +149,9 @@ class Overlaps {
     }
     for (const StepTail& t : step.tails) {
       const bool beside = t.tail.kind == Tail::Kind::binary || t.tail.kind == Tail::Kind::floats;
-      if (t.other >= 0 && !t.writes_other()) reads(t.other, beside ? &out : nullptr);
+      const bool alike = t.other >= 0 && element_count(p_.stores[static_cast<size_t>(t.other)].shape) ==
+                                             element_count(p_.stores[static_cast<size_t>(step.dst)].shape);
+      if (t.other >= 0 && !t.writes_other()) reads(t.other, beside && alike ? &out : nullptr);
     }
     return found;
   }

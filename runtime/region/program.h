@@ -145,6 +145,7 @@ struct StepTail {
   Tail tail;                // other.data, and sums' parameters that `other` holds, are set in the run
   int other = -1;           // store, -1: none
   bool fills_halo = false;  // quantize: that of `other` is filled with its pixels
+  int64_t mask_rows = 1;    // floats: as of a float_function
   std::vector<int> nodes;
   [[nodiscard]] bool writes_other() const { return tail.kind == Tail::Kind::copy || tail.kind == Tail::Kind::quantize; }
   std::shared_ptr<const std::array<uint8_t, 256>> table;  // the tail's own, or what follows a binary one
@@ -210,6 +211,7 @@ struct Step {
   NormForm norm;           // layer_norm_rows, layer_norm_codes of a normalize node; its table:
   std::shared_ptr<const std::vector<float>> divisors;
   std::shared_ptr<const FloatFunction> function;
+  int64_t mask_rows = 1;  // float_function: of a matrix of src[1], if there is one for all matrices or for each image's
   NodeKind float_kind = NodeKind::identity;
   // float_members: elements starts[i] to starts[i + 1] of `members` make element i, which divides by counts[i].
   // float_linear: counts holds the extents before and after.

@@ -114,7 +114,7 @@ def test_floats_all_the_way(check_near):
     check_near(net, codes)
 
 
-@pytest.mark.parametrize("mask", [None, [20], [1, 1, 1, 20], ["N", 1, 1, 20]])
+@pytest.mark.parametrize("mask", [None, [20], [1, 1, 1, 20], ["N", 1, 1, 20], [20, 20], ["N", 1, 20, 20]])
 def test_attention(check_near, mask):
     """Scores as floats: scaled, masked by what comes from outside, softmax, quantized."""
     net = Net(8)

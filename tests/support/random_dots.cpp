@@ -262,6 +262,17 @@ int split_heads(GraphBuilder& b, int x, int64_t heads, bool keys) {
   return b.add(NodeKind::transpose, {y}, keys ? std::vector<int64_t>{0, 2, 3, 1} : std::vector<int64_t>{0, 2, 1, 3});
 }
 
+// A row or a matrix for all scores or for those of each image, some of it forbidding.
+int mask_of(GraphBuilder& b, const Shape& scores) {
+  Shape mask{b.rng.chance(0.5) ? 1 : scores[0], 1, b.rng.chance(0.5) ? 1 : scores[2], scores[3]};
+  if (mask[0] == 1 && b.rng.chance(0.5)) mask.erase(mask.begin(), mask.begin() + 2);
+  std::vector<float> values;
+  for (int64_t i = 0; i < element_count(mask); ++i) {
+    values.push_back(b.rng.chance(0.2) ? -1e4F : static_cast<float>(b.rng.normal()));
+  }
+  return b.constant(mask, values);
+}
+
 int draw_attention(GraphBuilder& b, int x, Values) {
   const Shape shape = b.shape(x);
   if (!b.quantized(x) || shape.size() != 3 || element_count(shape) > 800) return kNone;
@@ -275,6 +286,7 @@ int draw_attention(GraphBuilder& b, int x, Values) {
   const auto size = std::sqrt(static_cast<float>(depth / heads));
   f = b.rng.chance(0.5) ? b.add(NodeKind::div, {f, b.constant({}, {size})})
                         : b.add(NodeKind::mul, {f, b.constant({1}, {1.0F / size})});
+  if (b.rng.chance(0.3)) f = b.add(NodeKind::add, {f, mask_of(b, b.shape(f))});
   if (b.rng.chance(0.5)) f = b.dequantize(b.quantize(f));
   f = b.add(NodeKind::softmax, {f}, {b.rng.pick<int64_t>({-1, 3})});
   int y = add_matmul(b, b.quantize(f), v);
