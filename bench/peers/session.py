@@ -45,11 +45,15 @@ def pss():
     return pss_kib(pathlib.Path("/proc/self/smaps_rollup").read_text())
 
 
+def held(args):
+    return {"target": args.isa, "when_slower": "keep"} if args.isa else {}
+
+
 def open_here(path, way, folder, args):
     """The session of one way; `folder` holds the packed weights and the compiled model."""
     if way == "ort":
         return sessions.open_session(path, "cpu", args.threads)
-    options = {"pack": args.pack}
+    options = {"pack": args.pack} | held(args)
     if way != "octile":
         options["weights_cache"] = folder / "weights"
     compiled = folder / "compiled.onnx"
@@ -65,7 +69,7 @@ def prepare_here(path, folder, args):
         "ep.context_file_path": folder / "compiled.onnx",
         "ep.context_embed_mode": "0",
     }
-    options = {"pack": args.pack, "weights_cache": folder / "weights"}
+    options = {"pack": args.pack, "weights_cache": folder / "weights"} | held(args)
     sessions.open_session(path, "octile", args.threads, options, entries=entries)
 
 
@@ -88,6 +92,7 @@ def measure_here(path, way, folder, args):
 def child(path, way, folder, args):
     command = [sys.executable, __file__, "--child", way, "--prepared", str(folder), "--threads", str(args.threads)]
     command += ["--pack", args.pack] if args.pack else []
+    command += ["--isa", args.isa] if args.isa else []
     done = subprocess.run([*command, str(path)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
@@ -145,6 +150,7 @@ def arguments():
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3, help="fresh processes per way")
     parser.add_argument("--pack", help="tuned kernels; default: the default pack alone")
+    parser.add_argument("--isa", choices=sorted(run.ONEDNN_ISA), help="hold Octile, not ONNX Runtime, to it")
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="rows as JSON instead of the table")
     parser.add_argument("--record", help="name of the record to write")
