@@ -278,7 +278,9 @@ class Execution {
         if (tail.writes_other()) own[t].other = matrix_of(tails[t].other, spec.m, product.dst);
         if (tail.tail.kind != Tail::Kind::floats || tail.other < 0) continue;
         // One mask after the other, each for as many products.
-        const int64_t size = tail.mask_rows * spec.n, masks = element_count(store(tail.other).shape) / size;
+        const int64_t size = tail.mask_rows * spec.n;
+        if (size == 0) continue;
+        const int64_t masks = element_count(store(tail.other).shape) / size;
         own[t].other.data += product.dst * masks / std::ssize(d.products) * size * size_of(DType::f32);
         own[t].other.n = 1;
       }

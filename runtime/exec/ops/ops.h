@@ -211,7 +211,7 @@ struct Ops {
   // The same of a function of them, as far as float32 tells: how many of the first are written for sure.
   int64_t (*quick_codes)(Quick which, const float* src, const QuantizeForm& to, uint8_t* dst, int64_t count);
   // Puts those of at most kQuickMost numbers into `found` whose functions may be the least or the greatest of all so
-  // far, and of 0, perhaps zeros among them; how many. NaN is passed over. `found` has room for a block more.
+  // far, and of 0; how many. NaN is passed over. `found` has room for a block more.
   int64_t (*quick_range)(Quick which, const float* src, int64_t count, QuickRange& seen, float* found);
   // The same of the softmax of at most kQuickMost numbers; false, and anything in dst, if float32 does not tell them
   // all.
