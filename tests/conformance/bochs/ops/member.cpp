@@ -267,17 +267,17 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       return true;
     }
     case 26: {
-      constexpr NodeKind kKinds[] = {NodeKind::relu,         NodeKind::leaky_relu, NodeKind::clip,
-                                     NodeKind::hard_sigmoid, NodeKind::hard_swish, NodeKind::neg,
-                                     NodeKind::abs,          NodeKind::reciprocal, NodeKind::sigmoid};
-      const Unary f{kKinds[below(9)], real() * 0.1F, real()};
+      constexpr NodeKind kKinds[] = {NodeKind::relu,       NodeKind::leaky_relu, NodeKind::clip, NodeKind::hard_sigmoid,
+                                     NodeKind::hard_swish, NodeKind::neg,        NodeKind::abs,  NodeKind::reciprocal,
+                                     NodeKind::sigmoid,    NodeKind::tanh,       NodeKind::erf};
+      const Unary f{kKinds[below(11)], real() * 0.1F, real()};
       ops.float_unary(f, reals + below(3), out_reals, c);
       return true;
     }
     case 27: {
-      constexpr NodeKind kKinds[] = {NodeKind::add, NodeKind::sub, NodeKind::mul,  NodeKind::div,
-                                     NodeKind::min, NodeKind::max, NodeKind::prelu};
-      const NodeKind kind = kKinds[below(7)];
+      constexpr NodeKind kKinds[] = {NodeKind::add, NodeKind::sub, NodeKind::mul,   NodeKind::div,
+                                     NodeKind::min, NodeKind::max, NodeKind::prelu, NodeKind::pow};
+      const NodeKind kind = kKinds[below(8)];
       ops.float_binary(kind, {reals + below(3), below(3) == 0}, {factors, below(3) == 0}, out_reals, c);
       return true;
     }
