@@ -45,15 +45,11 @@ def pss():
     return pss_kib(pathlib.Path("/proc/self/smaps_rollup").read_text())
 
 
-def held(args):
-    return {"target": args.isa, "when_slower": "keep"} if args.isa else {}
-
-
 def open_here(path, way, folder, args):
     """The session of one way; `folder` holds the packed weights and the compiled model."""
     if way == "ort":
         return sessions.open_session(path, "cpu", args.threads)
-    options = {"pack": args.pack} | held(args)
+    options = run.octile_options(args)
     if way != "octile":
         options["weights_cache"] = folder / "weights"
     compiled = folder / "compiled.onnx"
@@ -69,7 +65,7 @@ def prepare_here(path, folder, args):
         "ep.context_file_path": folder / "compiled.onnx",
         "ep.context_embed_mode": "0",
     }
-    options = {"pack": args.pack, "weights_cache": folder / "weights"} | held(args)
+    options = {**run.octile_options(args), "weights_cache": folder / "weights"}
     sessions.open_session(path, "octile", args.threads, options, entries=entries)
 
 

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "runtime/exec/ops/ops.h"
+#include "workload/graph/infer.h"
 #include "workload/numerics/unary.h"
 
 namespace octile::plugin {
@@ -138,7 +139,7 @@ class Forms {
     if (other.kind == Form::Kind::channels || d.inputs[0] < 0 || d.inputs[1] < 0) return false;
     const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.inputs[1]];
     if (!x.ranked || !y.ranked) return false;
-    if (made.rows && masks(first ? x.dims : y.dims, first ? y.dims : x.dims)) return true;
+    if (made.rows && is_mask(first ? y.dims : x.dims, first ? x.dims : y.dims)) return true;
     return x.dims == y.dims || gates(x.dims, y.dims) || gates(y.dims, x.dims);
   }
 
@@ -243,16 +244,6 @@ std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& u
     known.insert(results.begin(), results.end());
   }
   return out;
-}
-
-bool masks(const std::vector<int64_t>& rows, const std::vector<int64_t>& mask) {
-  const size_t rank = mask.size();
-  if (rank == 0 || rank > rows.size() || mask.back() != rows.back()) return false;
-  if (rank == 1) return true;
-  const int64_t height = mask[rank - 2];
-  if (height != 1 && height != rows[rows.size() - 2]) return false;
-  const bool each = rank == rows.size() && rank > 2 && mask[0] == rows[0];
-  return std::all_of(mask.begin() + (each ? 1 : 0), mask.end() - 2, [](int64_t d) { return d == 1; });
 }
 
 }  // namespace octile::plugin

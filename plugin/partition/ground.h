@@ -20,8 +20,4 @@ struct Floats {
 };
 [[nodiscard]] std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& units);
 
-// Whether `mask` is a number for each column of rows, or for each of them of a matrix, for all matrices or for those of
-// an image, by what is known of their extents.
-[[nodiscard]] bool masks(const std::vector<int64_t>& rows, const std::vector<int64_t>& mask);
-
 }  // namespace octile::plugin

@@ -6,6 +6,7 @@
 
 #include "plugin/partition/constants.h"
 #include "plugin/partition/fusion.h"
+#include "workload/graph/infer.h"
 
 namespace octile::plugin {
 
@@ -211,7 +212,7 @@ bool Worth::masked_rows(int unit) const {
   const HostValue &rows = graph_.values[sources_[unit][first ? 0 : 1]],
                   &mask = graph_.values[sources_[unit][first ? 1 : 0]];
   return (first || made_inside(sources_[unit][1], unit)) && rows.ranked && mask.ranked && sum.ranked &&
-         mask.type == ElemType::f32 && rows.dims == sum.dims && masks(rows.dims, mask.dims) && reader >= 0 &&
+         mask.type == ElemType::f32 && rows.dims == sum.dims && is_mask(mask.dims, rows.dims) && reader >= 0 &&
          inside(reader, unit) && graph_.nodes[reader].is("Softmax");
 }
 

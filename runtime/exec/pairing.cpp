@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
 
 namespace octile::runtime {
 namespace {
@@ -21,31 +20,17 @@ void put(PairedRows& out, int32_t element, const int8_t* weights, int stride) {
   }
 }
 
-using Eight = int16_t __attribute__((vector_size(16)));
-constexpr int kEight = 8;
-
-Eight widened(const int8_t* from) {
-  typedef int8_t Narrow __attribute__((vector_size(kEight)));
-  Narrow narrow;
-  std::memcpy(&narrow, from, sizeof narrow);
-  return __builtin_convertvector(narrow, Eight);
-}
-void store_narrow(const Eight& from, int8_t* to) {
-  typedef int8_t Narrow __attribute__((vector_size(kEight)));
-  const Narrow narrow = __builtin_convertvector(from, Narrow);
-  std::memcpy(to, &narrow, sizeof narrow);
-}
-
 // What of `second` is too much beside `first`: taken from it, added to `rest`.
 void take_excess(const int8_t* first, int8_t* second, int stride, std::vector<int8_t>& rest) {
   const size_t at = rest.size();
   rest.resize(at + static_cast<size_t>(stride));
-  for (int c = 0; c < stride; c += kEight) {
-    const Eight beside = widened(first + c), all = widened(second + c), none{};
-    const Eight most = kLimit - (beside > none ? beside : none), least = -kLimit - (beside < none ? beside : none);
-    const Eight cut = all < most ? all : most, kept = cut > least ? cut : least;
-    store_narrow(all - kept, rest.data() + at + c);
-    store_narrow(kept, second + c);
+  int8_t* const left = rest.data() + at;
+  for (int c = 0; c < stride; ++c) {
+    const auto most = static_cast<int16_t>(kLimit - std::max<int16_t>(first[c], 0));
+    const auto least = static_cast<int16_t>(-kLimit - std::min<int16_t>(first[c], 0));
+    const int16_t kept = std::max(std::min<int16_t>(second[c], most), least);
+    left[c] = static_cast<int8_t>(second[c] - kept);
+    second[c] = static_cast<int8_t>(kept);
   }
 }
 
@@ -85,9 +70,6 @@ void pair_rows(const Ops& ops, const int8_t* rows, int64_t count, int64_t channe
   for (size_t i = 0; i < element.size(); ++i) element[i] = static_cast<int32_t>(i);
   PairedRows from, rest = std::move(more);
   more = {};
-  const auto rows_hoped_for = static_cast<size_t>(count + count / 4) + 1;
-  out.element.reserve(out.element.size() + rows_hoped_for);
-  out.weights.reserve(out.weights.size() + rows_hoped_for * static_cast<size_t>(pair_stride(channels)));
   // What is left of weights is left of half the rows at most, so this ends.
   for (; count > 0; rest = {}) {
     for (int64_t at = 0; at < count; at += kPairRows) {

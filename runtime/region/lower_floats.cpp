@@ -1,7 +1,5 @@
 // Functions of stored floats: operations one after the other become one step, or the tail of the product they follow.
 // In/out: see lower.h.  Not here: functions of codes (lower_pointwise.cpp), arithmetic (runtime/exec/float_function.h).
-#include <algorithm>
-
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
@@ -31,16 +29,6 @@ int append(FloatFunction& f, const FloatFunction& from) {
     f.operations.push_back(op);
   }
   return moved(last_of(from));
-}
-
-// Of the rows of matrices: a row, or a matrix, for all of them or for those of each image.
-bool is_mask(const Shape& mask, const Shape& dims) {
-  const size_t rank = mask.size();
-  if (rank < 2 || rank > dims.size() || mask.back() != dims.back()) return false;
-  const int64_t rows = mask[rank - 2];
-  if (rows != 1 && rows != dims[dims.size() - 2]) return false;
-  const bool images = rank == dims.size() && rank > 2 && mask[0] == dims[0];
-  return std::all_of(mask.begin() + (images ? 1 : 0), mask.end() - 2, [](int64_t d) { return d == 1; });
 }
 
 }  // namespace
@@ -191,11 +179,12 @@ void Lowering::lower_float_binary(int index) {
     const size_t of = first ? a : b, row = first ? b : a;
     if (!full(of)) continue;
     const Order order = store(chain_of(of).source).order;
-    const bool mask = order == Order::flat && is_mask(shape(row), dims);
-    if (element_count(dims) == 0 || (!mask && !is_gate(shape(row), dims, order))) continue;
+    const Shape& own = shape(row);
+    const bool mask = order == Order::flat && is_mask(own, dims);
+    if (element_count(dims) == 0 || (!mask && !is_gate(own, dims, order))) continue;
     return with(of, first, [&](Chain& chain) {
       chain.other = floats_store(row);
-      if (mask) chain.mask_rows = shape(row)[shape(row).size() - 2];
+      if (mask && own.size() > 1) chain.mask_rows = own[own.size() - 2];
     });
   }
   const int left = floats_store(a), right = floats_store(b);

@@ -348,6 +348,16 @@ int64_t element_count(const Shape& shape) {
   return count;
 }
 
+bool is_mask(const Shape& mask, const Shape& rows) {
+  const size_t rank = mask.size();
+  if (rank == 0 || rank > rows.size() || mask.back() != rows.back()) return false;
+  if (rank == 1) return true;
+  const int64_t height = mask[rank - 2];
+  if (height != 1 && height != rows[rows.size() - 2]) return false;
+  const bool images = rank == rows.size() && rank > 2 && mask[0] == rows[0];
+  return std::all_of(mask.begin() + (images ? 1 : 0), mask.end() - 2, [](int64_t d) { return d == 1; });
+}
+
 Result<size_t> axis_of(const NodeDesc& node, int64_t axis, size_t rank) {
   const auto axes = static_cast<int64_t>(rank);
   if (axis < -axes || axis >= axes) {

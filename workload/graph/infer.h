@@ -15,6 +15,9 @@ using Shape = std::vector<int64_t>;
 
 [[nodiscard]] std::string print(const Shape& shape);  // [1,3,8,8]
 [[nodiscard]] int64_t element_count(const Shape& shape);
+// Does `mask`, broadcast, hold a row or a matrix for all matrices of `rows`, or one for those of each image (axis 0)?
+// Extents are compared as they are: unknown ones may be -1.
+[[nodiscard]] bool is_mask(const Shape& mask, const Shape& rows);
 // `axis` of `rank` axes, negative ones counted from the end.
 [[nodiscard]] Result<size_t> axis_of(const NodeDesc& node, int64_t axis, size_t rank);
 // ints[i], or `fallback` where the list ends before.
