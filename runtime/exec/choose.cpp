@@ -264,7 +264,14 @@ void Op::lay_scratch(Choice& c) const {
         s.kind == OpKind::dense ? s.mb * s.m * s.k : s.mb * (s.ih + s.pt + s.pb) * (s.iw + s.pl + s.pr) * s.ic;
     c.widened = take(static_cast<size_t>(elements + kSlack) * sizeof(int16_t));
   }
-  if (zeros_) c.rowsum = take(static_cast<size_t>(geometry_.groups * c.batch * c.y * c.x) * sizeof(int32_t));
+  if (zeros_) {
+    int64_t planes = 0;
+    for (size_t cut = 0; cut + 1 < c.cuts.size(); ++cut) {
+      c.first_sums.push_back(planes);
+      planes += c.parts[c.cuts[cut + 1] - 1].group - c.parts[c.cuts[cut]].group + 1;
+    }
+    c.rowsum = take(static_cast<size_t>(planes * c.batch * c.y * c.x) * sizeof(uint32_t));
+  }
   if (spec_.wei_var) {
     c.wei = take(static_cast<size_t>(panels_bytes_));
     c.tables = take(static_cast<size_t>(table_length_) * sizeof(int32_t));

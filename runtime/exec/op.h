@@ -71,7 +71,7 @@ class Op final : public PreparedOp {
   [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const override;
   void bind(Job& job) const override;
   void widen(Job& job, const Parallel& parallel) const;
-  void sum_rows(Job& job, const Parallel& parallel) const;
+  void sum_rows(const Job& job, size_t cut, const Crop& crop) const;
   void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;
   [[nodiscard]] static Crop crop_of(const Choice& choice, int64_t batches, size_t index, size_t& cut);
   void run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const;

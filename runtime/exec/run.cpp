@@ -2,7 +2,6 @@
 // In:  Choice, tensors, scratch, the host's threads.  Out: dst.
 // Not here: choosing.  Nothing is allocated; buffers live on the stack of the task.
 #include <algorithm>
-#include <cstring>
 #include <limits>
 
 #include "runtime/exec/frame.h"
@@ -20,25 +19,10 @@ Fn as(void* fn) {
 
 Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
 
-// The sum of bytes, eight at a time in four lanes of 16 bits, which hold that of 128 words.
-uint32_t sum_of(const uint8_t* bytes, int64_t count) {
-  constexpr uint64_t kEven = 0x00FF00FF00FF00FF, kLow = 0x0000FFFF0000FFFF;
-  constexpr int64_t kWord = 8, kMostWords = 128;
-  uint32_t sum = 0;
-  for (int64_t words = count / kWord; words > 0;) {
-    const int64_t some = std::min(words, kMostWords);
-    uint64_t lanes = 0;
-    for (int64_t i = 0; i < some; ++i, bytes += kWord) {
-      uint64_t w = 0;
-      std::memcpy(&w, bytes, sizeof w);
-      lanes += (w & kEven) + (w >> 8 & kEven);
-    }
-    lanes = (lanes & kLow) + (lanes >> 16 & kLow);
-    sum += static_cast<uint32_t>(lanes) + static_cast<uint32_t>(lanes >> 32);
-    words -= some;
-  }
-  for (int64_t i = 0; i < count % kWord; ++i) sum += bytes[i];
-  return sum;
+// Where the sum of what a pixel reads lies: each cut has its own, whose tasks may run beside each other.
+int64_t sum_at(const Choice& c, size_t cut, int64_t group, int64_t n, int64_t y, int64_t x) {
+  const int64_t plane = c.first_sums[cut] + group - c.parts[c.cuts[cut]].group;
+  return ((plane * c.batch + n) * c.y + y) * c.x + x;
 }
 
 }  // namespace
@@ -56,13 +40,14 @@ Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst) const {
   return {};
 }
 
-size_t Op::tasks(const Choice& c) const { return c.widen || zeros_ || spec_.wei_var ? 0 : c.tasks(); }
+size_t Op::tasks(const Choice& c) const { return c.widen || spec_.wei_var ? 0 : c.tasks(); }
 
 void Op::bind(Job& job) const {
   const OpSpec& s = job.choice->shaped;
   job.origin = job.src.data - s.pt * job.src.stride_y - s.pl * job.src.stride_x;
   job.wei = packed_.data();
   job.bias = tables_.as<int32_t>();
+  job.rowsum = reinterpret_cast<uint32_t*>(job.scratch + job.choice->rowsum);
   job.first_batch = 0;
   job.batches = job.choice->batch;
 }
@@ -73,7 +58,6 @@ Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scra
   Job job;
   OCTILE_RETURN_IF_ERROR(begin(c, src, dst, scratch, tails, job));
   if (c.widen) widen(job, parallel);
-  if (zeros_) sum_rows(job, parallel);
   const auto all = [&](size_t count) {
     spread(parallel, static_cast<int64_t>(count), [&](int64_t i) { run_task(job, static_cast<size_t>(i)); });
   };
@@ -118,28 +102,27 @@ void Op::widen(Job& job, const Parallel& parallel) const {
   std::fill_n(wide + s.mb * rows * width, 64, int16_t{0});
 }
 
-// dotz: the sum of everything an output pixel reads, per group.
-void Op::sum_rows(Job& job, const Parallel& parallel) const {
+// dotz: the sums of everything the pixels of a crop read, for each group its cut has channels of.
+void Op::sum_rows(const Job& job, size_t cut, const Crop& crop) const {
   const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const DotGeometry& d = geometry_;
-  job.rowsum = reinterpret_cast<int32_t*>(job.scratch + c.rowsum);
-  const int64_t step = s.kind == OpKind::dense ? job.src.stride_x : s.sw * job.src.stride_x;
-  const int64_t sx = d.sx > 1 ? s.dw * job.src.stride_x : 0;
-  spread(parallel, d.groups * c.batch * c.y, [&](int64_t i) {
-    const int64_t g = i / (c.batch * c.y), b = i / c.y % c.batch, y = i % c.y;
-    const uint8_t* row = job.origin + b * job.src.stride_n + y * s.sh * job.src.stride_y + g * d.depth;
-    for (int64_t x = 0; x < c.x; ++x) {
-      uint32_t sum = 0;
+  const bool dense = s.kind == OpKind::dense;
+  const int64_t step = dense ? job.src.stride_x : s.sw * job.src.stride_x;
+  const int64_t first = c.parts[c.cuts[cut]].group, last = c.parts[c.cuts[cut + 1] - 1].group;
+  for (int64_t g = first; g <= last; ++g) {
+    for (int64_t y = crop.y; y < crop.y + crop.ys; ++y) {
+      const uint8_t* const from = job.origin + crop.n * job.src.stride_n + y * s.sh * job.src.stride_y + g * d.depth;
+      uint32_t* const sums = job.rowsum + sum_at(c, cut, g, crop.n, y, crop.x);
+      std::fill_n(sums, crop.xs, 0U);
       for (int64_t ky = 0; ky < d.sy; ++ky) {
         for (int64_t kx = 0; kx < d.sx; ++kx) {
-          const uint8_t* from = row + x * step + ky * s.dh * job.src.stride_y + kx * sx;
-          sum += sum_of(from, d.run);
+          const int64_t offset = ky * s.dh * job.src.stride_y + (kx * s.dw) * job.src.stride_x + crop.x * step;
+          ops_->add_codes({from + offset, step}, d.run, crop.xs, sums);
         }
       }
-      job.rowsum[i * c.x + x] = static_cast<int32_t>(sum);
     }
-  });
+  }
 }
 
 // Packs matrix `matrix` of the variable weights into scratch, one panel per task, and its bias'.
@@ -172,6 +155,7 @@ struct Op::Frame {
   Buffer<1> bias{kInt, 32}, mult{kFloat, 32}, wzp{kInt, 32};
   Buffer<2> rowsum{kInt, 32};
   Buffer<3> dst;
+  size_t cut = 0;
   int64_t batch = 0, x0 = 0, y0 = 0;
   int64_t src_x = 0;  // elements between source pixels
 
@@ -238,7 +222,9 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) con
   const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const int64_t element = size_of(spec_.dst);
+  if (zeros_) sum_rows(job, cut, crop);
   Frame f(element);
+  f.cut = cut;
   f.batch = crop.n;
   f.x0 = crop.x;
   const int64_t xs = crop.xs / c.joined, ys = c.by_rows ? 1 : crop.ys;  // of one call
@@ -328,7 +314,7 @@ int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
   }
   f.wzp.set(0, part.channels, 1);
   f.wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
-  f.rowsum.at(job.rowsum + ((part.group * c.batch + f.batch) * c.y + f.y0) * c.x + f.x0);
+  f.rowsum.at(job.rowsum + sum_at(c, f.cut, part.group, f.batch, f.y0, f.x0));
   return as<octile_dotz_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_, &f.wzp.raw,
                                        &f.rowsum.raw, &f.dst.raw);
 }

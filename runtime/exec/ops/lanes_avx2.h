@@ -38,6 +38,11 @@ inline bool any(Bytes v) {
   return _mm256_testz_si256(bits, bits) == 0;
 }
 
+// Of eight bytes each.
+inline L sums_of_eight(Bytes v) {
+  return reinterpret_cast<L>(_mm256_sad_epu8(reinterpret_cast<__m256i>(v), _mm256_setzero_si256()));
+}
+
 // A bit for each lane where both are equal.
 inline uint32_t equal_lanes(F a, F b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));

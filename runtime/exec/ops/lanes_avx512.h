@@ -45,6 +45,11 @@ inline bool any(Bytes v) {
   return _mm512_test_epi32_mask(bits, bits) != 0;
 }
 
+// Of eight bytes each.
+inline L sums_of_eight(Bytes v) {
+  return reinterpret_cast<L>(_mm512_sad_epu8(reinterpret_cast<__m512i>(v), _mm512_setzero_si512()));
+}
+
 // A bit for each lane where both are equal.
 inline uint32_t equal_lanes(F a, F b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 

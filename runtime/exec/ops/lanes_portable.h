@@ -39,6 +39,14 @@ inline bool any(Bytes v) {
   return (halves[0] | halves[1]) != 0;
 }
 
+// Of eight bytes each.
+inline L sums_of_eight(Bytes v) {
+  const auto eights = reinterpret_cast<L>(v);
+  L sums = (eights & 0x00FF00FF00FF00FF) + (eights >> 8 & 0x00FF00FF00FF00FF);
+  sums += sums >> 32;
+  return (sums + (sums >> 16)) & 0xFFFF;
+}
+
 // A bit for each lane where both are equal.
 inline uint32_t equal_lanes(F a, F b) {
   uint32_t lanes = 0;

@@ -262,6 +262,8 @@ struct Ops {
   void (*match_rows)(const int8_t* rows, int count, int channels, int8_t* mates);
   // sums[c] += the codes of channel c, over the pixels of one image.
   void (*add_pixels)(const Tensor& src, uint32_t* sums);
+  // sums[row] += the `c` codes of each row, fewer than 2^24.
+  void (*add_codes)(Rows src, int64_t c, int64_t rows, uint32_t* sums);
   // global_average() of one image, all channels, whose sums are `rows` rows of such; fewer than 2^24 pixels.
   void (*average_of_sums)(const Meaning& meaning, const QuantizeForm& to, const uint32_t* sums, int64_t rows,
                           const Tensor& src, uint8_t* dst);

@@ -2,6 +2,7 @@
 // In:  seeds.  Out: GoogleTest's verdict.
 // Not here: element by element (ops_codes_test.cpp), rows of floats (ops_rows_test.cpp).
 #include <memory>
+#include <numeric>
 
 #include "tests/unit/runtime/ops_variants.h"
 #include "workload/graph/resize.h"
@@ -303,6 +304,27 @@ TEST(OpsPools, ResizesByCopies) {
       v.ops->resize_nearest(y.lo.data(), x.lo.data(), src.tensor, dst.tensor, begin, end);
       ASSERT_EQ(dst.memory->bytes(), want) << v.name << " case " << i << " c " << c;
       EXPECT_TRUE(src.memory->intact() && dst.memory->intact());
+    }
+  }
+}
+
+// Rows may overlap, as what the windows of a convolution read of a row of the source does.
+TEST(OpsPools, SumsOfRows) {
+  Rng rng(kSeed + 5);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 400; ++i) {
+      const int64_t c = i % 40 == 0 ? 20'000 : draw_length(rng) + 1, rows = rng.below(12);
+      const RowBytes src(rng, c, rows, rng.chance(0.5) ? c + rng.below(4) : rng.range(1, c));
+      if (rng.chance(0.2)) std::fill_n(src.data(), std::ssize(src.bytes()), uint8_t{255});
+      std::vector<uint32_t> sums(static_cast<size_t>(rows)), want;
+      for (int64_t r = 0; r < rows; ++r) {
+        const auto before = static_cast<uint32_t>(rng.next());
+        sums[static_cast<size_t>(r)] = before;
+        const uint8_t* const row = src.data() + r * src.rows().stride;
+        want.push_back(std::accumulate(row, row + c, before));
+      }
+      v.ops->add_codes(src.rows(), c, rows, sums.data());
+      ASSERT_EQ(sums, want) << v.name << " case " << i << " c " << c << " rows " << rows;
     }
   }
 }

@@ -322,6 +322,12 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.normalize(form, reals, out_reals, c / 4 + 1, 4);
       return true;
     }
+    case 35: {
+      auto* const sums = reinterpret_cast<uint32_t*>(out_reals);
+      for (int64_t r = 0; r < rows; ++r) sums[r] = 0;
+      ops.add_codes({first, 1 + below(2) * c}, c + 1, rows, sums);
+      return true;
+    }
     default: return false;
   }
 }
