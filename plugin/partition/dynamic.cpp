@@ -1,6 +1,6 @@
 // Products of what is quantized in each run: DynamicQuantizeLinear, and every MatMulInteger or ConvInteger that reads
-// it, with its Cast, its Mul by the scales and its Add of a bias; the same as ONNX Runtime's optimiser writes it, with
-// MatMulIntegerToFloat for all of that, or DynamicQuantizeMatMul for the quantize as well.
+// it, with its Cast, its Mul by the scales and its Add of a bias, in floats or counted; the same as ONNX Runtime's
+// optimiser writes it, with MatMulIntegerToFloat for all of that, or DynamicQuantizeMatMul for the quantize as well.
 // In:  what quantizes.  Out: one unit of them all, floats in and out; a refusal if its codes go elsewhere.
 // Not here: integer products of constant zero points (conv.cpp, dense.cpp).
 #include <algorithm>
@@ -21,7 +21,7 @@ bool is_fused(const HostNode& node, std::string_view op) { return node.op == op 
 // One product behind the quantize: what is read of it.
 struct Chain {
   int node = -1;
-  int scale_node = -1;  // reads the source's scale: the Mul of the two, or the product
+  std::vector<int> scale_nodes;  // read the source's scale: Muls of the two, or the product
   NodeDesc desc;
   Operands ops;
 };
@@ -38,25 +38,85 @@ Verdict read_weight_scales(const HostGraph& graph, int value, Chain& chain) {
   return {};
 }
 
-// Cast, Mul by (source scale * weights' scale), [Add of a constant].
+// The readers of one of a node's results are exactly these nodes.
+bool read_by(const HostGraph& graph, int value, std::vector<int> nodes) {
+  if (value < 0 || graph.values[value].graph_output) return false;
+  std::vector<int> readers = graph.values[value].consumers;
+  std::sort(readers.begin(), readers.end());
+  std::sort(nodes.begin(), nodes.end());
+  return readers == nodes;
+}
+
+// The Mul that makes `scales`, of the source's scale and the weights', for these readers.
+Verdict read_scales(const HostGraph& graph, int source_scale, int scales, const std::vector<int>& readers,
+                    Chain& chain) {
+  const int maker = scales < 0 ? -1 : graph.values[scales].producer;
+  const bool found = maker >= 0 && graph.nodes[maker].is("Mul") && read_by(graph, scales, readers);
+  const int factor = found ? graph.nodes[maker].other_input(source_scale) : -1;
+  if (factor < 0 || (graph.nodes[maker].input(0) != source_scale && graph.nodes[maker].input(1) != source_scale)) {
+    return refuse(Reason::parameters_not_constant, "scales of the product");
+  }
+  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, factor, chain));
+  chain.scale_nodes.push_back(maker);
+  chain.ops.nodes.push_back(maker);
+  return {};
+}
+
+// Constants, an element per channel where `shaped`, which is them or made of them, is added to the product.
+bool read_channels(const HostGraph& graph, int constants, int shaped, Chain& chain) {
+  const bool image = chain.desc.spec.kind == OpKind::conv2d;
+  const int64_t channels = image ? chain.desc.spec.oc : chain.desc.spec.n;
+  const std::vector<int64_t>& dims = graph.values[shaped].dims;
+  const size_t behind = image ? static_cast<size_t>(chain.desc.spatial_rank) : 0, rank = dims.size();
+  const size_t most = graph.values[chain.ops.src].dims.size();
+  std::vector<float> bias;
+  if (rank <= behind || rank > most || dims[rank - 1 - behind] != channels) return false;
+  if (read_floats(graph, constants, bias) || std::ssize(bias) != channels) return false;
+  chain.desc.floats = std::move(bias);
+  return true;
+}
+
+// The Div of a bias by the scales behind which Floor, Cast, Reshape and Add count it in accumulators, as
+// onnx.quantize 0.1.0 wrote it; -1: there is none.
+int read_counted_bias(const HostGraph& graph, Chain& chain) {
+  constexpr int64_t kInt32 = 6;
+  Operands& ops = chain.ops;
+  const int add = graph.sole_reader(ops.dst, "Add"), shaped = add < 0 ? -1 : graph.nodes[add].other_input(ops.dst);
+  std::vector<int> nodes{add};
+  int value = shaped;
+  for (const std::string_view op : {"Reshape", "Cast", "Floor", "Div"}) {
+    const int maker = value < 0 ? -1 : graph.values[value].producer;
+    if (maker < 0 || !graph.nodes[maker].is(op) || graph.sole_consumer(value) != nodes.back()) return -1;
+    if (op == "Cast" && graph.nodes[maker].int_attribute("to", 0) != kInt32) return -1;
+    nodes.push_back(maker);
+    value = graph.nodes[maker].input(0);
+  }
+  if (value < 0 || !read_channels(graph, value, shaped, chain)) return -1;
+  chain.desc.ints = {1};
+  ops.nodes.insert(ops.nodes.end(), nodes.begin(), nodes.end());
+  ops.dst = graph.nodes[add].output(0);
+  return nodes.back();
+}
+
+// [Add of a counted bias], Cast, Mul by (source scale * weights' scale).
 Verdict read_tail(const HostGraph& graph, int source_scale, Chain& chain) {
   constexpr int64_t kFloat = 1;
   Operands& ops = chain.ops;
+  const int div = read_counted_bias(graph, chain);
   const int cast = graph.sole_reader(ops.dst, "Cast");
   if (cast < 0 || graph.nodes[cast].int_attribute("to", 0) != kFloat) return refuse(Reason::output_used_elsewhere);
   const int real = graph.nodes[cast].output(0), mul = graph.sole_reader(real, "Mul");
   if (mul < 0) return refuse(Reason::output_used_elsewhere);
-  const int scales = graph.nodes[mul].other_input(real);
-  chain.scale_node = scales < 0 ? -1 : graph.values[scales].producer;
-  if (chain.scale_node < 0 || graph.sole_reader(scales, "Mul") != mul || !graph.nodes[chain.scale_node].is("Mul")) {
-    return refuse(Reason::parameters_not_constant, "scales of the product");
+  const int scales = graph.nodes[mul].other_input(real), divisor = div < 0 ? scales : graph.nodes[div].input(1);
+  std::vector<int> readers{mul};
+  if (div >= 0 && divisor == scales) readers.push_back(div);
+  OCTILE_RETURN_IF_REFUSED(read_scales(graph, source_scale, scales, readers, chain));
+  if (divisor != scales) {  // a Mul of its own, by the same
+    const std::vector<float> scale = ops.wei_q.scale;
+    OCTILE_RETURN_IF_REFUSED(read_scales(graph, source_scale, divisor, {div}, chain));
+    if (ops.wei_q.scale != scale) return refuse(Reason::parameters_not_constant, "scales of the bias");
   }
-  const HostNode& scale_node = graph.nodes[chain.scale_node];
-  if (scale_node.input(0) != source_scale && scale_node.input(1) != source_scale) {
-    return refuse(Reason::parameters_not_constant, "scales of the product");
-  }
-  OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, scale_node.other_input(source_scale), chain));
-  ops.nodes.insert(ops.nodes.end(), {cast, mul, chain.scale_node});
+  ops.nodes.insert(ops.nodes.end(), {cast, mul});
   ops.dst = graph.nodes[mul].output(0);
   return {};
 }
@@ -66,16 +126,7 @@ void read_added_floats(const HostGraph& graph, Chain& chain) {
   Operands& ops = chain.ops;
   const int add = graph.sole_reader(ops.dst, "Add");
   const int other = add < 0 ? -1 : graph.nodes[add].other_input(ops.dst);
-  if (other < 0) return;
-  const bool image = chain.desc.spec.kind == OpKind::conv2d;
-  const int64_t channels = image ? chain.desc.spec.oc : chain.desc.spec.n;
-  const std::vector<int64_t>& dims = graph.values[other].dims;
-  const size_t behind = image ? static_cast<size_t>(chain.desc.spatial_rank) : 0, rank = dims.size();
-  const size_t most = graph.values[ops.src].dims.size();
-  std::vector<float> bias;
-  if (rank <= behind || rank > most || dims[rank - 1 - behind] != channels) return;
-  if (read_floats(graph, other, bias) || std::ssize(bias) != channels) return;
-  chain.desc.floats = std::move(bias);
+  if (other < 0 || !chain.desc.floats.empty() || !read_channels(graph, other, other, chain)) return;
   ops.nodes.push_back(add);
   ops.dst = graph.nodes[add].output(0);
 }
@@ -102,7 +153,7 @@ Verdict read_fused(const HostGraph& graph, int node, const FusedSlots& slots, Ch
   const HostNode& n = graph.nodes[node];
   OCTILE_RETURN_IF_REFUSED(read_product(graph, node, slots.wei, slots.zp, chain));
   OCTILE_RETURN_IF_REFUSED(read_weight_scales(graph, n.input(slots.scale), chain));
-  chain.scale_node = node;
+  chain.scale_nodes = {node};
   if (n.input(slots.bias) < 0) {
     read_added_floats(graph, chain);
     return {};
@@ -148,15 +199,6 @@ Verdict add_product(const HostGraph& graph, int source, Chain& chain, Unit& unit
   return {};
 }
 
-// The readers of one of the quantize's results are exactly these nodes.
-bool read_by(const HostGraph& graph, int value, std::vector<int> nodes) {
-  if (value < 0 || graph.values[value].graph_output) return false;
-  std::vector<int> readers = graph.values[value].consumers;
-  std::sort(readers.begin(), readers.end());
-  std::sort(nodes.begin(), nodes.end());
-  return readers == nodes;
-}
-
 }  // namespace
 
 Verdict recognise_dynamic(const HostGraph& graph, int node, Unit& unit) {
@@ -177,7 +219,7 @@ Verdict recognise_dynamic(const HostGraph& graph, int node, Unit& unit) {
     Chain chain;
     OCTILE_RETURN_IF_REFUSED(read_chain(graph, n, reader, chain));
     products.push_back(reader);
-    scale_nodes.push_back(chain.scale_node);
+    scale_nodes.insert(scale_nodes.end(), chain.scale_nodes.begin(), chain.scale_nodes.end());
     unit.nodes.push_back(reader);
     OCTILE_RETURN_IF_REFUSED(add_product(graph, n.input(0), chain, unit));
   }

@@ -42,7 +42,8 @@ SumScales sum_scales(const NodeDesc& n) {
   const auto spread = [&](const std::vector<float>& values) {
     return values.size() == 1 ? std::vector<float>(static_cast<size_t>(channels), values[0]) : values;
   };
-  return {std::move(sums), spread(n.quant.wei_scale), spread(n.floats)};
+  const bool counted = !n.floats.empty() && int_or(n, 0, 0) == 1;
+  return {std::move(sums), spread(n.quant.wei_scale), spread(n.floats), counted};
 }
 
 Status Lowering::lower_dynamic(int index) {

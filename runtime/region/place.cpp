@@ -166,6 +166,7 @@ class Placement {
         t.tail.sums.columns = by.sums.data();
         t.tail.sums.factors = by.factors.data();
         t.tail.sums.addends = by.addends.empty() ? nullptr : by.addends.data();
+        t.tail.sums.counted = by.counted;
       } else {
         bind_form(t.tail.form, t.table, t.pairs);
       }

@@ -172,6 +172,7 @@ struct PassCut {
 struct SumScales {
   std::vector<int32_t> sums;            // of the weights
   std::vector<float> factors, addends;  // addends: empty if nothing is added
+  bool counted = false;                 // they count in the sum
 };
 
 struct Step {

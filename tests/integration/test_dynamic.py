@@ -225,6 +225,45 @@ def test_convolution(open_session, target, tmp_path, groups):
     check(open_session, target, model, {"x": rng.normal(0, 1, (1, 4, 9, 9)).astype(np.float32)})
 
 
+@pytest.mark.parametrize("scales", ["one Mul", "a Mul each", "of another size"])
+def test_counted_bias(open_session, target, scales):
+    """A bias divided by the scales and added to the sums, as onnx.quantize 0.1.0 wrote it; of other scales it is left."""
+    rng = np.random.default_rng(12)
+    node, divisor = helper.make_node, "scales" if scales == "one Mul" else "again"
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"], "quantize"),
+        node("Mul", ["s", "ws"], ["scales"], "scales"),
+        *([node("Mul", ["s", "ws2"], ["again"], "again")] if divisor == "again" else []),
+        node("Div", ["b", divisor], ["count"], "count"),
+        node("Floor", ["count"], ["whole"], "floor"),
+        node("Cast", ["whole"], ["bias"], "bias", to=T.INT32),
+        node("Reshape", ["bias", "column"], ["shaped"], "shape"),
+        node("ConvInteger", ["q", "w", "z", "wz"], ["acc"], "conv", pads=[1, 1, 1, 1], strides=[2, 1]),
+        node("Add", ["acc", "shaped"], ["sum"], "add"),
+        node("Cast", ["sum"], ["real"], "real", to=T.FLOAT),
+        node("Mul", ["real", "scales"], ["y"], "rescale"),
+    ]
+    constants = {
+        "ws": np.array(0.02, np.float32),
+        "ws2": np.array(0.04 if scales == "of another size" else 0.02, np.float32),
+        "b": rng.normal(0, 1, 8).astype(np.float32),
+        "column": np.array([1, 8, 1, 1], np.int64),
+        "w": rng.integers(0, 256, (8, 3, 3, 3)).astype(np.uint8),
+        "wz": np.array(120, np.uint8),
+    }
+    values = [helper.make_tensor_value_info(n, T.FLOAT, s) for n, s in (("x", [2, 3, 11, 9]), ("y", [2, 8, 6, 9]))]
+    graph = helper.make_graph(
+        nodes, "net", values[:1], values[1:], [numpy_helper.from_array(a, n) for n, a in constants.items()]
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 12)], ir_version=8).SerializeToString()
+    feeds = {"x": rng.normal(0, 1, (2, 3, 11, 9)).astype(np.float32)}
+    if scales == "of another size":
+        with pytest.raises(Exception, match="fallback to CPU EP"):
+            open_session(model, target, full=True)
+    else:
+        check(open_session, target, model, feeds)
+
+
 @pytest.mark.parametrize("value", [0.0, 3.0, -2.0])
 def test_constant_activations(open_session, target, tmp_path, value):
     rng = np.random.default_rng(3)

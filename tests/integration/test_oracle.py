@@ -171,6 +171,9 @@ class Judge:
         acc = acc.astype(np.int64).astype(np.int32)
         if node["kind"] == "dynamic":
             factor, bias = node["scale"] * floats(node["wei_scale"]), floats(node["floats"])
+            if bias.size and node["ints"]:
+                counted = np.floor(bias / factor).astype(np.int32)
+                acc, bias = acc + (counted.reshape(column) if counted.size > 1 else counted), bias[:0]
             y = acc.astype(np.float32) * (factor.reshape(column) if factor.size > 1 else factor)
             return y + (bias.reshape(column) if bias.size > 1 else bias) if bias.size else y
         if node["kind"] == "scaled":

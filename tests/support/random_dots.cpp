@@ -389,6 +389,7 @@ int add_float_product(GraphBuilder& b, int f, bool keeps_shape, bool window) {
     for (int64_t c = b.rng.chance(0.2) ? 1 : s.channels(); c > 0; --c) {
       node.floats.push_back(static_cast<float>(b.rng.normal()));
     }
+    if (b.rng.chance(0.2)) node.ints = {1};
   }
   return b.add(std::move(node), {f}, {DType::f32, 1.0F, 0});
 }

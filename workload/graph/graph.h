@@ -57,10 +57,9 @@ enum class NodeKind : uint8_t {
   // A product of what was quantized on the spot: DynamicQuantizeLinear, MatMulInteger or ConvInteger, Cast, Mul, Add.
   // Float32 in and out. lo = min(0, least x), hi = max(0, greatest x), scale = (hi - lo) / 255 (1 where both are 0),
   // zp = rne(clamp(0 - lo / scale, 0, 255)), codes as a quantize to u8 makes them. acc is the spec's (src u8:zp, dst
-  // s32,
-  // no bias); y = float(acc) * (scale * wei_scale[c]), each operation rounded; where floats is not empty (one per
-  // output
-  // channel, or one) y + floats[c].
+  // s32, no bias); y = float(acc) * (scale * wei_scale[c]), each operation rounded; where floats is not empty (one per
+  // output channel, or one) y + floats[c].  ints: counted [0]; 1: floor(floats[c] / (scale * wei_scale[c])) is added
+  // to acc instead, modulo 2^32, -2^31 where that is no int32 (Div, Floor, Cast, Add, as onnx.quantize 0.1.0 wrote it).
   dynamic,
 
   // One operand, element by element. floats: parameters in ONNX's order of attributes.

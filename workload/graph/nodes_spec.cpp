@@ -2,6 +2,7 @@
 // In/out: see nodes.h.
 // Not here: arithmetic of conv2d, dense and conversions (reference/).
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 
@@ -125,6 +126,13 @@ void store(const NodeDesc& node, uint32_t sum, int64_t channel, int64_t i, HostA
 }
 
 // y = float(acc) * (scale * wei_scale[c]), and what the node adds.
+// What a bias comes to in accumulators.
+uint32_t counted(float bias, float factor) {
+  const float whole = std::floor(bias / factor);
+  const bool fits = whole >= -0x1p31F && whole < 0x1p31F;
+  return fits ? static_cast<uint32_t>(static_cast<int32_t>(whole)) : 0x80000000U;
+}
+
 void to_floats(const NodeDesc& node, const HostArray& acc, float scale, HostArray& out) {
   const int64_t channels = node.spec.channels() > 0 ? node.spec.channels() : 1;  // 0: of variable weights
   const bool conv = node.spec.kind == OpKind::conv2d;
@@ -132,8 +140,11 @@ void to_floats(const NodeDesc& node, const HostArray& acc, float scale, HostArra
   for (int64_t i = 0; i < out.count(); ++i) {
     const int64_t c = i / inner % channels;
     const float factor = scale * per_channel(node.quant.wei_scale, c);
-    float y = static_cast<float>(acc.as<int32_t>()[i]) * factor;
-    if (!node.floats.empty()) y = y + per_channel(node.floats, c);
+    auto sum = static_cast<uint32_t>(acc.as<int32_t>()[i]);
+    const bool biased = !node.floats.empty(), whole = biased && int_or(node, 0, 0) == 1;
+    if (whole) sum += counted(per_channel(node.floats, c), factor);
+    float y = static_cast<float>(static_cast<int32_t>(sum)) * factor;
+    if (biased && !whole) y = y + per_channel(node.floats, c);
     out.as<float>()[i] = y;
   }
 }

@@ -124,12 +124,14 @@ struct ResizeTaps {
 };
 
 // Sums of a dynamically quantized product back to floats, per channel:
-// (sum - zp * columns[c]) * (scale * factors[c]) + addends[c]; no addends: null.
+// (sum - zp * columns[c]) * (scale * factors[c]) + addends[c]; no addends: null. `counted`: addends count in the sum
+// instead, as NodeKind::dynamic has it.
 struct SumsForm {
   float scale = 1.0F;
   int32_t zp = 0;
   const int32_t* columns = nullptr;
   const float *factors = nullptr, *addends = nullptr;
+  bool counted = false;
 };
 
 // Floats, or one float again and again.

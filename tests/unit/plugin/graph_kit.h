@@ -94,6 +94,19 @@ class GraphKit {
     integer("to", 1);
     return node("Mul", {real, scales}, ElemType::f32, dims);
   }
+  // ConvInteger of 1x1 filters, Add of a bias counted in its sums, by `divisor`, Cast and Mul by `scales`.
+  int counted_product(const HostNode& quantize, int wei, int bias, int scales, int divisor,
+                      const std::vector<int64_t>& dims) {
+    const int count = node("Floor", {node("Div", {bias, divisor}, ElemType::f32)}, ElemType::f32);
+    const int whole = node("Cast", {count}, ElemType::s32);
+    integer("to", 6);
+    const std::vector<int64_t> column{1, dims[1], 1, 1};
+    const int shaped = node("Reshape", {whole, constant<int64_t>(ElemType::s64, column, {4})}, ElemType::s32, column);
+    const int acc = node("ConvInteger", {quantize.outputs[0], wei, quantize.outputs[2]}, ElemType::s32, dims);
+    const int real = node("Cast", {node("Add", {acc, shaped}, ElemType::s32, dims)}, ElemType::f32, dims);
+    integer("to", 1);
+    return node("Mul", {real, scales}, ElemType::f32, dims);
+  }
   void output(int v) { graph.values[v].graph_output = true; }
   const HostGraph& linked() {
     graph.link();

@@ -390,6 +390,35 @@ TEST(Recognise, DynamicProductsOfOneQuantizeAreOneUnit) {
   expect_two_products(r, kit, {kit.plain, kit.biased});
 }
 
+// A bias that counts in the sums, by the Mul of the scales itself or by one of its own.
+TEST(Recognise, BiasesCountedInSumsArePartOfDynamicProducts) {
+  enum class Divisor { same, own, of_other_weights, read_elsewhere };
+  for (const Divisor by : {Divisor::same, Divisor::own, Divisor::of_other_weights, Divisor::read_elsewhere}) {
+    GraphKit kit;
+    const int x = kit.input(ElemType::f32, {1, 2, 4, 5});
+    (void)kit.quantize_here(x);
+    const HostNode quantize = kit.last();
+    const auto scales = [&](float s) {
+      return kit.node("Mul", {quantize.outputs[1], kit.constant<float>(ElemType::f32, {s}, {})}, ElemType::f32);
+    };
+    const int own = scales(0.5F), divisor = scales(by == Divisor::of_other_weights ? 0.25F : 0.5F);
+    const int wei = kit.constant<int8_t>(ElemType::s8, {1, -2, 3, -4, 5, -6}, {3, 2, 1, 1});
+    const int bias = kit.constant<float>(ElemType::f32, {1, 2, 3}, {3});
+    if (by == Divisor::same) kit.graph.nodes.pop_back();
+    kit.counted_product(quantize, wei, bias, own, by == Divisor::same ? own : divisor, {1, 3, 4, 5});
+    if (by == Divisor::read_elsewhere) kit.node("Relu", {divisor}, ElemType::f32);
+    const Recognised r = look(kit, "DynamicQuantizeLinear");
+    if (by == Divisor::of_other_weights || by == Divisor::read_elsewhere) {
+      EXPECT_TRUE(r.refusal);
+      continue;
+    }
+    ASSERT_FALSE(r.refusal) << r.refusal->detail;
+    EXPECT_EQ(r.unit.nodes.size(), kit.graph.nodes.size());
+    EXPECT_EQ(r.desc().floats, (std::vector<float>{1, 2, 3}));
+    EXPECT_EQ(r.desc().ints, std::vector<int64_t>{1});
+  }
+}
+
 TEST(Recognise, DynamicCodesThatGoElsewhereAreLeft) {
   {
     DynamicKit kit;

@@ -99,14 +99,19 @@ TEST(OpsRows, ScaleSums) {
         sums.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
         columns.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
       }
-      const bool add = rng.chance(0.5);
-      const SumsForm form{odd_scale(rng), zero_point(rng), columns.data(), factors.data(),
-                          add ? addends.data() : nullptr};
+      const bool add = rng.chance(0.6), counted = add && rng.chance(0.5);
+      const SumsForm form{
+          odd_scale(rng), zero_point(rng), columns.data(), factors.data(), add ? addends.data() : nullptr, counted};
       const auto scaled = [&](size_t k, size_t channel) {
-        const uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(columns[channel]);
+        const float gain = form.scale * factors[channel], whole = std::floor(addends[channel] / gain);
+        uint32_t taken = static_cast<uint32_t>(form.zp) * static_cast<uint32_t>(columns[channel]);
+        if (counted) {
+          const bool fits = whole >= -0x1p31F && whole < 0x1p31F;
+          taken -= static_cast<uint32_t>(fits ? static_cast<int32_t>(whole) : INT32_MIN);
+        }
         const auto real = static_cast<int32_t>(static_cast<uint32_t>(sums[k]) - taken);
-        const float value = static_cast<float>(real) * (form.scale * factors[channel]);
-        return add ? value + addends[channel] : value;
+        const float value = static_cast<float>(real) * gain;
+        return add && !counted ? value + addends[channel] : value;
       };
       const int64_t rows = 1 + c % 2, row = c;  // rows share their channels
       std::vector<float> want;

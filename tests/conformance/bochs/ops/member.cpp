@@ -246,7 +246,8 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     }
     case 23: {
       const auto* const columns = reinterpret_cast<const int32_t*>(second) + 7;
-      const SumsForm sums{m.scale, m.zp, columns, factors, below(2) == 0 ? offsets : nullptr};
+      const bool add = below(2) == 0;
+      const SumsForm sums{m.scale, m.zp, columns, factors, add ? offsets : nullptr, add && below(2) == 0};
       ops.scale_sums(sums, {second, 4 * few}, {reinterpret_cast<uint8_t*>(out_reals), 4 * few}, few, 2);
       return true;
     }
