@@ -21,6 +21,7 @@ const float* floats(const uint8_t* data) { return reinterpret_cast<const float*>
 using Operation = FloatFunction::Operation;
 
 bool is_product(const Operation& op) { return op.unary.kind == NodeKind::mul; }
+bool is_share(const Operation& op) { return op.unary.kind == NodeKind::div && op.b == FloatFunction::kConstant; }
 bool near(double number, double wanted) { return std::fabs(number / wanted - 1) < 0x1p-22; }
 
 // One operand is `made` or the source, the other the constant.
@@ -35,16 +36,28 @@ bool is_silu(const std::vector<Operation>& ops) {
          std::minmax(ops[1].a, ops[1].b) == std::minmax(kSource, kGate);
 }
 
-// Of the operands whose product operation i is, those of products among them in their place.
-void factors_of(const std::vector<Operation>& ops, size_t i, std::vector<std::pair<int, float>>& found) {
-  for (const int a : {ops[i].a, ops[i].b}) {
-    const int made = a - FloatFunction::kMade;
-    if (made >= 0 && is_product(ops[static_cast<size_t>(made)])) {
-      factors_of(ops, static_cast<size_t>(made), found);
-    } else {
-      found.emplace_back(a, a == FloatFunction::kConstant ? ops[i].constant : 0.0F);
-    }
+// Of the operands whose product an operand is, those of products among them in their place; of quotients by constants
+// the inverse.
+using Factor = std::pair<int, float>;
+void factors_of(const std::vector<Operation>& ops, int operand, float constant, std::vector<Factor>& found) {
+  const int made = operand - FloatFunction::kMade;
+  const Operation* const op = made < 0 ? nullptr : &ops[static_cast<size_t>(made)];
+  if (op != nullptr && is_product(*op)) {
+    factors_of(ops, op->a, op->constant, found);
+    factors_of(ops, op->b, op->constant, found);
+  } else if (op != nullptr && is_share(*op)) {
+    factors_of(ops, op->a, op->constant, found);
+    found.emplace_back(FloatFunction::kConstant, 1 / op->constant);
+  } else {
+    found.emplace_back(operand, operand == FloatFunction::kConstant ? constant : 0.0F);
   }
+}
+// Of what the last operation makes, in order.
+std::vector<Factor> factors_of(const std::vector<Operation>& ops) {
+  std::vector<Factor> found;
+  factors_of(ops, FloatFunction::kMade + static_cast<int>(ops.size()) - 1, 0, found);
+  std::sort(found.begin(), found.end());
+  return found;
 }
 
 // What an operand is of the source: coefficients of its powers from 0 on, all of one sign, so that nothing cancels and
@@ -126,18 +139,42 @@ Quick gelu_of(const std::vector<Operation>& ops) {
   const auto one = std::find_if(ops.begin(), ops.end(), [&](const Operation& op) {
     return op.unary.kind == NodeKind::add && with_constant(op, made) && op.constant == 1.0F;
   });
-  if (one == ops.end() || !is_product(ops.back())) return Quick::none;
-  std::vector<std::pair<int, float>> factors;
-  factors_of(ops, ops.size() - 1, factors);
-  std::sort(factors.begin(), factors.end());
-  const std::vector<std::pair<int, float>> wanted{
+  if (one == ops.end()) return Quick::none;
+  const std::vector<Factor> wanted{
       {kConstant, 0.5F}, {kSource, 0.0F}, {kMade + static_cast<int>(one - ops.begin()), 0.0F}};
-  return factors != wanted ? Quick::none : tanh ? Quick::gelu_tanh : Quick::gelu;
+  return factors_of(ops) != wanted ? Quick::none : tanh ? Quick::gelu_tanh : Quick::gelu;
+}
+
+// clip(x / 6 + 1/2, 0, 1) times `share`, or clip(x + 3, 0, 6) times a sixth of it.
+bool is_hard_gate(const std::vector<Operation>& ops, int operand, double share) {
+  constexpr int kSource = FloatFunction::kSource;
+  if (operand < FloatFunction::kMade) return false;
+  const Operation& gate = ops[static_cast<size_t>(operand - FloatFunction::kMade)];
+  const Unary& u = gate.unary;
+  if (u.kind == NodeKind::hard_sigmoid) return gate.a == kSource && near(u.a, 1 / 6.0) && u.b == 0.5F && share == 1;
+  if (u.kind != NodeKind::clip || u.a != 0.0F || u.b != 6.0F || gate.a < FloatFunction::kMade) return false;
+  const Operation& moved = ops[static_cast<size_t>(gate.a - FloatFunction::kMade)];
+  return moved.unary.kind == NodeKind::add && with_constant(moved, kSource) && moved.constant == 3.0F &&
+         near(share, 1 / 6.0);
+}
+
+bool is_hard_swish(const std::vector<Operation>& ops) {
+  constexpr int kSource = FloatFunction::kSource;
+  if (ops.size() == 1 && ops[0].unary.kind == NodeKind::hard_swish) return ops[0].a == kSource;
+  if (ops.size() < 2) return false;
+  const std::vector<Factor> factors = factors_of(ops);  // constants come first, then the source
+  double share = 1;
+  size_t i = 0;
+  for (; factors[i].first == FloatFunction::kConstant && i + 2 < factors.size(); ++i) share *= factors[i].second;
+  return i + 2 == factors.size() && factors[i].first == kSource && is_hard_gate(ops, factors[i + 1].first, share);
 }
 
 }  // namespace
 
-Quick quick_of(const FloatFunction& f) { return is_silu(f.operations) ? Quick::silu : gelu_of(f.operations); }
+Quick quick_of(const FloatFunction& f) {
+  if (is_silu(f.operations)) return Quick::silu;
+  return is_hard_swish(f.operations) ? Quick::hard_swish : gelu_of(f.operations);
+}
 
 void FloatFunction::run_block(const Ops& ops, const float* src, const float* other, float* dst, int64_t count) const {
   alignas(64) float made[kMost][kBlock];

@@ -46,7 +46,8 @@ std::string_view name_of(BinaryKind kind) {
 }
 
 std::string_view name_of(Quick quick) {
-  return quick == Quick::silu ? "silu" : quick == Quick::gelu ? "gelu" : "quantize";
+  static constexpr std::string_view kNames[]{"quantize", "silu", "gelu", "gelu", "hard_swish"};
+  return kNames[static_cast<size_t>(quick)];
 }
 
 // "sum_div" of a binary step; of a product's tails "table", "binary:affine", "gate:pairs", one after the other.

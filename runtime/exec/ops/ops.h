@@ -29,13 +29,15 @@ struct QuantizeForm {
 };
 
 // Functions of which float32 tells most codes, in any order of their operations and each rounded or all at once:
-// x * sigmoid(x), x/2 * (1 + erf(x / sqrt 2)), x/2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
-enum class Quick : uint8_t { none, silu, gelu, gelu_tanh };
+// x * sigmoid(x), x/2 * (1 + erf(x / sqrt 2)), x/2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))),
+// x * clip(x + 3, 0, 6) / 6.
+enum class Quick : uint8_t { none, silu, gelu, gelu_tanh, hard_swish };
 inline constexpr int64_t kQuickMost = 4096;
 
 // They fall up to here and rise from here.
 constexpr float turn_of(Quick which) {
-  return which == Quick::silu ? -1.2784645F : which == Quick::gelu ? -0.7517916F : -0.7524614F;
+  constexpr float kTurns[] = {0, -1.2784645F, -0.7517916F, -0.7524614F, -1.5F};
+  return kTurns[static_cast<int>(which)];
 }
 
 // What of some numbers decides between which their quick functions lie.

@@ -66,6 +66,23 @@ FloatFunction gelu_tanh(int form, double share = 0.044715, double root = 0.79788
   return f;
 }
 
+// x clip(x + 3, 0, 6) / 6, divided at the end, before, or multiplied; of hard sigmoid; one function.
+std::vector<FloatFunction> hard_swishes(double three = 3, double six = 6, double sixth = 1 / 6.0) {
+  constexpr NodeKind kMul = NodeKind::mul, kDiv = NodeKind::div;
+  const auto six_of = static_cast<float>(six), sixth_of = static_cast<float>(sixth);
+  const std::vector<Operation> gate{two(NodeKind::add, kSource, kConstant, three),
+                                    {{NodeKind::clip, 0, six_of}, kMade}};
+  std::vector<FloatFunction> all(3, {gate});
+  const auto then = [&](size_t i, Operation a, Operation b) {
+    all[i].operations.insert(all[i].operations.end(), {a, b});
+  };
+  then(0, two(kMul, kSource, kMade + 1), two(kDiv, kMade + 2, kConstant, six));
+  then(1, two(kDiv, kMade + 1, kConstant, six), two(kMul, kMade + 2, kSource));
+  then(2, two(kMul, kConstant, kMade + 1, sixth), two(kMul, kMade + 2, kSource));
+  all.push_back({{{{NodeKind::hard_sigmoid, sixth_of, 0.5F}, kSource}, two(kMul, kSource, kMade)}});
+  return all;
+}
+
 std::vector<FloatFunction> quick_ones() {
   std::vector<FloatFunction> all{{{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kSource)}},
                                  {{one(NodeKind::gelu, kSource)}}};
@@ -74,6 +91,8 @@ std::vector<FloatFunction> quick_ones() {
   }
   for (const int form : {0, 1, 2}) all.push_back(gelu_tanh(form));
   all.push_back({{{{NodeKind::gelu, 0, 0, true}, kSource}}});
+  for (const FloatFunction& f : hard_swishes()) all.push_back(f);
+  all.push_back({{{{NodeKind::hard_swish, 1 / 6.0F, 0.5F}, kSource}}});
   for (FloatFunction& f : all) f.quick = quick_of(f);
   return all;
 }
@@ -81,7 +100,9 @@ std::vector<FloatFunction> quick_ones() {
 TEST(FloatFunction, QuickOnesAreRecognized) {
   const std::vector<FloatFunction> all = quick_ones();
   for (size_t i = 0; i < all.size(); ++i) {
-    EXPECT_EQ(all[i].quick, i == 0 ? Quick::silu : i + 4 < all.size() ? Quick::gelu : Quick::gelu_tanh) << i;
+    const size_t left = all.size() - i;
+    const Quick gelu = left > 9 ? Quick::gelu : Quick::gelu_tanh;
+    EXPECT_EQ(all[i].quick, i == 0 ? Quick::silu : left > 5 ? gelu : Quick::hard_swish) << i;
   }
   const auto none = [](const FloatFunction& f) { EXPECT_EQ(quick_of(f), Quick::none); };
   none({});
@@ -98,6 +119,9 @@ TEST(FloatFunction, QuickOnesAreRecognized) {
   cancels.operations[2].unary.kind = NodeKind::sub;
   none(cancels);
   none({{one(NodeKind::erf, kSource)}});
+  for (const FloatFunction& f : hard_swishes(2, 6, 0.2)) none(f);
+  for (size_t i = 0; i < 2; ++i) none(hard_swishes(3, 5)[i]);
+  none({{two(NodeKind::mul, kSource, kSource)}});
   none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, kMade)}});
   none({{one(NodeKind::sigmoid, kSource), two(NodeKind::mul, kMade, FloatFunction::kOther)}});
   FloatFunction moved = gelu(0, true);

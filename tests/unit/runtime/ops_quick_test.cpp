@@ -43,12 +43,15 @@ TEST(OpsQuick, ErfEverywhere) {
                     {0.0F, -0.0F, 3.925F, -3.925F, 3.8325F, std::numeric_limits<float>::infinity()});
 }
 
-// x * sigmoid(x), and both gelus as models write them and as one function.
+// x * sigmoid(x); both gelus and hard swish as models write them and as one function.
 std::vector<float> quick_of(Quick which, bool written, const std::vector<float>& x) {
   std::vector<float> y;
   for (const float v : x) {
     if (which == Quick::silu) {
       y.push_back(v * Unary{NodeKind::sigmoid}(v));
+    } else if (which == Quick::hard_swish) {
+      y.push_back(written ? v * std::min(std::max(v + 3.0F, 0.0F), 6.0F) / 6.0F
+                          : Unary{NodeKind::hard_swish, 1 / 6.0F, 0.5F}(v));
     } else if (written && which == Quick::gelu_tanh) {
       const float u = 0.7978846F * (v + 0.044715F * (v * v * v));
       y.push_back(v * 0.5F * (Unary{NodeKind::tanh}(u) + 1.0F));
@@ -113,13 +116,16 @@ TEST(OpsQuick, RangesOfQuickFunctions) {
     }
     return std::pair{lo, hi};
   };
-  for (const Quick which : {Quick::silu, Quick::gelu, Quick::gelu_tanh}) {
+  for (const Quick which : {Quick::silu, Quick::gelu, Quick::gelu_tanh, Quick::hard_swish}) {
     for (const int64_t count : {1, 5, 16, 63, 64, 65, 1000, 4095, 4096}) {
       for (const double size : {0.02, 0.3, 2.0, 50.0}) {
         for (const double middle : {0.0, 0.0, 1.0, -1.0, -6.0}) {
           std::vector<float> x;
           while (std::ssize(x) < count) x.push_back(static_cast<float>(rng.normal() * size + middle));
-          if (count == 1000) x[700] = std::numeric_limits<float>::quiet_NaN();
+          if (count == 1000) {  // beside the greatest
+            x[700] = std::numeric_limits<float>::quiet_NaN();
+            for (const size_t i : {636, 652, 668, 684}) x[i] = static_cast<float>(size * 9 + middle);
+          }
           if (count == 4095) x[1] = 1e30F;
           const std::pair<float, float> all = range(quick_of(which, true, x));
           for (const Variant& v : variants()) {
@@ -150,6 +156,10 @@ TEST(OpsQuick, CodesOfSilu) { expect_quick_codes(Quick::silu, false); }
 TEST(OpsQuick, CodesOfGeluByTanh) {
   expect_quick_codes(Quick::gelu_tanh, true);
   expect_quick_codes(Quick::gelu_tanh, false);
+}
+TEST(OpsQuick, CodesOfHardSwish) {
+  expect_quick_codes(Quick::hard_swish, true);
+  expect_quick_codes(Quick::hard_swish, false);
 }
 TEST(OpsQuick, CodesOfGelu) {
   expect_quick_codes(Quick::gelu, true);

@@ -192,7 +192,8 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       if (const int64_t which = below(3); which == 0) {
         ops.quantize(reals, to, out, c);
       } else {
-        ops.quick_codes(which == 1 ? Quick::silu : below(2) == 0 ? Quick::gelu : Quick::gelu_tanh, reals, to, out, c);
+        constexpr Quick kOthers[] = {Quick::gelu, Quick::gelu_tanh, Quick::hard_swish};
+        ops.quick_codes(which == 1 ? Quick::silu : kOthers[below(3)], reals, to, out, c);
       }
       return true;
     case 16:
