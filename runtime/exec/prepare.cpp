@@ -17,21 +17,22 @@ constexpr int64_t kChannelsPerRest = 8;  // depthwise: a product apart takes as 
 constexpr unsigned kExact = 1U;          // bit 0 of PanelModes: kernels right for any weights
 
 // Kernels of packs convert products of sums and multipliers below 2^31 only (docs/generators.md). Those of any int32
-// are where no multiplier reaches 1; else the largest sum decides. The portable kernels take any.
+// are where a channel's multiplier does not reach 1; else its largest sum decides, which is small where a dead channel
+// has a scale of 1, and its multiplier where one has a tiny scale and so a bias as large as they get. The portable
+// kernels take any.
 Isa isa_for(Isa best, const OpSpec& spec, const OpQuant& quant) {
   if (spec.dst == DType::s32) return best;
   constexpr double kLimit = 2147483648.0, kProduct = 255.0 * 255.0;
-  const auto fits = [&](double sum) {
-    return std::all_of(quant.wei_scale.begin(), quant.wei_scale.end(), [&](float scale) {
-      return sum * static_cast<double>(multiplier(quant.src_scale, scale, quant.dst_scale)) < kLimit;
-    });
-  };
-  if (fits(kLimit)) return best;
-  double bias = 0;
-  for (const int32_t b : quant.bias) bias = std::max(bias, std::abs(static_cast<double>(b)));
   // Twice: the zero point of the source, folded into the bias.
-  const double sum = bias + 2 * kProduct * static_cast<double>(dot_geometry(spec).reduction());
-  return fits(std::min(kLimit, sum)) ? best : Isa::portable;
+  const double products = 2 * kProduct * static_cast<double>(dot_geometry(spec).reduction());
+  const size_t scales = quant.wei_scale.size();
+  for (size_t c = 0; c < std::max(scales, quant.bias.size()); ++c) {
+    const double bias = quant.bias.empty() ? 0 : std::abs(static_cast<double>(quant.bias[c]));
+    const float scale = quant.wei_scale[scales == 1 ? 0 : c];
+    const auto by = static_cast<double>(multiplier(quant.src_scale, scale, quant.dst_scale));
+    if (!(std::min(kLimit, bias + products) * by < kLimit)) return Isa::portable;
+  }
+  return best;
 }
 
 }  // namespace

@@ -60,6 +60,14 @@ TEST(RunOp, ProductsTooLargeToConvertTakePortableKernels) {
   EXPECT_EQ(expect_exact(library, Isa::avx2, c, 1), entry.name);
   c.quant.dst_scale = 1e-9F;
   EXPECT_NE(expect_exact(library, Isa::avx2, c, 2), entry.name);
+  // Channels of trained networks that are dead: a large multiplier and a large bias, but not of one channel.
+  c = test::RandomOps(kSeed + 3).fill(*parse_op("dense mb1m3k20n8 src=u8 wei=s8:per_oc bia=s32 dst=u8"));
+  c.quant.wei_scale[3] = c.quant.dst_scale / c.quant.src_scale * 1e-18F;
+  c.quant.bias[3] = -2'000'000'000;
+  c.quant.wei_scale[5] = c.quant.dst_scale / c.quant.src_scale * 1.5F;
+  EXPECT_EQ(expect_exact(library, Isa::avx2, c, 3), entry.name);
+  c.quant.bias[5] = 2'000'000'000;
+  EXPECT_NE(expect_exact(library, Isa::avx2, c, 4), entry.name);
 }
 
 packs::KernelEntry depthwise_entry(int stride, int tile_n) {
