@@ -62,6 +62,9 @@ TEST(RunOp, ProductsTooLargeToConvertTakePortableKernels) {
   EXPECT_NE(expect_exact(library, Isa::avx2, c, 2), entry.name);
   // Channels of trained networks that are dead: a large multiplier and a large bias, but not of one channel.
   c = test::RandomOps(kSeed + 3).fill(*parse_op("dense mb1m3k20n8 src=u8 wei=s8:per_oc bia=s32 dst=u8"));
+  c.quant.wei_scale.resize(8, c.quant.wei_scale[0]);
+  c.spec.bias = true;
+  c.quant.bias.resize(8);
   c.quant.wei_scale[3] = c.quant.dst_scale / c.quant.src_scale * 1e-18F;
   c.quant.bias[3] = -2'000'000'000;
   c.quant.wei_scale[5] = c.quant.dst_scale / c.quant.src_scale * 1.5F;
