@@ -123,21 +123,49 @@ void apply_floats(const Ops& ops, const Tail& tail, const Tensor& dst, const Cro
   });
 }
 
+void to_codes(const Ops& ops, const Tail& tail, const float* floats, uint8_t* codes, int64_t count) {
+  if (tail.softmax) {
+    softmax_to_codes(ops, floats, tail.to, codes, count);
+  } else if (tail.function != nullptr) {
+    tail.function->to_codes(ops, floats, tail.to, codes, count);
+  } else {
+    ops.quantize(floats, tail.to, codes, count);
+  }
+}
+
+// Rows of few: many side by side, then each to its place.
+void short_rows_to_codes(const Ops& ops, const Tail& tail, Rows from, RowsOut to, int64_t c, int64_t rows) {
+  constexpr int64_t kTogether = 1024;
+  alignas(64) float floats[kTogether];
+  uint8_t codes[kTogether];
+  const int64_t bytes = c * kFloat, most = kTogether / c;
+  for (int64_t first = 0; first < rows; first += most) {
+    const int64_t some = std::min(most, rows - first);
+    const uint8_t* at = from.data + first * from.stride;
+    if (from.stride != bytes) {
+      ops.copy({at, from.stride}, {reinterpret_cast<uint8_t*>(floats), bytes}, bytes, some);
+      at = reinterpret_cast<const uint8_t*>(floats);
+    }
+    to_codes(ops, tail, reinterpret_cast<const float*>(at), codes, some * c);
+    ops.copy({codes, c}, {to.data + first * to.stride, to.stride}, c, some);
+  }
+}
+
 void apply_quantize(const Ops& ops, const Tail& tail, const Tensor& dst, const Crop& crop) {
+  constexpr int64_t kShort = 128;  // floats of a row whose last block costs more than the copy
   const Tensor& to = tail.other;
   const bool dense = crop.channels * kFloat == dst.stride_x && crop.channels == to.stride_x && !tail.softmax;
+  const bool together = !dense && !tail.softmax && crop.channels < kShort;
   each_piece(dst, crop, limit_beside(to, dst), [&](const Piece& p) {
-    const uint8_t* from = start(dst, p) + crop.channel * kFloat;
-    uint8_t* codes = start(to, p) + crop.channel;
-    const int64_t rows = dense ? 1 : p.count, count = dense ? crop.channels * p.count : crop.channels;
-    for (int64_t r = 0; r < rows; ++r, from += dst.stride_x, codes += to.stride_x) {
-      const auto* floats = reinterpret_cast<const float*>(from);
-      if (tail.softmax) {
-        softmax_to_codes(ops, floats, tail.to, codes, count);
-      } else if (tail.function != nullptr) {
-        tail.function->to_codes(ops, floats, tail.to, codes, count);
-      } else {
-        ops.quantize(floats, tail.to, codes, count);
+    const Rows from{start(dst, p) + crop.channel * kFloat, dst.stride_x};
+    const RowsOut into{start(to, p) + crop.channel, to.stride_x};
+    if (together) {
+      short_rows_to_codes(ops, tail, from, into, crop.channels, p.count);
+    } else {
+      const int64_t rows = dense ? 1 : p.count, count = dense ? crop.channels * p.count : crop.channels;
+      for (int64_t r = 0; r < rows; ++r) {
+        const auto* const floats = reinterpret_cast<const float*>(from.data + r * from.stride);
+        to_codes(ops, tail, floats, into.data + r * into.stride, count);
       }
     }
     // Pixels of dst may count as one row where those of the codes do not.

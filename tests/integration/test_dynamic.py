@@ -227,7 +227,7 @@ def test_convolution(open_session, target, tmp_path, groups):
 
 @pytest.mark.parametrize("scales", ["one Mul", "a Mul each", "of another size"])
 def test_counted_bias(open_session, target, scales):
-    """A bias divided by the scales and added to the sums, as onnx.quantize 0.1.0 wrote it; of other scales it is left."""
+    """A bias divided by the scales and added to the sums, as onnx.quantize 0.1.0 wrote it; by others it is left."""
     rng = np.random.default_rng(12)
     node, divisor = helper.make_node, "scales" if scales == "one Mul" else "again"
     nodes = [
