@@ -37,6 +37,10 @@ struct Memory {
                       {{NodeKind::mul}, FloatFunction::kSource, FloatFunction::kMade + 2},
                       {{NodeKind::mul}, FloatFunction::kMade + 3, FloatFunction::kConstant, 0.5F}}};
   FloatFunction gelu_by_tanh{{{{NodeKind::gelu, 0, 0, true}, FloatFunction::kSource}}};
+  FloatFunction hard_swish{{{{NodeKind::add}, FloatFunction::kSource, FloatFunction::kConstant, 3.0F},
+                            {{NodeKind::clip, 0, 6}, FloatFunction::kMade},
+                            {{NodeKind::mul}, FloatFunction::kSource, FloatFunction::kMade + 1},
+                            {{NodeKind::div}, FloatFunction::kMade + 2, FloatFunction::kConstant, 6.0F}}};
   Memory()
       : a(kCodes),
         b(kCodes),
@@ -61,7 +65,7 @@ struct Memory {
       swish[static_cast<size_t>(q)] = static_cast<uint8_t>(std::lround(v * clipped / 0.07 + 30));
       values[static_cast<size_t>(q)] = static_cast<float>(v);
     }
-    for (FloatFunction* f : {&silu, &gelu, &gelu_by_tanh}) f->quick = quick_of(*f);
+    for (FloatFunction* f : {&silu, &gelu, &gelu_by_tanh, &hard_swish}) f->quick = quick_of(*f);
     for (float& f : x) f = static_cast<float>(256 * random() + random() - 32768) * 0.0002F;
     for (int64_t i = 0; i < 2 * kSide; ++i) {
       twice.push_back(i / 2);
@@ -219,6 +223,8 @@ std::vector<Case> cases_of_rows(Memory& m) {
        [&m, to](const Ops& o) { m.gelu.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
       {"codes of gelu by tanh", kFloats, 5 * kFloats,
        [&m, to](const Ops& o) { m.gelu_by_tanh.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
+      {"codes of hard swish", kFloats, 5 * kFloats,
+       [&m, to](const Ops& o) { m.hard_swish.to_codes(o, m.x.data(), to, m.dst.data(), kFloats); }},
       {"range of gelu", kFloats, 4 * kFloats,
        [&m](const Ops& o) {
          float lo = 0, hi = 0;

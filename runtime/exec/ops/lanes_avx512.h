@@ -69,6 +69,7 @@ inline F mad(F a, F b, F c) { return fma(a, b, c); }              // rounded onc
 inline F larger(F a, F b) { return _mm512_max_ps(a, b); }         // b if one is NaN
 inline F smaller(F a, F b) { return _mm512_min_ps(a, b); }
 inline F clamp(F v, F lo, F hi) { return _mm512_min_ps(_mm512_max_ps(v, lo), hi); }  // NaN: the second operand
+inline F off_whole(F v) { return _mm512_reduce_ps(v, 0); }                           // less the nearest whole number
 inline I round(F v) { return reinterpret_cast<I>(_mm512_cvtps_epi32(v)); }
 // v / scale, for who rounds it to a code: right to the last bit from 2^-30 to 2^10 in magnitude; about it nearer to 0;
 // beyond all codes further away; NaN, or below them, where v is far below or NaN. A division takes ten cycles. This is
