@@ -31,18 +31,19 @@ struct Choice {
   bool pitched = false;  // pixels may be further apart than their channels
   int64_t batch = 1, x = 1, y = 1;
   std::vector<Part> parts;
-  std::vector<size_t> cuts;         // parts [cuts[i], cuts[i+1]) run together: their weights share the cache
-  std::vector<int64_t> first_sums;  // of the cuts: whose sums of sources, a plane of pixels for each group, come before
-  bool along_y = true;              // which extent is cut into blocks
-  bool by_rows = false;             // depthwise: a call for every row of output
-  int64_t joined = 1;               // depthwise: pixels that kernels see as one with as many times the channels
+  std::vector<size_t> cuts;  // parts [cuts[i], cuts[i+1]) run together: their weights share the cache
+  bool along_y = true;       // which extent is cut into blocks
+  bool by_rows = false;      // depthwise: a call for every row of output
+  int64_t joined = 1;        // depthwise: pixels that kernels see as one with as many times the channels
   int64_t blocks = 1, unit = 1;
   std::vector<int64_t> starts;  // of the blocks, then the extent
   bool blocks_first = false;    // neighbouring tasks are the cuts of a block, not the blocks of a cut; every second cut
                                 // has its blocks the other way round, so that uneven ones add up
   bool widen = false;           // some part reads int16
   // Scratch, byte offsets.
-  size_t widened = 0, rowsum = 0, wei = 0, tables = 0, scratch = 0;
+  size_t widened = 0, wei = 0, tables = 0, borrowed = 0, scratch = 0;
+  size_t slot = 0;  // bytes that a task borrows of what lies at `borrowed`
+  int slots = 1;    // for so many tasks at a time
 
   [[nodiscard]] size_t tasks() const { return (cuts.size() - 1) * static_cast<size_t>(batch * blocks); }
 };

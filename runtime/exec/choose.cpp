@@ -6,6 +6,7 @@
 
 #include "runtime/exec/check.h"
 #include "runtime/exec/op.h"
+#include "runtime/exec/slots.h"
 
 namespace octile::runtime {
 namespace {
@@ -46,7 +47,7 @@ Result<std::shared_ptr<const Choice>> Op::choose(const OpSpec& shaped, int threa
     if (!cover(c, share, shares)) return Status(Code::unsupported, "no kernel for " + key);
     cut(c, threads);
   }
-  lay_scratch(c);
+  lay_scratch(c, threads);
   return std::shared_ptr<const Choice>(std::move(choice));
 }
 
@@ -251,7 +252,7 @@ void Op::cut(Choice& c, int threads) const {
   }
 }
 
-void Op::lay_scratch(Choice& c) const {
+void Op::lay_scratch(Choice& c, int threads) const {
   const OpSpec& s = c.shaped;
   size_t at = 0;
   const auto take = [&](size_t bytes) {
@@ -264,17 +265,19 @@ void Op::lay_scratch(Choice& c) const {
         s.kind == OpKind::dense ? s.mb * s.m * s.k : s.mb * (s.ih + s.pt + s.pb) * (s.iw + s.pl + s.pr) * s.ic;
     c.widened = take(static_cast<size_t>(elements + kSlack) * sizeof(int16_t));
   }
-  if (zeros_) {
-    int64_t planes = 0;
-    for (size_t cut = 0; cut + 1 < c.cuts.size(); ++cut) {
-      c.first_sums.push_back(planes);
-      planes += c.parts[c.cuts[cut + 1] - 1].group - c.parts[c.cuts[cut]].group + 1;
-    }
-    c.rowsum = take(static_cast<size_t>(planes * c.batch * c.y * c.x) * sizeof(uint32_t));
-  }
   if (spec_.wei_var) {
     c.wei = take(static_cast<size_t>(panels_bytes_));
     c.tables = take(static_cast<size_t>(table_length_) * sizeof(int32_t));
+  }
+  if (zeros_) {  // a sum for each pixel of a block and each group of a cut
+    int64_t groups = 0, extent = 0;
+    for (size_t cut = 0; cut + 1 < c.cuts.size(); ++cut) {
+      groups = std::max(groups, c.parts[c.cuts[cut + 1] - 1].group - c.parts[c.cuts[cut]].group + 1);
+    }
+    for (size_t i = 0; i + 1 < c.starts.size(); ++i) extent = std::max(extent, c.starts[i + 1] - c.starts[i]);
+    c.slot = align_up(static_cast<size_t>(groups * extent * (c.along_y ? c.x : c.y)) * sizeof(uint32_t));
+    c.slots = static_cast<int>(std::min<size_t>({static_cast<size_t>(std::max(threads, 1)), Slots::kMost, c.tasks()}));
+    c.borrowed = take(c.slot * static_cast<size_t>(c.slots));
   }
   c.scratch = at;
 }

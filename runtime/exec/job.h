@@ -28,7 +28,6 @@ struct Job {
   int64_t wide_n = 0, wide_y = 0, wide_x = 0;
   const uint8_t* wei = nullptr;
   const int32_t* bias = nullptr;
-  uint32_t* rowsum = nullptr;
   int64_t first_batch = 0, batches = 1;
   std::atomic<int> rc{0};  // of a kernel that did not return 0
 };

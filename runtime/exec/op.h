@@ -40,7 +40,6 @@ class Op final : public PreparedOp {
   [[nodiscard]] size_t tasks(const Choice& choice) const override;
   void run_task(Job& job, size_t index) const override;
   [[nodiscard]] Patch patch(const Choice& choice, size_t index) const override;
-  [[nodiscard]] size_t slot_bytes(const Choice& /*choice*/) const override { return 0; }
   [[nodiscard]] size_t packed_bytes() const override { return packed_.size(); }
 
  private:
@@ -66,15 +65,15 @@ class Op final : public PreparedOp {
   [[nodiscard]] bool add_depthwise(Choice& choice, const Ask& question) const;
   [[nodiscard]] bool add_rows(Choice& choice, const Ask& question) const;
   void cut(Choice& choice, int threads) const;
-  void lay_scratch(Choice& choice) const;
+  void lay_scratch(Choice& choice, int threads) const;
 
   [[nodiscard]] Status check(const Choice& choice, const Tensor& src, const Tensor& dst) const override;
   void bind(Job& job) const override;
   void widen(Job& job, const Parallel& parallel) const;
-  void sum_rows(const Job& job, size_t cut, const Crop& crop) const;
+  void sum_rows(const Job& job, size_t cut, const Crop& crop, uint32_t* sums) const;
   void pack_variable(Job& job, const void* wei_var, int64_t wei_stride, int64_t matrix, const Parallel& parallel) const;
   [[nodiscard]] static Crop crop_of(const Choice& choice, int64_t batches, size_t index, size_t& cut);
-  void run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const;
+  void run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst, uint32_t* sums) const;
   void add_rests(const Job& job, const Part& part, const Crop& crop, const Tensor& dst) const;
   [[nodiscard]] int call_dot(const Job& job, Frame& frame, const Part& part) const;
   [[nodiscard]] int call_depthwise(const Job& job, Frame& frame, const Part& part) const;

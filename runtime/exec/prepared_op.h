@@ -69,15 +69,14 @@ class PreparedOp {
                                    const Parallel& parallel, const void* wei_var = nullptr, int64_t wei_stride = 0,
                                    std::span<const Tail> tails = {}) const = 0;
   // The same task by task, where nothing is to be done before them or between: how many there are; else 0. begin()
-  // fills a fresh job, then every task is to be run once, by whoever, in any order; ended() says how it went.
+  // fills a fresh job, then every task is to be run once, by whoever, in any order; ended() says how it went. Of
+  // scratch they need no more than Choice::slot bytes each, borrowed through Job::slots.
   [[nodiscard]] virtual size_t tasks(const Choice& choice) const = 0;
   [[nodiscard]] Status begin(const Choice& choice, const Tensor& src, const Tensor& dst, void* scratch,
                              std::span<const Tail> tails, Job& job) const;
   virtual void run_task(Job& job, size_t index) const = 0;
   [[nodiscard]] static Status ended(const Job& job);
   [[nodiscard]] virtual Patch patch(const Choice& choice, size_t index) const = 0;
-  // Bytes of scratch that one of its tasks borrows (Job::slots); 0: none, and begin() needs no scratch.
-  [[nodiscard]] virtual size_t slot_bytes(const Choice& choice) const = 0;
   [[nodiscard]] virtual size_t packed_bytes() const = 0;
 
  protected:

@@ -19,12 +19,6 @@ Fn as(void* fn) {
 
 Status refuse(const std::string& what) { return {Code::invalid_argument, what}; }
 
-// Where the sum of what a pixel reads lies: each cut has its own, whose tasks may run beside each other.
-int64_t sum_at(const Choice& c, size_t cut, int64_t group, int64_t n, int64_t y, int64_t x) {
-  const int64_t plane = c.first_sums[cut] + group - c.parts[c.cuts[cut]].group;
-  return ((plane * c.batch + n) * c.y + y) * c.x + x;
-}
-
 }  // namespace
 
 Status Op::check(const Choice& c, const Tensor& src, const Tensor& dst) const {
@@ -47,7 +41,7 @@ void Op::bind(Job& job) const {
   job.origin = job.src.data - s.pt * job.src.stride_y - s.pl * job.src.stride_x;
   job.wei = packed_.data();
   job.bias = tables_.as<int32_t>();
-  job.rowsum = reinterpret_cast<uint32_t*>(job.scratch + job.choice->rowsum);
+  job.slot_bytes = job.choice->slot;
   job.first_batch = 0;
   job.batches = job.choice->batch;
 }
@@ -58,6 +52,8 @@ Status Op::run(const Choice& c, const Tensor& src, const Tensor& dst, void* scra
   Job job;
   OCTILE_RETURN_IF_ERROR(begin(c, src, dst, scratch, tails, job));
   if (c.widen) widen(job, parallel);
+  Slots slots(c.slots);
+  job.slots = &slots;
   const auto all = [&](size_t count) {
     spread(parallel, static_cast<int64_t>(count), [&](int64_t i) { run_task(job, static_cast<size_t>(i)); });
   };
@@ -103,21 +99,20 @@ void Op::widen(Job& job, const Parallel& parallel) const {
 }
 
 // dotz: the sums of everything the pixels of a crop read, for each group its cut has channels of.
-void Op::sum_rows(const Job& job, size_t cut, const Crop& crop) const {
+void Op::sum_rows(const Job& job, size_t cut, const Crop& crop, uint32_t* sums) const {
   const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const DotGeometry& d = geometry_;
   const bool dense = s.kind == OpKind::dense;
   const int64_t step = dense ? job.src.stride_x : s.sw * job.src.stride_x;
   const int64_t first = c.parts[c.cuts[cut]].group, last = c.parts[c.cuts[cut + 1] - 1].group;
+  std::fill_n(sums, (last - first + 1) * crop.ys * crop.xs, 0U);
   for (int64_t g = first; g <= last; ++g) {
-    for (int64_t y = crop.y; y < crop.y + crop.ys; ++y) {
+    for (int64_t y = crop.y; y < crop.y + crop.ys; ++y, sums += crop.xs) {
       const uint8_t* const from = job.origin + crop.n * job.src.stride_n + y * s.sh * job.src.stride_y + g * d.depth;
-      uint32_t* const sums = job.rowsum + sum_at(c, cut, g, crop.n, y, crop.x);
-      std::fill_n(sums, crop.xs, 0U);
       for (int64_t ky = 0; ky < d.sy; ++ky) {
         for (int64_t kx = 0; kx < d.sx; ++kx) {
-          const int64_t offset = ky * s.dh * job.src.stride_y + (kx * s.dw) * job.src.stride_x + crop.x * step;
+          const int64_t offset = ky * s.dh * job.src.stride_y + kx * s.dw * job.src.stride_x + crop.x * step;
           ops_->add_codes({from + offset, step}, d.run, crop.xs, sums);
         }
       }
@@ -155,8 +150,9 @@ struct Op::Frame {
   Buffer<1> bias{kInt, 32}, mult{kFloat, 32}, wzp{kInt, 32};
   Buffer<2> rowsum{kInt, 32};
   Buffer<3> dst;
-  size_t cut = 0;
   int64_t batch = 0, x0 = 0, y0 = 0;
+  const uint32_t* sums = nullptr;  // dotz: of the rows of a call, group by group from `first_group` on
+  int64_t first_group = 0, group_sums = 0;
   int64_t src_x = 0;  // elements between source pixels
 
   explicit Frame(int64_t dst_bytes) : dst(dst_bytes == 4 ? kInt : kUInt, static_cast<int>(dst_bytes) * 8) {}
@@ -201,6 +197,8 @@ void Op::run_task(Job& job, size_t index) const {
     const int64_t bytes = crop.ys * crop.xs * crop.channels * size_of(spec_.dst);
     pieces = std::clamp<int64_t>(bytes / kTailBytes, 1, std::max<int64_t>(size / c.unit, 1));
   }
+  const int slot = zeros_ ? job.slots->take(static_cast<int64_t>(index), static_cast<int64_t>(c.tasks())) : 0;
+  auto* const sums = reinterpret_cast<uint32_t*>(job.scratch + c.borrowed + job.slot_bytes * static_cast<size_t>(slot));
   const bool alone = !job.tails.empty() && job.tails.back().alone;
   Tensor dst = job.dst;
   for (int64_t p = 0; p < pieces; ++p) {
@@ -209,29 +207,31 @@ void Op::run_task(Job& job, size_t index) const {
     (c.along_y ? crop.ys : crop.xs) = to - from;
     // What only the tails read is made where the first piece was, which the caches still have.
     if (alone) dst.data = job.dst.data - from * (c.along_y ? dst.stride_y : dst.stride_x);
-    run_crop(job, cut, crop, dst);
+    run_crop(job, cut, crop, dst, sums);
     fill_halo(dst, crop);
     if (!job.tails.empty()) {
       const FloatMode mode;
       apply_tails(*ops_, job.tails, dst, crop);
     }
   }
+  if (zeros_) job.slots->give(slot);
 }
 
-void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) const {
+void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst, uint32_t* sums) const {
   const Choice& c = *job.choice;
   const OpSpec& s = c.shaped;
   const int64_t element = size_of(spec_.dst);
-  if (zeros_) sum_rows(job, cut, crop);
+  if (zeros_) sum_rows(job, cut, crop, sums);
   Frame f(element);
-  f.cut = cut;
+  f.first_group = c.parts[c.cuts[cut]].group;
+  f.group_sums = crop.ys * crop.xs;
   f.batch = crop.n;
   f.x0 = crop.x;
   const int64_t xs = crop.xs / c.joined, ys = c.by_rows ? 1 : crop.ys;  // of one call
   f.dst.set(1, xs, dst.stride_x / element * c.joined);
   f.dst.set(2, ys, dst.stride_y / element);
   f.rowsum.set(0, crop.xs, 1);
-  f.rowsum.set(1, crop.ys, c.x);
+  f.rowsum.set(1, crop.ys, crop.xs);
   for (size_t p = c.cuts[cut]; p < c.cuts[cut + 1]; ++p) {
     const Part& part = c.parts[p];
     const bool wide = layout_desc(part.layout).widens();
@@ -252,6 +252,7 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst) con
       const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
       f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
       f.dst.at(pixel_at(dst, f.batch, f.y0, f.x0) + part.channel * element);
+      f.sums = sums + (f.y0 - crop.y) * crop.xs;
       const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
       if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
     }
@@ -314,7 +315,7 @@ int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
   }
   f.wzp.set(0, part.channels, 1);
   f.wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
-  f.rowsum.at(job.rowsum + sum_at(c, f.cut, part.group, f.batch, f.y0, f.x0));
+  f.rowsum.at(f.sums + (part.group - f.first_group) * f.group_sums);
   return as<octile_dotz_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_, &f.wzp.raw,
                                        &f.rowsum.raw, &f.dst.raw);
 }

@@ -84,8 +84,6 @@ size_t SlottedOp::tasks(const Choice& choice) const {
   return static_cast<size_t>(static_cast<const Plan&>(choice).count);
 }
 
-size_t SlottedOp::slot_bytes(const Choice& choice) const { return static_cast<const Plan&>(choice).slot; }
-
 void SlottedOp::run_task(Job& job, size_t index) const {
   const auto i = static_cast<int64_t>(index);
   const int slot = job.slots->take(i, static_cast<const Plan&>(*job.choice).count);

@@ -23,13 +23,10 @@ class SlottedOp : public PreparedOp {
                            std::span<const Tail> tails) const final;
   [[nodiscard]] size_t tasks(const Choice& choice) const final;
   void run_task(Job& job, size_t index) const final;
-  [[nodiscard]] size_t slot_bytes(const Choice& choice) const final;
 
  protected:
   struct Plan : Choice {
     int64_t count = 1;  // tasks
-    size_t slot = 0;    // bytes
-    int slots = 1;
   };
   // table_: the kernels of this layout, whose panels have `lanes` output channels.
   SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec, const OpQuant& quant, std::string_view layout,
@@ -61,7 +58,7 @@ class SlottedOp : public PreparedOp {
   [[nodiscard]] Status check(const Choice& /*choice*/, const Tensor& /*src*/, const Tensor& /*dst*/) const override {
     return {};
   }
-  void bind(Job& job) const final { job.slot_bytes = slot_bytes(*job.choice); }
+  void bind(Job& job) const final { job.slot_bytes = job.choice->slot; }
   // Returns what kernels return.
   [[nodiscard]] virtual int run_in(const Job& job, int64_t index, uint8_t* slot) const = 0;
 };

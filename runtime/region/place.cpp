@@ -239,8 +239,7 @@ class Placement {
     find_overlaps(p_);
     p_.slots = std::min(recipe_.threads, Slots::kMost);
     for (const Step& step : p_.steps) {
-      if (step.overlaps && step.kind == StepKind::dot)
-        p_.slot_bytes = std::max(p_.slot_bytes, step.dot.op->slot_bytes(*step.dot.choice));
+      if (step.overlaps && step.kind == StepKind::dot) p_.slot_bytes = std::max(p_.slot_bytes, step.dot.choice->slot);
     }
     scratch_ = std::max(scratch_, static_cast<size_t>(p_.slots) * p_.slot_bytes);
   }
