@@ -2,9 +2,11 @@
 // In:  seeded ops.  Out: equal answers.  Not here: speed.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
+#include "runtime/exec/job.h"
 #include "runtime/exec/padded.h"
 #include "runtime/exec/prepared_op.h"
 #include "tests/unit/runtime/random_op.h"
@@ -66,6 +68,66 @@ TEST(Threads, LargeOpsAreCutAndEqualTheOracle) {
     const Result<OpSpec> spec = parse_op(line);
     ASSERT_TRUE(spec.ok()) << spec.status().to_string();
     expect_exact(ops.fill(*spec));
+  }
+}
+
+// What overlapping steps of a region do: tasks of two ops at a time, which borrow pieces of one scratch.
+TEST(Threads, TasksOfTwoOpsShareScratch) {
+  const KernelLibrary library;
+  test::RandomOps ops(kSeed + 3);
+  struct One {
+    test::OpCase c;
+    std::unique_ptr<PreparedOp> op;
+    std::shared_ptr<const Choice> choice;
+    std::vector<uint8_t> want, got;
+    Tensor src;
+    AlignedBytes bytes;
+    Job job;
+  };
+  std::array<One, 2> both;
+  const std::array lines{"conv2d mb2g1ic24ih9iw30oc40kh3kw3pt1pl1pb1pr1 src=u8:zp wei=u8:zp dst=s32",
+                         "conv2d mb1g2ic32ih30iw40oc32kh1kw1 src=u8:zp wei=u8:zp dst=s32"};
+  size_t slot = 0, tasks = 0;
+  for (size_t i = 0; i < both.size(); ++i) {
+    One& o = both[i];
+    o.c = ops.fill(*parse_op(lines[i]));
+    o.c.spec.wei_zp = true;
+    o.c.quant.wei_zp = {37};
+    auto op = PreparedOp::prepare(library, Isa::portable, o.c.spec, o.c.quant, o.c.wei.data());
+    ASSERT_TRUE(op.ok()) << op.status().to_string();
+    o.op = std::move(*op);
+    auto choice = o.op->choose(o.c.spec, kThreads);
+    ASSERT_TRUE(choice.ok());
+    o.choice = *choice;
+    // Sums of the source, a few for each task, and nothing else.
+    ASSERT_GT(o.op->tasks(*o.choice), 1U);
+    ASSERT_GT(o.choice->slot, 0U);
+    ASSERT_EQ(o.choice->scratch, o.choice->slot * static_cast<size_t>(o.choice->slots));
+    o.want.resize(static_cast<size_t>(o.c.spec.dst_elements() * size_of(o.c.spec.dst)));
+    ASSERT_TRUE(reference::run(o.c.spec, o.c.quant, o.c.src.data(), o.c.wei.data(), o.want.data()).ok());
+    o.bytes = padded_source(o.c.spec, o.c.quant, o.c.src.data(), &o.src);
+    slot = std::max(slot, o.choice->slot);
+    tasks += o.op->tasks(*o.choice);
+  }
+  const AlignedBytes scratch(kThreads * slot);
+  for (int turn = 0; turn < 20; ++turn) {
+    Slots slots(kThreads);
+    for (One& o : both) {
+      o.got.assign(o.want.size(), 0);
+      o.job.rc = 0;
+      ASSERT_TRUE(
+          o.op->begin(*o.choice, o.src, dense_destination(o.c.spec, o.got.data()), scratch.data(), {}, o.job).ok());
+      o.job.slots = &slots;
+      o.job.slot_bytes = slot;
+    }
+    const auto task = [](void* arg, size_t i) {
+      One* const all = static_cast<One*>(arg);
+      const size_t first = all[0].op->tasks(*all[0].choice);
+      One& one = all[i < first ? 0 : 1];
+      one.op->run_task(one.job, i < first ? i : i - first);
+    };
+    run_reversed(nullptr, task, both.data(), tasks);
+    for (const One& o : both) ASSERT_EQ(o.got, o.want) << to_key(o.c.spec) << " turn " << turn;
   }
 }
 
