@@ -29,9 +29,7 @@ def make_net(name, entry, folder, forms, seed):
         path = folder / f"{name}.{form}.onnx"
         if not path.exists():
             print(f"quantizing {name} ({form})", flush=True)
-            part = path.with_suffix(".part")
-            quantize.quantize(base, part, samples, form)
-            part.rename(path)
+            quantize.quantize(base, path, samples, form)
     save_input(folder / f"{name}.npz", held_out["x"])
 
 

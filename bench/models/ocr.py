@@ -85,7 +85,5 @@ def make(folder, forms=("dot_s8s8",), names=tuple(SOURCES), log=print):
         for form in forms:
             if not paths[name, form].exists():
                 log(f"quantizing {name} ({form}, {len(samples[name])} samples)")
-                part = paths[name, form].with_suffix(".part")
-                quantize.quantize(base, part, samples[name], form)
-                part.rename(paths[name, form])
+                quantize.quantize(base, paths[name, form], samples[name], form)
     return paths

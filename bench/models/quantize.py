@@ -76,8 +76,9 @@ def restore_metadata(path, metadata):
 
 
 def quantize(source, destination, samples, form):
-    """Writes `destination`; `samples` is a list of {input name: array}, `form` a key of FORMS."""
+    """Writes `destination`, once it is whole; `samples` is a list of {input name: array}, `form` a key of FORMS."""
     chosen = FORMS[form]
+    part = destination.with_suffix(".part")
     model = onnx.load(source, load_external_data=False)
     metadata = [(p.key, p.value) for p in model.metadata_props]
     convolutions = [node.name for node in model.graph.node if node.op_type == "Conv"]
@@ -85,12 +86,13 @@ def quantize(source, destination, samples, form):
     logging.getLogger().setLevel(logging.ERROR)  # the quantizer advises pre-processing on every call
     try:
         if chosen.format is None:
-            quantize_dynamic(str(source), str(destination), per_channel=True, weight_type=chosen.weights)
+            quantize_dynamic(str(source), str(part), per_channel=True, weight_type=chosen.weights)
         else:
-            quantize_statically(source, destination, samples, chosen, convolutions)
+            quantize_statically(source, part, samples, chosen, convolutions)
     finally:
         logging.getLogger().setLevel(root_level)
-    restore_metadata(destination, metadata)
+    restore_metadata(part, metadata)
+    part.rename(destination)
 
 
 def quantize_statically(source, destination, samples, chosen, convolutions):

@@ -81,7 +81,8 @@ def make(name, folder, forms):
     model = onnx.load(raw)
     stored = {tensor.name for tensor in model.graph.initializer}
     feed = next(value.name for value in model.graph.input if value.name not in stored)
-    np.savez(folder / f"{name}.npz", **{feed: picture(source, seed=99)})
+    if not (shown := folder / f"{name}.npz").exists():
+        np.savez(shown, **{feed: picture(source, seed=99)})
     if source.quantized:
         return
     if not base.exists():
@@ -91,9 +92,7 @@ def make(name, folder, forms):
         if form not in forms or path.exists():
             continue
         print(f"quantizing {name} ({form})", flush=True)
-        part = path.with_suffix(".part")
-        quantize.quantize(base, part, [{feed: picture(source, seed)} for seed in range(4)], form)
-        part.rename(path)
+        quantize.quantize(base, path, [{feed: picture(source, seed)} for seed in range(4)], form)
 
 
 def main():

@@ -276,7 +276,7 @@ void Op::lay_scratch(Choice& c, int threads) const {
     }
     for (size_t i = 0; i + 1 < c.starts.size(); ++i) extent = std::max(extent, c.starts[i + 1] - c.starts[i]);
     c.slot = align_up(static_cast<size_t>(groups * extent * (c.along_y ? c.x : c.y)) * sizeof(uint32_t));
-    c.slots = static_cast<int>(std::min<size_t>({static_cast<size_t>(std::max(threads, 1)), Slots::kMost, c.tasks()}));
+    c.slots = Slots::useful(threads, static_cast<int64_t>(c.tasks()));
     c.borrowed = take(c.slot * static_cast<size_t>(c.slots));
   }
   c.scratch = at;

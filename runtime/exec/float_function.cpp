@@ -117,7 +117,7 @@ bool is_erf_argument(const std::vector<Operation>& ops, int operand) {
   constexpr int kSource = FloatFunction::kSource;
   if (operand < FloatFunction::kMade) return false;
   const Operation& t = ops[static_cast<size_t>(operand - FloatFunction::kMade)];
-  const bool divides = t.unary.kind == NodeKind::div && t.a == kSource && t.b == FloatFunction::kConstant;
+  const bool divides = is_share(t) && t.a == kSource;
   const bool scales = is_product(t) && with_constant(t, kSource);
   return (divides && near(t.constant, std::numbers::sqrt2)) || (scales && near(t.constant, std::numbers::sqrt2 / 2));
 }

@@ -151,8 +151,6 @@ struct Op::Frame {
   Buffer<2> rowsum{kInt, 32};
   Buffer<3> dst;
   int64_t batch = 0, x0 = 0, y0 = 0;
-  const uint32_t* sums = nullptr;  // dotz: of the rows of a call, group by group from `first_group` on
-  int64_t first_group = 0, group_sums = 0;
   int64_t src_x = 0;  // elements between source pixels
 
   explicit Frame(int64_t dst_bytes) : dst(dst_bytes == 4 ? kInt : kUInt, static_cast<int>(dst_bytes) * 8) {}
@@ -223,8 +221,6 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst, uin
   const int64_t element = size_of(spec_.dst);
   if (zeros_) sum_rows(job, cut, crop, sums);
   Frame f(element);
-  f.first_group = c.parts[c.cuts[cut]].group;
-  f.group_sums = crop.ys * crop.xs;
   f.batch = crop.n;
   f.x0 = crop.x;
   const int64_t xs = crop.xs / c.joined, ys = c.by_rows ? 1 : crop.ys;  // of one call
@@ -248,11 +244,11 @@ void Op::run_crop(Job& job, size_t cut, const Crop& crop, const Tensor& dst, uin
     f.mult.set(0, part.channels, 1);
     f.dst.set(0, part.channels, 1);
     f.wei.at(job.wei + part.wei_offset);
+    if (zeros_) f.rowsum.at(sums + (part.group - c.parts[c.cuts[cut]].group) * crop.ys * crop.xs);
     for (f.y0 = crop.y; f.y0 < crop.y + crop.ys; f.y0 += ys) {
       const int64_t offset = f.batch * image + f.y0 * s.sh * row + f.x0 * step_x + part.src_channel;
       f.src.at(wide ? reinterpret_cast<const uint8_t*>(job.wide + offset) : job.origin + offset);
       f.dst.at(pixel_at(dst, f.batch, f.y0, f.x0) + part.channel * element);
-      f.sums = sums + (f.y0 - crop.y) * crop.xs;
       const int rc = depthwise_ ? call_depthwise(job, f, part) : call_dot(job, f, part);
       if (rc != 0) job.rc.store(rc, std::memory_order_relaxed);
     }
@@ -315,7 +311,6 @@ int Op::call_dot(const Job& job, Frame& f, const Part& part) const {
   }
   f.wzp.set(0, part.channels, 1);
   f.wzp.at(tables_.as<int32_t>() + 2 * table_length_ + part.table);
-  f.rowsum.at(f.sums + (part.group - f.first_group) * f.group_sums);
   return as<octile_dotz_fn>(kernel.fn)(&f.src.raw, &f.wei.raw, &f.bias.raw, &f.mult.raw, lo_, hi_, dst_zp_, &f.wzp.raw,
                                        &f.rowsum.raw, &f.dst.raw);
 }

@@ -16,6 +16,10 @@ namespace octile::runtime {
 class Slots {
  public:
   static constexpr int kMost = 64;
+  // How many are of use.
+  [[nodiscard]] static int useful(int threads, int64_t tasks) {
+    return static_cast<int>(std::min<int64_t>({std::max(threads, 1), kMost, tasks}));
+  }
   explicit Slots(int count) : count_(std::clamp(count, 1, kMost)), free_(~uint64_t{0} >> (kMost - count_)) {}
 
   // For task `index` of `count`. Neighbours mostly run on one thread, whose cache holds what it wrote to its slot

@@ -69,7 +69,7 @@ bool SlottedOp::add_parts(Plan& plan, const Ask& ask, const PanelModes& mode, in
 }
 
 void SlottedOp::lay_slots(Plan& plan, int threads) {
-  plan.slots = static_cast<int>(std::min<int64_t>({std::max(threads, 1), Slots::kMost, plan.count}));
+  plan.slots = Slots::useful(threads, plan.count);
   if (plan.slots > 1) plan.slot = (plan.slot + kSlotStep - 1) / kSlotStep * kSlotStep;
   plan.scratch = plan.slot * static_cast<size_t>(plan.slots);
 }

@@ -125,7 +125,6 @@ void store(const NodeDesc& node, uint32_t sum, int64_t channel, int64_t i, HostA
       static_cast<uint8_t>(requantize_f32_rne(acc, mult, q.dst_zp, q.clamp_lo, q.clamp_hi));
 }
 
-// y = float(acc) * (scale * wei_scale[c]), and what the node adds.
 // What a bias comes to in accumulators.
 uint32_t counted(float bias, float factor) {
   const float whole = std::floor(bias / factor);
@@ -133,6 +132,7 @@ uint32_t counted(float bias, float factor) {
   return fits ? static_cast<uint32_t>(static_cast<int32_t>(whole)) : 0x80000000U;
 }
 
+// y = float(acc) * (scale * wei_scale[c]), and what the node adds.
 void to_floats(const NodeDesc& node, const HostArray& acc, float scale, HostArray& out) {
   const int64_t channels = node.spec.channels() > 0 ? node.spec.channels() : 1;  // 0: of variable weights
   const bool conv = node.spec.kind == OpKind::conv2d;
