@@ -1,7 +1,6 @@
 // Bytes in another order and who is whose neighbour, in every variant this machine runs, against the definitions.
 // In:  seeds.  Out: GoogleTest's verdict.
 // Not here: what orders are for (paired_test.cpp).
-#include <set>
 
 #include "tests/unit/runtime/ops_variants.h"
 
@@ -44,52 +43,52 @@ TEST(OpsReorder, MovesInOrderRowByRow) {
   }
 }
 
-// The definition, on a table of all pairs: by rank, the largest row first.
+// The definition, on a table of all pairs: who has the fewest to choose from first, with whoever has the fewest.
 class Table {
  public:
-  Table(const int8_t* rows, size_t stride, size_t count) : mates_(count, -1) {
-    std::vector<int64_t> size(count);
-    for (size_t j = 0; j < count * stride; ++j) {
-      const int64_t square = rows[j] * rows[j] / 128;
-      size[j / stride] += square * square;
-    }
-    for (size_t j = 0; j < count; ++j) order_.push_back(j);
-    std::stable_sort(order_.begin(), order_.end(), [&](size_t a, size_t b) { return size[a] > size[b]; });
-    for (const size_t a : order_) {
-      for (const size_t b : order_) {
+  Table(const int8_t* rows, size_t stride, size_t count) : fits_(count), mates_(count, -1) {
+    for (size_t a = 0; a < count; ++a) {
+      for (size_t b = 0; b < count; ++b) {
         bool safe = a != b;
         for (size_t c = 0; c < stride; ++c) {
           const int x = rows[a * stride + c], y = rows[b * stride + c];
           safe = safe && std::max(x, 0) + std::max(y, 0) <= 128 && std::min(x, 0) + std::min(y, 0) >= -128;
         }
-        if (safe) fits_.insert({a, b});
+        if (safe) fits_[a].push_back(b);
       }
     }
   }
   std::vector<int8_t> match() {
-    for (const size_t a : order_) {
-      if (mates_[a] < 0) (void)join_first(a, a);
+    std::vector<size_t> order;
+    for (size_t a = 0; a < fits_.size(); ++a) order.push_back(a);
+    const auto fewer = [&](size_t a, size_t b) { return fits_[a].size() < fits_[b].size(); };
+    std::stable_sort(order.begin(), order.end(), fewer);
+    for (const size_t a : order) {
+      const std::vector<size_t> free = free_beside(a, a);
+      if (mates_[a] < 0 && !free.empty()) join(a, *std::min_element(free.begin(), free.end(), fewer));
     }
-    while (std::any_of(order_.begin(), order_.end(), [&](size_t a) { return mates_[a] < 0 && part(a); })) {
+    std::sort(order.begin(), order.end());
+    while (std::any_of(order.begin(), order.end(), [&](size_t a) { return mates_[a] < 0 && part(a); })) {
     }
     return mates_;
   }
 
  private:
-  // The first free row but `but` that fits, if there is one.
-  bool join_first(size_t a, size_t but) {
-    for (const size_t b : order_) {
-      if (b == but || mates_[b] >= 0 || !fits_.contains({a, b})) continue;
-      join(a, b);
-      return true;
+  // Free rows but `but` that fit.
+  std::vector<size_t> free_beside(size_t a, size_t but) const {
+    std::vector<size_t> out;
+    for (const size_t b : fits_[a]) {
+      if (b != but && mates_[b] < 0) out.push_back(b);
     }
-    return false;
+    return out;
   }
   bool part(size_t a) {
-    for (const size_t c : order_) {
-      if (mates_[c] < 0 || !fits_.contains({a, c})) continue;
+    for (const size_t c : fits_[a]) {
+      if (mates_[c] < 0) continue;
       const auto d = static_cast<size_t>(mates_[c]);
-      if (!join_first(d, a)) continue;
+      const std::vector<size_t> free = free_beside(d, a);
+      if (free.empty()) continue;
+      join(d, free[0]);
       join(a, c);
       return true;
     }
@@ -100,8 +99,7 @@ class Table {
     mates_[b] = static_cast<int8_t>(a);
   }
 
-  std::vector<size_t> order_;
-  std::set<std::pair<size_t, size_t>> fits_;
+  std::vector<std::vector<size_t>> fits_;
   std::vector<int8_t> mates_;
 };
 
