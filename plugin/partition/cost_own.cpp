@@ -180,7 +180,7 @@ class Own {
     for (const Span& s : spans) {
       const Kernel& k = machine_.kernels[static_cast<size_t>(s.kernel)];
       const int64_t tiles = (s.panels * lanes + k.entry.tile_n - 1) / k.entry.tile_n;
-      out += runtime::estimate(k.entry, k.isa, ask, tiles);
+      out += runtime::estimate(k, ask, tiles);
     }
     return out;
   }

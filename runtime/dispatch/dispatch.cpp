@@ -55,14 +55,11 @@ bool tile_fits(const packs::KernelEntry& e, const Ask& ask) { return ask.x >= e.
 
 int vector_lanes(Isa isa) { return isa == Isa::portable ? 4 : target(isa).vector_bytes / 4; }
 
-// In lane order blocks of channels are whole; the last one shifts inwards.
-bool whole_blocks(const packs::KernelEntry& e) { return e.cand.find("unpack=lane") != std::string::npos; }
-
 // Cycles one accumulator vector needs for four source elements.
-double dot_cycles(const packs::KernelEntry& e) {
-  if (e.layout == "k4n16") return 4.0;  // portable
-  if (e.layout == "k4n8") {
-    const int g = std::max(e.acc16_group, 1);
+double dot_cycles(const Kernel& k) {
+  if (k.layout->layout == Layout::k4n16) return 4.0;  // portable
+  if (k.layout->layout == Layout::k4n8) {
+    const int g = std::max(k.entry.acc16_group, 1);
     return std::max((1.0 + 1.0 / g) / 2, (2.0 + 1.0 / g) / 3);  // multiplies on two ports, all on three
   }
   return 1.2;  // k2n8w: two multiplies and two adds on four ports, some additions in the way of multiplies
@@ -101,12 +98,14 @@ constexpr WideCore kWhole{.dot = 0.5,
 // One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both
 // are. What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile
 // of channels, does not hide wholly.
-double wide_tile(const packs::KernelEntry& e, Isa isa, const Ask& ask) {
+double wide_tile(const Kernel& k, const Ask& ask) {
+  const packs::KernelEntry& e = k.entry;
+  const Isa isa = k.isa;
   constexpr double kPlain = 1;  // of a sum that is stored as it is
   constexpr double kHalf = 0.5;
   constexpr int64_t kAddresses = 11;
   const WideCore& core = ask.whole_vectors ? kWhole : kHalves;
-  const auto steps = static_cast<double>(ceil_div(ask.reduction, layout_of(e).quantum));
+  const auto steps = static_cast<double>(ceil_div(ask.reduction, k.layout->quantum));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
   const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
   const double accs = static_cast<double>(vectors * pixels) * share;
@@ -132,15 +131,18 @@ struct Option {
   bool tail = false;     // one call covers one tile, its last panel partial or not
   bool any = false;      // portable: any number of channels
   bool half = false;     // the first half of a panel, where the channels end there
+  int64_t alike = 0;     // all of the above but kernel and reason
   double cost = kNever;  // of one tile of channels over the whole crop
+  int64_t run = 0;       // panels it may take from the one looked at on
 };
 
-unsigned PanelModes::*mode_of(std::string_view layout) {
-  if (layout == "k4n16") return &PanelModes::k4n16;
-  if (layout == "k4n8") return &PanelModes::k4n8;
-  return layout == "k2n16w" ? &PanelModes::k2n16w : &PanelModes::k2n8w;
+unsigned PanelModes::*mode_of(Layout layout) {
+  if (layout == Layout::k4n16) return &PanelModes::k4n16;
+  if (layout == Layout::k4n8) return &PanelModes::k4n8;
+  return layout == Layout::k2n16w ? &PanelModes::k2n16w : &PanelModes::k2n8w;
 }
 
+// Of those that cover alike the cheapest.
 std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, int lanes, Isa best) {
   std::vector<Option> options;
   for (size_t i = table.size(); i-- > 0;) {  // later packs win ties
@@ -153,21 +155,21 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     o.half = !o.any && 2 * e.tile_n == lanes;
     if (!o.any && !o.half && e.tile_n % lanes != 0) continue;
     o.panels = o.any || o.half ? 1 : e.tile_n / lanes;
-    o.mode = mode_of(e.layout);
+    o.mode = mode_of(table[i].layout->layout);
     o.bit = 1U << e.acc16_group;
     o.tail = e.tail_n && !o.any;
-    const double tile = estimate(e, table[i].isa, ask, o.any ? ceil_div(lanes, e.tile_n) : 1);
+    o.alike = o.panels << 16 | static_cast<int64_t>(table[i].layout->layout) << 8 | o.bit;
+    for (const bool flag : {o.tail, o.any, o.half}) o.alike = o.alike << 1 | static_cast<int64_t>(flag);
+    const double tile = estimate(table[i], ask, o.any ? ceil_div(lanes, e.tile_n) : 1);
     o.cost = (tile + (o.tail ? kCallCycles : 0)) * factor(o.reason);
-    options.push_back(o);
+    const auto known = std::ranges::find(options, o.alike, &Option::alike);
+    if (known == options.end()) {
+      options.push_back(o);
+    } else if (o.cost < known->cost) {
+      *known = o;
+    }
   }
   return options;
-}
-
-bool allowed(const Option& o, std::span<const PanelModes> modes, int64_t first, int64_t panels) {
-  for (int64_t p = first; p < first + panels; ++p) {
-    if (((modes[static_cast<size_t>(p)].*o.mode) & o.bit) == 0) return false;
-  }
-  return true;
 }
 
 void append(std::vector<Span>& spans, const Option& o, int64_t first, int64_t panels, int64_t channels) {
@@ -186,14 +188,16 @@ namespace {
 // Words of taps are gathered once for each row of the tile's window; kernels that know filter and stride share the rows
 // between their outputs, but for those that loop over the rows of large filters; those in lane order share words of
 // bytes between the outputs of a row too.
-double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
+double estimate_depthwise(const Kernel& k, const Ask& ask, int64_t tiles) {
+  const packs::KernelEntry& e = k.entry;
+  const Isa isa = k.isa;
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
-  const int taps = std::max(layout_of(e).quantum, 2), kw = std::max(ask.kw, 1);  // t1c, of portable kernels: no slower
+  const int taps = std::max(k.layout->quantum, 2), kw = std::max(ask.kw, 1);  // t1c, of portable kernels: no slower
   const double own_rows = static_cast<double>(e.tile_y) * ask.kh;
-  const bool row_loop = whole_blocks(e) && taps == 4 && e.kh > 3;
+  const bool row_loop = k.whole_blocks && taps == 4 && e.kh > 3;
   const double rows = e.kh == 0 || row_loop ? own_rows : static_cast<double>((e.tile_y - 1) * e.sh + e.kh);
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y;
-  if (!whole_blocks(e)) {
+  if (!k.whole_blocks) {
     const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
     const double segments = static_cast<double>(ceil_div(kw, taps)), accs = vectors * pixels;
     const double gathers = vectors * e.tile_x * rows * segments, dots = accs * ask.kh * segments;
@@ -214,10 +218,12 @@ double estimate_depthwise(const packs::KernelEntry& e, Isa isa, const Ask& ask, 
 
 }  // namespace
 
-double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t tiles) {
+double estimate(const Kernel& k, const Ask& ask, int64_t tiles) {
+  const packs::KernelEntry& e = k.entry;
+  const Isa isa = k.isa;
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
-  if (e.family == "depthwise") return estimate_depthwise(e, isa, ask, tiles);
-  if (isa == Isa::avx512vnni) return crops * wide_tile(e, isa, ask);
+  if (e.family == "depthwise") return estimate_depthwise(k, ask, tiles);
+  if (isa == Isa::avx512vnni) return crops * wide_tile(k, ask);
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));
@@ -225,7 +231,7 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
   // latency of one chain of sums.
   const bool narrow = isa == Isa::avx2;
   const double loads = kLoadCycles * vectors + (narrow ? kNarrowBroadcastCycles : kLoadCycles) * pixels;
-  const double work = accs * dot_cycles(e) + loads;
+  const double work = accs * dot_cycles(k) + loads;
   // Three quarters of the registers: beyond that the requantize has to spill sums.
   const double store = accs > 0.75 * target(isa).vector_registers ? kCrowdedStoreCycles : kStoreCycles;
   return crops * (kTileCycles + accs * store + steps * std::max(work, narrow ? kNarrowChainCycles : kChainCycles));
@@ -234,7 +240,7 @@ double estimate(const packs::KernelEntry& e, Isa isa, const Ask& ask, int64_t ti
 std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
                                std::span<const PanelModes> modes) {
   const Isa best = best_isa_with(table, ask);
-  const std::vector<Option> options = options_of(table, ask, lanes, best);
+  std::vector<Option> options = options_of(table, ask, lanes, best);
   const auto count = static_cast<int64_t>(modes.size());
   const int64_t full = ask.channels / lanes;  // panels without padding
   // cost[i]: the cheapest way to cover panels i and up; from the end backwards.
@@ -242,10 +248,11 @@ std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, in
   std::vector<const Option*> pick(static_cast<size_t>(count) + 1, nullptr);
   cost[static_cast<size_t>(count)] = 0;
   for (int64_t i = count - 1; i >= 0; --i) {
-    for (const Option& o : options) {
+    for (Option& o : options) {
+      o.run = ((modes[static_cast<size_t>(i)].*o.mode) & o.bit) == 0 ? 0 : o.run + 1;
       // A tile reads the weights of all its panels, whatever it stores.
       const int64_t end = i + o.panels;
-      if (end > count || (!o.tail && !o.any && !o.half && end > full) || !allowed(o, modes, i, o.panels)) continue;
+      if (o.run < o.panels || (!o.tail && !o.any && !o.half && end > full)) continue;
       if (o.half && ask.channels - i * lanes != lanes / 2) continue;
       const double c = o.cost + cost[static_cast<size_t>(end)];
       if (c < cost[static_cast<size_t>(i)]) {
@@ -280,7 +287,7 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
     const packs::KernelEntry& e = k.entry;
     const auto fixed = [](int have, int want) { return have == 0 || have == want; };
     return eligible(k, ask) && tile_fits(e, ask) && fixed(e.kh, ask.kh) && fixed(e.kw, ask.kw) && fixed(e.sh, ask.sh) &&
-           fixed(e.sw, ask.sw) && std::ranges::find(layouts, layout_of(e).layout) != layouts.end();
+           fixed(e.sw, ask.sw) && std::ranges::find(layouts, k.layout->layout) != layouts.end();
   };
   std::map<int64_t, Rest> known;
   const auto cheapest = [&](const auto& self, int64_t left) -> const Rest& {
@@ -291,10 +298,10 @@ std::vector<Span> cover_depthwise(std::span<const Kernel> table, const Ask& ask,
       const packs::KernelEntry& e = table[i].entry;
       if (!usable(table[i])) continue;
       const Reason reason = tier(table[i], ask, best);
-      const bool any = e.tail_n || table[i].isa == Isa::portable || (whole_blocks(e) && left >= e.tile_n);
+      const bool any = e.tail_n || table[i].isa == Isa::portable || (table[i].whole_blocks && left >= e.tile_n);
       for (const int64_t channels : {any ? left : 0, left / e.tile_n * e.tile_n}) {
         if (channels == 0) continue;
-        const double own = factor(reason) * estimate(e, table[i].isa, ask, ceil_div(channels, e.tile_n));
+        const double own = factor(reason) * estimate(table[i], ask, ceil_div(channels, e.tile_n));
         const double cost = own + kCallCycles + self(self, left - channels).cost;
         if (cost < rest.cost) rest = {cost, {static_cast<int>(i), ask.channels - left, channels, channels, reason}};
       }

@@ -50,15 +50,12 @@ struct Span {
 };
 
 // Estimated cycles of one kernel over the crop for `tiles` tiles of channels.
-[[nodiscard]] double estimate(const packs::KernelEntry& entry, Isa isa, const Ask& ask, int64_t tiles);
+[[nodiscard]] double estimate(const Kernel& kernel, const Ask& ask, int64_t tiles);
 
 // Covers all panels of a dot or dotz. `lanes` is the channels of one panel (of every layout in `modes`); a panel's
 // modes say which layouts it may use. Empty when even portable C is missing from the table.
 [[nodiscard]] std::vector<Span> cover_panels(std::span<const Kernel> table, const Ask& ask, int lanes,
                                              std::span<const PanelModes> modes);
-
-// Of a kernel for products; entries are checked when packs are opened.
-[[nodiscard]] inline const LayoutDesc& layout_of(const packs::KernelEntry& entry) { return *find_layout(entry.layout); }
 
 // Covers the channels of a depthwise op, in spans of single channels (first and panels count channels), at the least
 // estimated cost of all spans together.

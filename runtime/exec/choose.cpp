@@ -106,7 +106,7 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares
     Part part;
     part.kernel = s.kernel;
     part.reason = s.reason;
-    part.layout = layout_of(k.entry).layout;
+    part.layout = k.layout->layout;
     part.group = group;
     part.panels = s.panels;
     part.channels = s.channels;
@@ -123,9 +123,9 @@ bool Op::add_group(Choice& c, int64_t group, const Ask& question, int64_t shares
 bool Op::add_depthwise(Choice& c, const Ask& question) const {
   const std::vector<Span> spans = cover_depthwise(table_, question, dw_layouts_);
   for (const Span& s : spans) {
-    const packs::KernelEntry& e = table_[static_cast<size_t>(s.kernel)].entry;
+    const Kernel& k = table_[static_cast<size_t>(s.kernel)];
     Part part;
-    part.layout = layout_of(e).layout;
+    part.layout = k.layout->layout;
     const auto which = std::ranges::find(dw_layouts_, part.layout) - dw_layouts_.begin();
     part.kernel = s.kernel;
     part.reason = s.reason;

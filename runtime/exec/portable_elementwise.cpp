@@ -18,18 +18,16 @@ int each(const octile_buffer* src, const octile_buffer* dst, F f) {
 }
 
 Kernel entry(const char* family, const char* layout, const char* src, const char* dst, void* fn) {
-  Kernel k;
-  k.entry.name = std::string("portable:") + family;
-  k.entry.family = family;
-  k.entry.op = "*";
-  k.entry.target = std::string(target(Isa::portable).name);
-  k.entry.layout = layout;
-  k.entry.src = src;
-  k.entry.dst = dst;
-  k.entry.tail_n = true;
-  k.isa = Isa::portable;
-  k.fn = fn;
-  return k;
+  packs::KernelEntry e;
+  e.name = std::string("portable:") + family;
+  e.family = family;
+  e.op = "*";
+  e.target = std::string(target(Isa::portable).name);
+  e.layout = layout;
+  e.src = src;
+  e.dst = dst;
+  e.tail_n = true;
+  return {std::move(e), Isa::portable, fn};
 }
 
 template <class F>

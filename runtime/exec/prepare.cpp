@@ -101,6 +101,12 @@ void PreparedOp::load_weights(packs::FieldReader& from, const std::shared_ptr<co
   }
 }
 
+namespace {
+
+std::string_view dst_of(const OpSpec& spec) { return spec.dst == DType::s32 ? "s32" : "u8"; }
+
+}  // namespace
+
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
     : best_(best),
       whole_vectors_(library.whole_vectors()),
@@ -109,7 +115,9 @@ Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
       quant_(std::move(quant)),
       geometry_(dot_geometry(spec_)) {
   depthwise_ = spec_.depthwise();
-  kernels_ = depthwise_ ? library.kernels_of({"dot", "dotz", "depthwise"}) : library.kernels_of({"dot", "dotz"});
+  const std::string_view dst = dst_of(spec_);
+  kernels_ =
+      depthwise_ ? library.kernels_of({"dot", "dotz", "depthwise"}, dst) : library.kernels_of({"dot", "dotz"}, dst);
   table_ = *kernels_;
   src_zp_ = stored_zp(quant_.src_zp, spec_.src);
   dst_zp_ = stored_zp(quant_.dst_zp, spec_.dst);
@@ -123,7 +131,7 @@ Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
 Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
   Ask a;
   a.family = family();
-  a.dst = spec_.dst == DType::s32 ? "s32" : "u8";
+  a.dst = dst_of(spec_);
   a.op_key = key;
   a.best = best_;
   a.whole_vectors = whole_vectors_;

@@ -21,14 +21,13 @@ SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec,
       ops_(&ops_for(best)),
       spec_(spec),
       lanes_(lanes),
+      kernels_(library.kernels_of({"dot"}, {}, layout)),
+      table_(*kernels_),
       table_length_(ceil_div(spec.channels() + kOverRead, 16) * 16),
       lo_(static_cast<float>(quant.clamp_lo - quant.dst_zp)),
       hi_(static_cast<float>(quant.clamp_hi - quant.dst_zp)),
       src_zp_(stored_zp(quant.src_zp, spec.src)),
       dst_zp_(stored_zp(quant.dst_zp, spec.dst)) {
-  for (const Kernel& k : library.kernels()) {
-    if (k.entry.family == "dot" && k.entry.op == "*" && k.entry.layout == layout) table_.push_back(k);
-  }
   tables_ = AlignedBytes(static_cast<size_t>(table_length_) * 3 * sizeof(int32_t));
 }
 

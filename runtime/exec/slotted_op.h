@@ -46,7 +46,8 @@ class SlottedOp : public PreparedOp {
   const Ops* ops_;
   OpSpec spec_;
   int64_t lanes_;
-  std::vector<Kernel> table_;
+  std::shared_ptr<const std::vector<Kernel>> kernels_;  // of the library
+  std::span<const Kernel> table_;
   AlignedBytes packed_;
   AlignedBytes tables_;  // bias', mult, zeros: table_length_ entries each
   int64_t table_length_;

@@ -56,7 +56,7 @@ Status append(std::vector<Kernel>& out, const Mapping& mapping, const packs::Ker
   OCTILE_RETURN_IF_ERROR(check_entry(entry, what));
   void* fn = mapping.find(entry.name);
   if (fn == nullptr) return {Code::corrupt, what + ": the member has no function '" + entry.name + "'"};
-  out.push_back({entry, isa, fn});
+  out.emplace_back(entry, isa, fn);
   return {};
 }
 
@@ -104,19 +104,20 @@ void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
 KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {}
 KernelLibrary::~KernelLibrary() = default;
 
-std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(
-    std::initializer_list<std::string_view> families) const {
-  const auto asked = [&](std::string_view family) {
-    return std::find(families.begin(), families.end(), family) != families.end();
+std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(std::initializer_list<std::string_view> families,
+                                                                     std::string_view dst,
+                                                                     std::string_view layout) const {
+  const auto asked = [&](const packs::KernelEntry& e) {
+    return std::ranges::find(families, e.family) != families.end() && (dst.empty() || e.dst == dst) &&
+           (layout.empty() || e.layout == layout);
   };
   const std::lock_guard lock(mutex_);
   for (const List& l : lists_) {
-    if (std::equal(l.families.begin(), l.families.end(), families.begin(), families.end())) return l.kernels;
+    if (std::ranges::equal(l.families, families) && l.dst == dst && l.layout == layout) return l.kernels;
   }
   auto made = std::make_shared<std::vector<Kernel>>();
-  std::copy_if(kernels_.begin(), kernels_.end(), std::back_inserter(*made),
-               [&](const Kernel& k) { return asked(k.entry.family); });
-  lists_.push_back({{families.begin(), families.end()}, made});
+  std::ranges::copy_if(kernels_, std::back_inserter(*made), [&](const Kernel& k) { return asked(k.entry); });
+  lists_.push_back({{families.begin(), families.end()}, std::string(dst), std::string(layout), made});
   return made;
 }
 

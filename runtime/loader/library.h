@@ -9,10 +9,12 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "packs/format/manifest.h"
 #include "packs/format/pack_abi.h"
+#include "targets/desc/layout.h"
 #include "targets/desc/target.h"
 #include "targets/probe/probe.h"
 
@@ -21,9 +23,18 @@ namespace octile::runtime {
 class Mapping;
 
 struct Kernel {
+  Kernel(packs::KernelEntry what, Isa on, void* function)
+      : entry(std::move(what)),
+        isa(on),
+        fn(function),
+        layout(find_layout(entry.layout)),
+        whole_blocks(entry.cand.find("unpack=lane") != std::string::npos) {}
+
   packs::KernelEntry entry;
-  Isa isa = Isa::portable;
-  void* fn = nullptr;
+  Isa isa;
+  void* fn;
+  const LayoutDesc* layout;  // of packed weights; null: it has none
+  bool whole_blocks;         // depthwise, in lane order: blocks of channels are whole, the last one shifts inwards
 };
 
 class KernelLibrary {
@@ -45,7 +56,7 @@ class KernelLibrary {
   // that record their calls).
   [[nodiscard]] Status add_kernel(const packs::KernelEntry& entry, void* fn) {
     OCTILE_ASSIGN_OR_RETURN(const TargetDesc* const desc, find_target(entry.target));
-    kernels_.push_back({entry, desc->isa, fn});
+    kernels_.emplace_back(entry, desc->isa, fn);
     identity_.clear();
     lists_.clear();
     return {};
@@ -56,9 +67,11 @@ class KernelLibrary {
   [[nodiscard]] const std::vector<Kernel>& kernels() const { return kernels_; }
   // What all kernels are: the hashes of the packs, in order. Empty where some came from elsewhere.
   [[nodiscard]] const std::string& identity() const { return identity_; }
-  // Those of these families, in the same order: one list for all ops that ask.
-  [[nodiscard]] std::shared_ptr<const std::vector<Kernel>> kernels_of(
-      std::initializer_list<std::string_view> families) const;
+  // Those of these families that write this type and read weights of this layout (empty: any), in the same order: one
+  // list for all ops that ask.
+  [[nodiscard]] std::shared_ptr<const std::vector<Kernel>> kernels_of(std::initializer_list<std::string_view> families,
+                                                                      std::string_view dst,
+                                                                      std::string_view layout = {}) const;
 
  private:
   bool whole_vectors_ = cpu_info().whole_vectors;
@@ -67,6 +80,7 @@ class KernelLibrary {
   std::string identity_ = "portable\n";
   struct List {
     std::vector<std::string> families;
+    std::string dst, layout;
     std::shared_ptr<const std::vector<Kernel>> kernels;
   };
   mutable std::mutex mutex_;

@@ -45,26 +45,36 @@ FloatFn dequantize_table(DType type, float scale, int32_t zp) {
   return out;
 }
 
-FloatFn map_table(const FloatTable& of, const std::function<float(float)>& f) {
-  auto out = std::make_shared<FloatTable>();
-  for (size_t b = 0; b < 256; ++b) out->at[b] = f(of.at[b]);
-  return out;
+FloatFn map_table(const FloatTable& of, NodeKind kind, float number, bool number_first) {
+  switch (kind) {  // what most networks have, by loops of their own
+    case NodeKind::add: return map_table(of, [=](float v) { return v + number; });
+    case NodeKind::mul: return map_table(of, [=](float v) { return v * number; });
+    case NodeKind::div:
+      if (!number_first) return map_table(of, [=](float v) { return v / number; });
+      [[fallthrough]];
+    default:
+      return map_table(of, [=](float v) { return number_first ? binary(kind, number, v) : binary(kind, v, number); });
+  }
 }
 
-ByteFn byte_table(const std::function<uint8_t(int)>& f) {
-  auto out = std::make_shared<ByteTable>();
+ByteFn byte_table(const ByteTable& bytes) {
   bool identity = true;
-  for (int b = 0; b < 256; ++b) {
-    (*out)[static_cast<size_t>(b)] = f(b);
-    identity = identity && (*out)[static_cast<size_t>(b)] == b;
-  }
-  return identity ? nullptr : ByteFn(std::move(out));
+  for (size_t b = 0; b < bytes.size(); ++b) identity = identity && bytes[b] == b;
+  return identity ? nullptr : std::make_shared<const ByteTable>(bytes);
+}
+
+ByteFn quantize_table(const FloatTable& of, const QuantizeTo& to) {
+  ByteTable bytes;
+  to.row(of.at, bytes.data());
+  return byte_table(bytes);
 }
 
 ByteFn compose(const ByteFn& f, const ByteFn& g) {
   if (f == nullptr) return g;
   if (g == nullptr) return f;
-  return byte_table([&](int b) { return (*g)[(*f)[static_cast<size_t>(b)]]; });
+  ByteTable bytes;
+  for (size_t b = 0; b < bytes.size(); ++b) bytes[b] = (*g)[(*f)[b]];
+  return byte_table(bytes);
 }
 
 FloatFn through(const ByteFn& map, const FloatFn& of) {
@@ -88,11 +98,13 @@ ByteFn ranks(const FloatTable& of) {
   std::copy_if(of.at.begin(), of.at.end(), std::back_inserter(sorted), [](float v) { return v == v; });
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  return byte_table([&](int b) {
-    const float v = of.at[static_cast<size_t>(b)];
+  ByteTable places;
+  for (size_t b = 0; b < places.size(); ++b) {
+    const float v = of.at[b];
     const auto place = v == v ? std::lower_bound(sorted.begin(), sorted.end(), v) : sorted.end();
-    return static_cast<uint8_t>(place - sorted.begin());
-  });
+    places[b] = static_cast<uint8_t>(place - sorted.begin());
+  }
+  return byte_table(places);
 }
 
 Meaning meaning_of(const FloatTable& of, std::shared_ptr<const std::vector<float>>& keeps) {
@@ -124,8 +136,15 @@ namespace {
 std::string key_of(const PairFunction& f, const QuantizeTo& to) {
   std::string key;
   append(key, f.kind);
-  append(key, f.a->at);
-  append(key, f.b->at);
+  for (const FloatTable* t : {f.a.get(), f.b.get()}) {
+    append(key, t->affine);
+    if (t->affine) {
+      append(key, t->scale);
+      append(key, t->zp);
+    } else {
+      append(key, t->at);
+    }
+  }
   for (const Unary& u : f.then) {
     append(key, u.kind);
     append(key, u.a);

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -37,16 +36,25 @@ struct QuantizeTo {
   int32_t zp = 0, lo = 0, hi = 255;
   bool is_signed = false;
   [[nodiscard]] uint8_t operator()(float v) const;  // the stored byte
-  void row(const std::array<float, 256>& from,
-           uint8_t* to) const;  // the same of each, by loops that compilers vectorize
+  // The same of each, by loops that compilers vectorize.
+  void row(const std::array<float, 256>& from, uint8_t* to) const;
   [[nodiscard]] QuantizeForm form() const;
 };
 [[nodiscard]] QuantizeTo quantize_to(const OpSpec& spec, const OpQuant& quant);
 
 [[nodiscard]] FloatFn dequantize_table(DType type, float scale, int32_t zp);
-[[nodiscard]] FloatFn map_table(const FloatTable& of, const std::function<float(float)>& f);
-// The bytes of f, null where that is the identity.
-[[nodiscard]] ByteFn byte_table(const std::function<uint8_t(int)>& f);
+template <class F>
+[[nodiscard]] FloatFn map_table(const FloatTable& of, const F& f) {
+  auto out = std::make_shared<FloatTable>();
+  for (size_t b = 0; b < 256; ++b) out->at[b] = f(of.at[b]);
+  return out;
+}
+// f(v, number) of each, or f(number, v) where the number comes first.
+[[nodiscard]] FloatFn map_table(const FloatTable& of, NodeKind kind, float number, bool number_first);
+// The bytes, null where each is itself.
+[[nodiscard]] ByteFn byte_table(const ByteTable& bytes);
+// The codes of each byte's float.
+[[nodiscard]] ByteFn quantize_table(const FloatTable& of, const QuantizeTo& to);
 // g after f.
 [[nodiscard]] ByteFn compose(const ByteFn& f, const ByteFn& g);
 // Floats of g(b): of.at[map[b]].

@@ -19,22 +19,25 @@ class Fuser : StepGraph {
 
   void run() {
     drop_dead();
-    for (bool changed = true; changed;) {
-      changed = false;
-      count();
-      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) {
-        changed = fuse_table(i) || table_before_resize(i) || skip_floats(i) || floats_before_rename(i) ||
-                  fuse_binary(i) || fuse_floats(i) || fuse_quantize(i);
-      }
-    }
-    for (bool changed = true; changed;) {
-      changed = false;
-      count();
-      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) changed = code_rows(i) || fuse_softmax(i);
-    }
+    rewrite([this](size_t i) {
+      return fuse_table(i) || table_before_resize(i) || skip_floats(i) || floats_before_rename(i) || fuse_binary(i) ||
+             fuse_floats(i) || fuse_quantize(i);
+    });
+    rewrite([this](size_t i) { return code_rows(i) || fuse_softmax(i); });
   }
 
  private:
+  // Until no step can be rewritten.
+  template <class F>
+  void rewrite(const F& one) {
+    for (bool changed = true; changed;) {
+      changed = false;
+      count();
+      for (size_t i = 0; i < p_.steps.size() && !changed; ++i) changed = !erased(i) && one(i);
+    }
+    close_holes();
+  }
+
   // Steps whose results nobody reads.
   void drop_dead() {
     for (bool changed = true; changed;) {

@@ -156,12 +156,13 @@ Status Lowering::infer(const std::vector<Shape>& inputs) {
     }
     shapes_[v] = inputs[i];
   }
+  std::vector<Shape> operands;
   for (const NodeDesc& n : desc.nodes) {
-    std::vector<Shape> operands;
-    for (int v : n.inputs) operands.push_back(shapes_[static_cast<size_t>(v)]);
-    OCTILE_ASSIGN_OR_RETURN(const Shape made_shape, infer_shape(n, operands));
+    operands.resize(n.inputs.size());
+    for (size_t i = 0; i < operands.size(); ++i) operands[i] = shapes_[static_cast<size_t>(n.inputs[i])];
+    OCTILE_ASSIGN_OR_RETURN(Shape made_shape, infer_shape(n, operands));
     if (made_shape.size() > kMaxRank) return in_node(n, {Code::unsupported, "more than 16 axes"});
-    shapes_[static_cast<size_t>(n.output)] = made_shape;
+    shapes_[static_cast<size_t>(n.output)] = std::move(made_shape);
   }
   return {};
 }

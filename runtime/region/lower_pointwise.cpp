@@ -54,7 +54,7 @@ Result<int> Lowering::quantize_value(size_t v, const QuantizeTo& to, Order order
     const Codes& of = codes(value.codes);
     Codes made;
     made.root = of.root;
-    made.map = compose(of.map, byte_table([&](int b) { return to(f->at[static_cast<size_t>(b)]); }));
+    made.map = compose(of.map, quantize_table(*f, to));
     made.is_signed = to.is_signed;
     codes_.push_back(std::move(made));
     return static_cast<int>(codes_.size()) - 1;
@@ -190,11 +190,12 @@ Status Lowering::lower_requantize(int index) {
     const Codes& of = codes(from.codes);
     made_codes.root = of.root;
     made_codes.is_signed = is_signed;
-    made_codes.map = compose(of.map, byte_table([&](int b) {
-                               const int32_t v =
-                                   requantize_f32_rne(b - offset - q.src_zp, mult, q.dst_zp, q.clamp_lo, q.clamp_hi);
-                               return static_cast<uint8_t>(v + (is_signed ? 128 : 0));
-                             }));
+    ByteTable bytes;
+    for (int b = 0; b < 256; ++b) {
+      const int32_t v = requantize_f32_rne(b - offset - q.src_zp, mult, q.dst_zp, q.clamp_lo, q.clamp_hi);
+      bytes[static_cast<size_t>(b)] = static_cast<uint8_t>(v + (is_signed ? 128 : 0));
+    }
+    made_codes.map = compose(of.map, byte_table(bytes));
     codes_.push_back(std::move(made_codes));
     set_codes(dst, static_cast<int>(codes_.size()) - 1);
     return {};
@@ -293,7 +294,7 @@ void Lowering::lower_binary_scalar(int index, size_t of, float scalar, bool scal
     made_value = map_channels(from, [&](float v, size_t) { return f(v); });
     forget_channels(of);
   } else {
-    made_value.function = map_table(*from.function, f);
+    made_value.function = map_table(*from.function, kind, scalar, scalar_first);
   }
   made_value.floats.reset();
   if (from.scalar) made_value.scalar = f(*from.scalar);

@@ -46,7 +46,8 @@ Window Lowering::window_of(int s) const {
   Window w;
   w.store = s;
   w.shape = store(s).shape;
-  for (size_t i = 0; i < w.shape.size(); ++i) w.axes.push_back({static_cast<int>(i), 1});
+  w.axes.resize(w.shape.size());
+  for (size_t i = 0; i < w.axes.size(); ++i) w.axes[i].of = static_cast<int>(i);
   w.start.assign(w.shape.size(), 0);
   return w;
 }

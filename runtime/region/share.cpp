@@ -16,15 +16,12 @@ class Sharer : StepGraph {
 
   void run() {
     count();
-    for (size_t i = 0; i < p_.steps.size();) {
-      const bool gone = write_output_directly(i) || share_memory(i) || fuse_copy(i);
-      if (gone) {
-        erase(i);
-        count();
-      } else {
-        ++i;
-      }
+    for (size_t i = 0; i < p_.steps.size(); ++i) {
+      if (!write_output_directly(i) && !share_memory(i) && !fuse_copy(i)) continue;
+      erase(i);
+      count();
     }
+    close_holes();
     for (Step& step : p_.steps) {
       if (step.tails.empty() || step.tails.back().tail.kind != Tail::Kind::quantize) continue;
       const auto floats = static_cast<size_t>(step.dst);

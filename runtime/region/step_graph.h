@@ -29,10 +29,13 @@ class StepGraph {
   }
 
   void count() {
-    readers_.assign(p_.stores.size(), {});
-    writers_.assign(p_.stores.size(), {});
+    for (auto* lists : {&readers_, &writers_}) {
+      lists->resize(p_.stores.size());
+      for (auto& list : *lists) list.clear();
+    }
     aliased_.assign(p_.stores.size(), false);
     for (size_t i = 0; i < p_.steps.size(); ++i) {
+      if (erased(i)) continue;
       each_source(p_.steps[i], [&](int s) { readers_[static_cast<size_t>(s)].push_back(i); });
       writers_[static_cast<size_t>(p_.steps[i].dst)].push_back(i);
       for (const StepTail& t : p_.steps[i].tails) {
@@ -59,7 +62,12 @@ class StepGraph {
     return x.shape == y.shape && x.order == y.order;
   }
 
-  void erase(size_t step) { p_.steps.erase(p_.steps.begin() + static_cast<std::ptrdiff_t>(step)); }
+  // What is erased leaves a hole, so that the others keep their places, until close_holes().
+  void erase(size_t step) { p_.steps[step] = Step(); }
+  [[nodiscard]] bool erased(size_t step) const { return p_.steps[step].dst < 0; }
+  void close_holes() {
+    std::erase_if(p_.steps, [](const Step& step) { return step.dst < 0; });
+  }
   void say(int node, const Step& into) {
     if (node < 0) return;
     const std::string name =

@@ -52,8 +52,6 @@ int32_t quantize_onnx_rne(float v, float scale, int32_t zp, int32_t lo, int32_t 
   return narrow(f, zp, lo, hi);
 }
 
-float dequantize(int32_t q, float scale, int32_t zp) { return static_cast<float>(q - zp) * scale; }
-
 void set_clamp(OpQuant& quant, DType dst, Post post, float clip_lo, float clip_hi) {
   const int32_t qmin = qmin_of(dst), qmax = qmax_of(dst);
   const auto code = [&](float v) { return quantize_onnx_rne(v, quant.dst_scale, quant.dst_zp, qmin, qmax); };

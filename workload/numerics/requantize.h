@@ -39,7 +39,7 @@ struct OpQuant {
 // Mode onnx-rne: v / scale by true division, clamp, half to even, plus zp. NaN gives lo.
 [[nodiscard]] int32_t quantize_onnx_rne(float v, float scale, int32_t zp, int32_t lo, int32_t hi);
 // (q - zp) * scale.
-[[nodiscard]] float dequantize(int32_t q, float scale, int32_t zp);
+[[nodiscard]] inline float dequantize(int32_t q, float scale, int32_t zp) { return static_cast<float>(q - zp) * scale; }
 // The clamp of `post` in dst codes, from the float bounds of a Relu/Clip: quantizes them with the dst's own scale.
 void set_clamp(OpQuant& quant, DType dst, Post post, float clip_lo, float clip_hi);
 

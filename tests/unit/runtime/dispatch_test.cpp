@@ -10,22 +10,20 @@ namespace {
 int dummy = 0;  // an address that is not null
 
 Kernel fake(Isa isa, const std::string& layout, int x, int y, int n, bool tail = false, int group = 0) {
-  Kernel k;
-  k.entry.name = layout + "_x" + std::to_string(x) + "y" + std::to_string(y) + "n" + std::to_string(n) +
-                 (tail ? "_tail" : "") + (group > 0 ? "_g" + std::to_string(group) : "");
-  k.entry.family = "dot";
-  k.entry.op = "*";
-  k.entry.target = std::string(target(isa).name);
-  k.entry.layout = layout;
-  k.entry.dst = "u8";
-  k.entry.tile_x = x;
-  k.entry.tile_y = y;
-  k.entry.tile_n = n;
-  k.entry.tail_n = tail;
-  k.entry.acc16_group = group;
-  k.isa = isa;
-  k.fn = &dummy;
-  return k;
+  packs::KernelEntry e;
+  e.name = layout + "_x" + std::to_string(x) + "y" + std::to_string(y) + "n" + std::to_string(n) +
+           (tail ? "_tail" : "") + (group > 0 ? "_g" + std::to_string(group) : "");
+  e.family = "dot";
+  e.op = "*";
+  e.target = std::string(target(isa).name);
+  e.layout = layout;
+  e.dst = "u8";
+  e.tile_x = x;
+  e.tile_y = y;
+  e.tile_n = n;
+  e.tail_n = tail;
+  e.acc16_group = group;
+  return {std::move(e), isa, &dummy};
 }
 
 Kernel portable(const std::string& layout) { return fake(Isa::portable, layout, 1, 1, 1, true); }
