@@ -174,6 +174,7 @@ class Lowering {
   // Functions of one code and its channel: a constant per channel enters.
   [[nodiscard]] bool lower_channels(int index, size_t of, size_t constant, bool constant_first);
   [[nodiscard]] bool join_channels(int index);
+  [[nodiscard]] bool coded_in_the_end(size_t value) const;
   void forget_channels(size_t value);
   [[nodiscard]] int quantize_channels(const Value& value, const Shape& dims, const QuantizeTo& to);
   [[nodiscard]] int channels_store(const Value& value, const Shape& dims);
@@ -187,6 +188,7 @@ class Lowering {
   void lower_float_binary(int index);
   [[nodiscard]] Chain chain_of(size_t value);
   void put_beside(Chain& chain, int codes, const FloatTable& means);
+  [[nodiscard]] bool put_pair(Chain& chain, const Pair& pair, const Shape& dims);
   int pair_store(const Pair& pair, const Shape& dims);
   void set_chain(size_t value, Chain chain);
   void settle(size_t value);  // a chain becomes a step

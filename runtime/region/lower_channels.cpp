@@ -18,6 +18,25 @@ Value map_channels(const Value& from, const std::function<float(float, size_t)>&
   return to;
 }
 
+// Do readers make codes of a value, be it after functions of one number or with constants? Floats are made sooner
+// without a table per channel.
+bool Lowering::coded_in_the_end(size_t value) const {
+  constexpr size_t kMost = 64;  // values looked at
+  const auto constant = [&](int operand) { return recipe_.desc.values[static_cast<size_t>(operand)].constant; };
+  std::vector<size_t> values{value};
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (recipe_.outputs[values[i]] > 0 || values.size() > kMost) return false;
+    for (const int reader : recipe_.consumers[values[i]]) {
+      const NodeDesc& n = node(reader);
+      if (n.kind == NodeKind::spec && n.spec.kind == OpKind::quantize) continue;
+      const bool with_constant = is_binary(n.kind) && std::any_of(n.inputs.begin(), n.inputs.end(), constant);
+      if (!is_unary(n.kind) && !with_constant) return false;
+      values.push_back(static_cast<size_t>(n.output));
+    }
+  }
+  return true;
+}
+
 // A constant with one number per channel: a function of the code for each. The axis must be the one that lies
 // innermost.
 bool Lowering::lower_channels(int index, size_t of, size_t constant, bool constant_first) {
@@ -27,6 +46,7 @@ bool Lowering::lower_channels(int index, size_t of, size_t constant, bool consta
   const bool coded = from.kind == Value::Kind::function || (from.kind == Value::Kind::channels && !from.floats);
   const Shape& dims = shape(dst);
   if (!coded || other.kind != Value::Kind::plain || shape(of) != dims || dims.empty()) return false;
+  if (!coded_in_the_end(dst)) return false;
   const Store& numbers = store(other.plain.store);
   if (numbers.home != Home::constant || numbers.type != DType::f32 || numbers.shape != other.plain.shape) return false;
   const size_t axis = order_for(dst, dims.size()) == Order::nhwc ? 1 : dims.size() - 1;
@@ -68,17 +88,7 @@ bool Lowering::join_channels(int index) {
   const Order order = order_for(dst, dims.size());
   const int64_t given = int_or(n, 0, 0), rank = std::ssize(dims);
   const auto axis = static_cast<size_t>(given < 0 ? given + rank : given);
-  const auto goes_on = [&](int reader) {
-    const NodeDesc& r = node(reader);
-    if (is_binary(r.kind)) {
-      const int other = static_cast<size_t>(r.inputs[0]) == dst ? r.inputs[1] : r.inputs[0];
-      return recipe_.desc.values[static_cast<size_t>(other)].constant;
-    }
-    return is_unary(r.kind) || (r.kind == NodeKind::spec && r.spec.kind == OpKind::quantize);
-  };
-  const std::vector<int>& readers = recipe_.consumers[dst];
-  if (axis != (order == Order::nhwc ? 1 : dims.size() - 1) || recipe_.outputs[dst] > 0) return false;
-  if (!std::all_of(readers.begin(), readers.end(), goes_on)) return false;
+  if (axis != (order == Order::nhwc ? 1 : dims.size() - 1) || !coded_in_the_end(dst)) return false;
   auto tables = std::make_shared<std::vector<FloatTable>>();
   for (size_t i = 0; i < n.inputs.size(); ++i) {
     const Value& v = values_[in(index, i)];
@@ -106,10 +116,8 @@ int Lowering::quantize_channels(const Value& value, const Shape& dims, const Qua
   const Order order = value.axis + 1 == dims.size() ? Order::flat : Order::nhwc;
   const int src = codes_store(value.codes, order);
   const int dst = add_store(dims, order, DType::u8);
-  auto tables = std::make_shared<std::vector<uint8_t>>();
-  for (const FloatTable& f : *value.per_channel) {
-    for (float v : f.at) tables->push_back(to(v));
-  }
+  auto tables = std::make_shared<std::vector<uint8_t>>(256 * value.per_channel->size());
+  for (size_t c = 0; c < value.per_channel->size(); ++c) to.row((*value.per_channel)[c].at, tables->data() + 256 * c);
   Step& step = add_step(StepKind::channel_table, {src}, dst);
   step.lines = lines_of(*value.per_channel, *tables, to);
   if (step.lines == nullptr) step.tables = std::move(tables);

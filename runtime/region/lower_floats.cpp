@@ -97,17 +97,34 @@ void Lowering::put_beside(Chain& chain, int c, const FloatTable& means) {
   chain.function.codes = meaning_of(means, chain.function.values);
 }
 
-// One operand as floats by itself, the other beside it; then the functions of one.
+// One operand as floats, the other beside it: its codes, or the floats of a gate.
+bool Lowering::put_pair(Chain& chain, const Pair& pair, const Shape& dims) {
+  const PairFunction& f = pair.function;
+  const Shape a = made(pair.a).shape, b = made(pair.b).shape;
+  if (a == dims && b == dims) {
+    chain.source = floats_of_codes(pair.a, *f.a);
+    put_beside(chain, pair.b, *f.b);
+    append(chain.function, f.kind, FloatFunction::kSource, FloatFunction::kOther);
+    return true;
+  }
+  const bool first = a == dims;
+  const int of = first ? pair.a : pair.b, gate = first ? pair.b : pair.a;
+  if ((!first && b != dims) || element_count(dims) == 0 || !is_gate(first ? b : a, dims, order_of(made(of)))) {
+    return false;
+  }
+  chain.source = floats_of_codes(of, first ? *f.a : *f.b);
+  chain.other = whole(window_of(floats_of_codes(gate, first ? *f.b : *f.a)), Order::flat);
+  append(chain.function, f.kind, first ? FloatFunction::kSource : FloatFunction::kOther,
+         first ? FloatFunction::kOther : FloatFunction::kSource);
+  return true;
+}
+
 int Lowering::pair_store(const Pair& pair, const Shape& dims) {
   const PairFunction& f = pair.function;
   Chain chain;
-  chain.source = floats_of_codes(pair.a, *f.a);
-  if (store(chain.source).shape == dims && made(pair.b).shape == dims) {
-    put_beside(chain, pair.b, *f.b);
-    append(chain.function, f.kind, FloatFunction::kSource, FloatFunction::kOther);
-  } else {
-    const int second = whole(window_of(floats_of_codes(pair.b, *f.b)), Order::flat);
-    chain.source = add_float_binary(f.kind, {whole(window_of(chain.source), Order::flat), second}, dims);
+  if (!put_pair(chain, pair, dims)) {
+    const int a = floats_of_codes(pair.a, *f.a), b = floats_of_codes(pair.b, *f.b);
+    chain.source = add_float_binary(f.kind, {whole(window_of(a), Order::flat), whole(window_of(b), Order::flat)}, dims);
   }
   for (const Unary& g : f.then) {
     if (chain.function.operations.size() == FloatFunction::kMost)

@@ -385,6 +385,27 @@ TEST(Fusion, PartsOfDifferentScalesAreJoinedAsCodes) {
   EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "move"), 0);
 }
 
+// Where products alone are quantized: gates of codes, and what a constant per channel is added to, end as floats.
+TEST(Fusion, CodesBecomeFloatsBehindGatesAndBiases) {
+  for (const bool gate_first : {false, true}) {
+    Kit kit(67);
+    const int y = kit.dequantize(kit.conv(kit.input(DType::u8, 0.02F, 3), filter(6, 40, 3, 1), DType::s8, 7));
+    const int mean = kit.node(NodeKind::global_average_pool, {y}, {});
+    const int gate = kit.dequantize(kit.quantize(kit.node(NodeKind::sigmoid, {mean}, {}), DType::u8, 1 / 255.0F, 0));
+    const int gated = kit.node(NodeKind::mul, gate_first ? std::vector{gate, y} : std::vector{y, gate}, {});
+    kit.output(kit.node(NodeKind::add, {y, gated}, {}));
+    for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 9, 7}}, test_threads(threads));
+    EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "float_binary"), 0);
+  }
+  Kit kit(68);
+  const int x = kit.dequantize(kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 30, DType::u8, 100));
+  const int biased = kit.node(NodeKind::add, {constant(kit, {30}, 0.5F), x}, {});
+  kit.output(kit.node(NodeKind::softmax, {biased}, {-1}));
+  equals_interpreter(kit, {{2, 5, 12}});
+  EXPECT_EQ(passes(kit, {{2, 5, 12}}, "channel_floats"), 0);
+  EXPECT_EQ(passes(kit, {{2, 5, 12}}, "float_function"), 1);
+}
+
 // Rows of floats that a depthwise product sees as an image, and back: nothing is turned.
 TEST(Fusion, RowsSeenAsPixelsStayWhereTheyAre) {
   Kit kit(58);
