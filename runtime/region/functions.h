@@ -26,6 +26,7 @@ struct FloatTable {
   bool affine = false;
   float scale = 1.0F;
   int32_t zp = 0;
+  [[nodiscard]] bool operator==(const FloatTable&) const = default;
 };
 using FloatFn = std::shared_ptr<const FloatTable>;
 using ByteFn = std::shared_ptr<const ByteTable>;  // null: identity

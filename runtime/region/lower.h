@@ -149,7 +149,7 @@ class Lowering {
   int codes_store(int codes, Order order, bool may_border = false);
   int floats_store(size_t value);  // flat
   Window floats_window(size_t value);
-  int floats_of_codes(int codes, const FloatTable& means);
+  int floats_of_codes(int codes, const FloatFn& means);
   [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
   // Stored ones that lie as nhwc, or are stored for this; -1: they do not.
   int floats_as_pixels(size_t value, bool also_of_codes);
@@ -189,6 +189,7 @@ class Lowering {
   [[nodiscard]] Chain chain_of(size_t value);
   void put_beside(Chain& chain, int codes, const FloatTable& means);
   [[nodiscard]] bool put_pair(Chain& chain, const Pair& pair, const Shape& dims);
+  void open_pair(size_t value);
   int pair_store(const Pair& pair, const Shape& dims);
   void set_chain(size_t value, Chain chain);
   void settle(size_t value);  // a chain becomes a step
@@ -270,6 +271,13 @@ class Lowering {
     int store;
   };
   std::vector<Copy> copies_;  // made for readers that want another order
+  struct Dequantized {
+    int codes;
+    FloatFn means;
+    int floats;
+    [[nodiscard]] bool is(int c, const FloatFn& f) const { return codes == c && (means == f || *means == *f); }
+  };
+  std::vector<Dequantized> dequantized_;
   struct Quantized {
     int floats, parameters, codes;
     bool image;

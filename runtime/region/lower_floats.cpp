@@ -1,5 +1,7 @@
 // Functions of stored floats: operations one after the other become one step, or the tail of the product they follow.
 // In/out: see lower.h.  Not here: functions of codes (lower_pointwise.cpp), arithmetic (runtime/exec/float_function.h).
+#include <algorithm>
+
 #include "runtime/region/lower.h"
 
 namespace octile::runtime {
@@ -19,6 +21,12 @@ void append(FloatFunction& f, NodeKind kind, int a, int b, float constant = 0) {
   f.operations.push_back(op);
 }
 
+// Behind the last one.
+void append(FloatFunction& f, const Unary& unary) {
+  append(f, unary.kind, last_of(f), FloatFunction::kNone);
+  f.operations.back().unary = unary;
+}
+
 // Takes the operations of `from` behind those of `f`; the number of its last one.
 int append(FloatFunction& f, const FloatFunction& from) {
   const int shift = static_cast<int>(f.operations.size());
@@ -34,6 +42,7 @@ int append(FloatFunction& f, const FloatFunction& from) {
 }  // namespace
 
 Chain Lowering::chain_of(size_t v) {
+  open_pair(v);
   if (values_[v].kind == Value::Kind::chain) return *values_[v].chain;
   Chain chain;
   chain.source = floats_in_place(v);
@@ -102,7 +111,7 @@ bool Lowering::put_pair(Chain& chain, const Pair& pair, const Shape& dims) {
   const PairFunction& f = pair.function;
   const Shape a = made(pair.a).shape, b = made(pair.b).shape;
   if (a == dims && b == dims) {
-    chain.source = floats_of_codes(pair.a, *f.a);
+    chain.source = floats_of_codes(pair.a, f.a);
     put_beside(chain, pair.b, *f.b);
     append(chain.function, f.kind, FloatFunction::kSource, FloatFunction::kOther);
     return true;
@@ -112,34 +121,44 @@ bool Lowering::put_pair(Chain& chain, const Pair& pair, const Shape& dims) {
   if ((!first && b != dims) || element_count(dims) == 0 || !is_gate(first ? b : a, dims, order_of(made(of)))) {
     return false;
   }
-  chain.source = floats_of_codes(of, first ? *f.a : *f.b);
-  chain.other = whole(window_of(floats_of_codes(gate, first ? *f.b : *f.a)), Order::flat);
+  chain.source = floats_of_codes(of, first ? f.a : f.b);
+  chain.other = whole(window_of(floats_of_codes(gate, first ? f.b : f.a)), Order::flat);
   append(chain.function, f.kind, first ? FloatFunction::kSource : FloatFunction::kOther,
          first ? FloatFunction::kOther : FloatFunction::kSource);
   return true;
+}
+
+// For its only reader, which goes on with floats.
+void Lowering::open_pair(size_t v) {
+  const Value& value = values_[v];
+  if (value.kind != Value::Kind::pair || value.floats || recipe_.consumers[v].size() != 1 || recipe_.outputs[v] > 0) {
+    return;
+  }
+  const std::shared_ptr<const Pair> pair = value.pair;
+  Chain chain;
+  if (pair->function.then.size() >= FloatFunction::kMost || !put_pair(chain, *pair, shape(v))) return;
+  for (const Unary& g : pair->function.then) append(chain.function, g);
+  set_chain(v, std::move(chain));
 }
 
 int Lowering::pair_store(const Pair& pair, const Shape& dims) {
   const PairFunction& f = pair.function;
   Chain chain;
   if (!put_pair(chain, pair, dims)) {
-    const int a = floats_of_codes(pair.a, *f.a), b = floats_of_codes(pair.b, *f.b);
+    const int a = floats_of_codes(pair.a, f.a), b = floats_of_codes(pair.b, f.b);
     chain.source = add_float_binary(f.kind, {whole(window_of(a), Order::flat), whole(window_of(b), Order::flat)}, dims);
   }
   for (const Unary& g : f.then) {
     if (chain.function.operations.size() == FloatFunction::kMost)
       chain = {.source = add_function(chain), .function = {}};
-    append(chain.function, g.kind, last_of(chain.function), FloatFunction::kNone);
-    chain.function.operations.back().unary = g;
+    append(chain.function, g);
   }
   return chain.function.operations.empty() ? chain.source : add_function(chain);
 }
 
 void Lowering::lower_float_unary(int index, const Unary& f) {
   Chain chain = chain_of(in(index, 0));
-  const int from = last_of(chain.function);
-  append(chain.function, f.kind, from, FloatFunction::kNone);
-  chain.function.operations.back().unary = f;
+  append(chain.function, f);
   set_chain(out(index), std::move(chain));
 }
 
@@ -167,6 +186,15 @@ void Lowering::lower_float_binary(int index) {
   if (full(a) && full(b) && coded(a) != coded(b)) {
     const bool a_first = coded(b);
     const size_t codes = a_first ? b : a;
+    // The source's own codes beside what a chain made of it.
+    Chain own = chain_of(a_first ? a : b);
+    const Value& beside = values_[codes];
+    const auto same = [&](const Dequantized& known) {
+      return known.floats == own.source && known.is(beside.codes, beside.function);
+    };
+    if (std::any_of(dequantized_.begin(), dequantized_.end(), same)) {
+      return extend(std::move(own), a_first, FloatFunction::kSource);
+    }
     return with(a_first ? a : b, a_first,
                 [&](Chain& chain) { put_beside(chain, values_[codes].codes, *values_[codes].function); });
   }

@@ -244,7 +244,7 @@ Window Lowering::floats_window(size_t v) {
   const Shape dims = shape(v);
   int dst = -1;
   if (value.kind == Value::Kind::function) {
-    dst = floats_of_codes(value.codes, *value.function);
+    dst = floats_of_codes(value.codes, value.function);
   } else if (value.kind == Value::Kind::channels) {
     dst = channels_store(value, dims);
   } else {
@@ -254,13 +254,17 @@ Window Lowering::floats_window(size_t v) {
   return window_of(dst);
 }
 
-// As the codes lie.
-int Lowering::floats_of_codes(int c, const FloatTable& means) {
+// As the codes lie; once for all who want them.
+int Lowering::floats_of_codes(int c, const FloatFn& means) {
+  for (const Dequantized& known : dequantized_) {
+    if (known.is(c, means)) return known.floats;
+  }
   const Window window = made(c);
   const Order order = order_of(window);
   const int src = whole(window, order), dst = add_store(window.shape, order, DType::f32);
   Step& step = add_step(StepKind::table_f32, {src}, dst);
-  step.meaning = meaning_of(means, step.values);
+  step.meaning = meaning_of(*means, step.values);
+  dequantized_.push_back({c, means, dst});
   return dst;
 }
 

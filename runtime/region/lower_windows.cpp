@@ -88,7 +88,8 @@ Status Lowering::lower_max_pool(int index) {
   const int way = function ? direction(*from.function) : 1;
   const Shape dims = shape(src);
   const bool image = dims.size() == 3 || dims.size() == 4 || (global && element_count(dims) > 0);
-  if (const int floats = global ? -1 : floats_as_pixels(src, false); floats >= 0) {
+  const bool of_codes = way == 0 || from.kind == Value::Kind::pair;
+  if (const int floats = global ? -1 : floats_as_pixels(src, of_codes); floats >= 0) {
     const int made_store = add_store(shape(dst), Order::nhwc, DType::f32);
     add_step(StepKind::max_pool, {floats}, made_store).pool = form_of(axes, false);
     set_plain(dst, made_store);

@@ -396,6 +396,8 @@ TEST(Fusion, CodesBecomeFloatsBehindGatesAndBiases) {
     kit.output(kit.node(NodeKind::add, {y, gated}, {}));
     for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 9, 7}}, test_threads(threads));
     EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "float_binary"), 0);
+    EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "table_f32"), 2);
+    EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "float_function"), 2);  // one is the sigmoid
   }
   Kit kit(68);
   const int x = kit.dequantize(kit.dense(kit.input(DType::u8, 0.02F, 3), 12, 30, DType::u8, 100));
@@ -404,6 +406,17 @@ TEST(Fusion, CodesBecomeFloatsBehindGatesAndBiases) {
   equals_interpreter(kit, {{2, 5, 12}});
   EXPECT_EQ(passes(kit, {{2, 5, 12}}, "channel_floats"), 0);
   EXPECT_EQ(passes(kit, {{2, 5, 12}}, "float_function"), 1);
+}
+
+// Of a function that falls and rises the greatest is not that of the greatest code.
+TEST(Fusion, PoolsOfFunctionsThatFallAndRise) {
+  Kit kit(69);
+  const int y = kit.dequantize(kit.conv(kit.input(DType::u8, 0.02F, 3), filter(6, 40, 3, 1), DType::s8, 7));
+  const int bent = kit.node(NodeKind::hard_swish, {y}, {});
+  kit.output(kit.node(NodeKind::max_pool, {bent}, {2, 2, 2, 2, 1, 1, 0, 0, 0, 0}));
+  for (const int threads : {1, 3}) equals_interpreter(kit, {{2, 6, 9, 7}}, test_threads(threads));
+  EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "float_members"), 0);
+  EXPECT_EQ(passes(kit, {{2, 6, 9, 7}}, "max_pool"), 1);
 }
 
 // Rows of floats that a depthwise product sees as an image, and back: nothing is turned.
