@@ -17,17 +17,20 @@ constexpr int64_t kSmall = 1 << 14;  // elements, in all but an unknown first ex
 constexpr int64_t kWindow = 16;      // times as dear is one of a pool
 
 struct Form {
-  // vector: a constant per channel. made: stored floats of a product or of rows, functions of them, and where they go.
+  // vector: a constant per channel. made: stored floats of a product, of rows, or of codes and such a constant,
+  // functions of them, and where they go.
   enum class Kind : uint8_t { scalar, vector, function, channels, pair, made, stored };
   Kind kind = Kind::stored;
   int codes = -1;     // function, channels: of these
   bool rows = false;  // made: as the rows of a matrix product lie
 };
 
+using UnitOf = std::unordered_map<int, const Unit*>;  // by the node that names it
+
 class Forms {
  public:
-  Forms(const HostGraph& graph, const Unit& unit, const std::unordered_map<int, Form>& known)
-      : graph_(graph), unit_(unit), known_(known) {}
+  Forms(const HostGraph& graph, const Unit& unit, const UnitOf& units, const std::unordered_map<int, Form>& known)
+      : graph_(graph), unit_(unit), units_(units), known_(known) {}
 
   // Would any step work on stored floats? `made`: the forms of its results.
   bool slow(std::unordered_map<int, Form>& made) {
@@ -102,11 +105,32 @@ class Forms {
       if (other.kind == Kind::pair) return {joins_made(d, a, b) ? Kind::made : Kind::stored};
       if (other.kind != Kind::function && other.kind != Kind::channels) return {Kind::stored};
       if (constant.kind == Kind::scalar) return other;
-      return innermost(constant, output) ? Form{Kind::channels, other.codes} : Form{Kind::stored};
+      if (!innermost(constant, output)) return {Kind::stored};
+      return coded_in_the_end(output) ? Form{Kind::channels, other.codes} : Form{Kind::made};
     }
     if (a.kind == Kind::function && b.kind == Kind::function) return a.codes == b.codes ? a : Form{Kind::pair};
     const auto of_codes = [](const Form& f) { return f.kind == Kind::function || f.kind == Kind::pair; };
     return {(of_codes(a) || of_codes(b)) && joins_made(d, a, b) ? Kind::made : Kind::stored};
+  }
+
+  // Do readers make codes of a value, be it after functions of one number or with constants? Else the region makes
+  // floats of it at once.
+  [[nodiscard]] bool coded_in_the_end(int value) const {
+    constexpr size_t kMost = 64;  // values looked at
+    std::vector<int> values{value};
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (values[i] < 0 || values.size() > kMost || graph_.values[values[i]].graph_output) return false;
+      for (const int reader : graph_.values[values[i]].consumers) {
+        if (is_quantize(graph_.nodes[reader])) continue;
+        const auto at = units_.find(reader);
+        if (at == units_.end() || at->second->steps.size() != 1) return false;
+        const NodeDesc& d = at->second->steps[0].desc;
+        const auto fixed = [&](int operand) { return operand >= 0 && graph_.values[operand].constant; };
+        if (!is_unary(d.kind) && !(is_binary(d.kind) && std::ranges::any_of(d.inputs, fixed))) return false;
+        values.push_back(d.output);
+      }
+    }
+    return true;
   }
 
   // A reshape that leaves the last axis.
@@ -225,6 +249,7 @@ class Forms {
 
   const HostGraph& graph_;
   const Unit& unit_;
+  const UnitOf& units_;
   const std::unordered_map<int, Form>& known_;
   std::unordered_map<int, Form> inner_;
 };
@@ -232,11 +257,13 @@ class Forms {
 }  // namespace
 
 std::vector<Floats> floats_of(const HostGraph& graph, const std::vector<Unit>& units) {
+  UnitOf by_node;
+  for (const Unit& unit : units) by_node.emplace(unit.anchor, &unit);
   std::unordered_map<int, Form> known;
   std::vector<Floats> out;
   for (const Unit& unit : units) {
     std::unordered_map<int, Form> results;
-    const bool slow = Forms(graph, unit, known).slow(results);
+    const bool slow = Forms(graph, unit, by_node, known).slow(results);
     const bool floats = unit.role == Role::function || unit.role == Role::floating || unit.role == Role::movement;
     const bool made = std::any_of(results.begin(), results.end(),
                                   [](const auto& result) { return result.second.kind == Form::Kind::made; });
