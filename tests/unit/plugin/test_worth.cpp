@@ -124,6 +124,25 @@ TEST(Worth, FloatsOfThreeTensorsAreStoredAndLeftUnlessSmall) {
   }
 }
 
+// Products quantized, biases and functions between them not: GELU reads the biased result twice.
+TEST(Worth, FunctionsOfBiasedCodesAreTaken) {
+  for (const bool column : {true, false}) {
+    SCOPED_TRACE(column);
+    WorthKit kit;
+    const std::vector<int64_t> dims{64, 640};
+    const int codes = kit.dense(kit.input(ElemType::u8, {64, 4}), 4, 640);
+    const int bias = kit.constant(ElemType::f32, std::vector<float>(column ? 640 : 64, 2),
+                                  column ? std::vector<int64_t>{640} : std::vector<int64_t>{64, 1});
+    const int biased = kit.node("Add", {kit.dequantize(codes, 0.25F, 3), bias}, ElemType::f32, dims);
+    const int erf = kit.node("Erf", {biased}, ElemType::f32, dims);
+    const int gelu = kit.node("Mul", {biased, erf}, ElemType::f32, dims);
+    kit.output(kit.dense(kit.quantize(gelu), 640, 4));
+    EXPECT_EQ(kit.of(biased), column ? Reason::taken : Reason::stored_floats);
+    EXPECT_EQ(kit.of(erf), column ? Reason::taken : Reason::float_from_host);
+    EXPECT_EQ(kit.of(gelu), column ? Reason::taken : Reason::float_from_host);
+  }
+}
+
 // What the host adds to a dynamic product's result before it normalizes it.
 TEST(Worth, ASumIsStoredWhereItIsNormalizedBehindADynamicProduct) {
   struct Case {
