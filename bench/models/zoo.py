@@ -35,14 +35,16 @@ MODELS = {
         "efficientnet_lite0", tuple(imagenet.IMAGE), imagenet.efficientnet_lite0, QDQ + QOPERATOR
     ),
     "yolo_v8n": Entry("yolo_v8n", tuple(yolo.IMAGE), yolo.yolo_v8n, QDQ + QOPERATOR),
-    "bert_layer": Entry("bert_base", tuple(bert.SEQUENCE), bert.bert_layer, (*QDQ, *QOPERATOR, "dynamic_u8s8"), 12),
+    "bert_layer": Entry(
+        "bert_base", tuple(bert.SEQUENCE), bert.bert_layer, (*QDQ, *QOPERATOR, "dot_s8s8", "dynamic_u8s8"), 12
+    ),
     "ocr_det": Entry("ppocr_det", (1, 3, 640, 640), None, OCR),
     "ocr_cls": Entry("ppocr_cls", (1, 3, 48, 192), None, OCR),
     "ocr_rec": Entry("ppocr_rec", (1, 3, 48, 320), None, OCR),
 }
 
 FAMILIES = {
-    name: Entry("", shape, build, ("qdq_u8s8", "inputs_s8s8", "dynamic_u8u8"))
+    name: Entry("", shape, build, ("qdq_u8s8", "inputs_s8s8", "dot_s8s8", "dynamic_u8u8"))
     for name, shape, build in (
         ("resnext", families.IMAGE, families.resnext),
         ("shufflenet", families.IMAGE, families.shufflenet),

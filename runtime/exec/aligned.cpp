@@ -13,7 +13,8 @@ void AlignedBytes::expect_writes(size_t from, size_t size) const {
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(data_.get()) + from) / kPage * kPage;
   const uintptr_t end = reinterpret_cast<uintptr_t>(data_.get()) + from + size;
   // Kernels before 5.14 refuse it, and pages come as they are touched.
-  (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_WRITE);
+  auto* const at = reinterpret_cast<void*>(begin);  // NOLINT(performance-no-int-to-ptr)
+  (void)::madvise(at, end - begin, MADV_POPULATE_WRITE);
 #else
   (void)from;
   (void)size;

@@ -31,7 +31,13 @@ def test_a_summary_has_the_fastest_the_median_and_the_spread():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["session.py", "no.qdq_u8s8.onnx"], ["ops.py", "no.txt"], ["costs.py", "--against", "no.json"]]
+    "arguments",
+    [
+        ["session.py", "no.qdq_u8s8.onnx"],
+        ["ops.py", "no.txt"],
+        ["costs.py", "--against", "no.json"],
+        ["shapes.py", "ocr_rec.no.onnx"],
+    ],
 )
 def test_a_file_that_is_not_there_is_named(arguments):
     program = bench_path.ROOT / "bench" / "peers" / arguments[0]
