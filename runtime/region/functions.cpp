@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "runtime/region/key.h"
 
@@ -67,6 +68,10 @@ ByteFn quantize_table(const FloatTable& of, const QuantizeTo& to) {
   ByteTable bytes;
   to.row(of.at, bytes.data());
   return byte_table(bytes);
+}
+
+bool same_floats(const FloatTable& a, const FloatTable& b) {
+  return std::memcmp(a.at.data(), b.at.data(), sizeof a.at) == 0;
 }
 
 ByteFn compose(const ByteFn& f, const ByteFn& g) {

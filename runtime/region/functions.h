@@ -26,7 +26,6 @@ struct FloatTable {
   bool affine = false;
   float scale = 1.0F;
   int32_t zp = 0;
-  [[nodiscard]] bool operator==(const FloatTable&) const = default;
 };
 using FloatFn = std::shared_ptr<const FloatTable>;
 using ByteFn = std::shared_ptr<const ByteTable>;  // null: identity
@@ -56,6 +55,8 @@ template <class F>
 [[nodiscard]] ByteFn byte_table(const ByteTable& bytes);
 // The codes of each byte's float.
 [[nodiscard]] ByteFn quantize_table(const FloatTable& of, const QuantizeTo& to);
+// Bit by bit: zeros of either sign are two.
+[[nodiscard]] bool same_floats(const FloatTable& a, const FloatTable& b);
 // g after f.
 [[nodiscard]] ByteFn compose(const ByteFn& f, const ByteFn& g);
 // Floats of g(b): of.at[map[b]].

@@ -275,7 +275,9 @@ class Lowering {
     int codes;
     FloatFn means;
     int floats;
-    [[nodiscard]] bool is(int c, const FloatFn& f) const { return codes == c && (means == f || *means == *f); }
+    [[nodiscard]] bool is(int c, const FloatFn& f) const {
+      return codes == c && (means == f || same_floats(*means, *f));
+    }
   };
   std::vector<Dequantized> dequantized_;
   struct Quantized {

@@ -408,6 +408,18 @@ TEST(Fusion, CodesBecomeFloatsBehindGatesAndBiases) {
   EXPECT_EQ(passes(kit, {{2, 5, 12}}, "float_function"), 1);
 }
 
+// Two functions of the same codes that differ in the sign of zero.
+TEST(Fusion, FloatsOfCodesAreSharedIfTheirBitsAre) {
+  Kit kit(70);
+  const int y = kit.dequantize(kit.conv(kit.input(DType::u8, 0.02F, 3), filter(6, 40, 3, 1), DType::s8, 7));
+  const int gate = kit.dequantize(kit.input(DType::u8, 0.02F, 3));
+  for (const int turned :
+       {kit.node(NodeKind::neg, {y}, {}), kit.node(NodeKind::sub, {constant(kit, {}, 0.0F), y}, {})}) {
+    kit.output(kit.node(NodeKind::mul, {turned, gate}, {}));
+  }
+  equals_interpreter(kit, {{2, 6, 9, 7}, {2, 40, 1, 1}});
+}
+
 // Of a function that falls and rises the greatest is not that of the greatest code.
 TEST(Fusion, PoolsOfFunctionsThatFallAndRise) {
   Kit kit(69);
