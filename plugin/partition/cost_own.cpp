@@ -146,7 +146,7 @@ class Own {
     Ask ask;
     const std::string key = to_key(s);
     ask.family = depthwise ? "depthwise" : "dot";
-    ask.dst = s.dst == DType::s32 ? "s32" : "u8";
+    ask.dst = runtime::dst_name(s.dst);
     ask.op_key = key;
     ask.best = machine_.best;
     ask.whole_vectors = machine_.whole_vectors;

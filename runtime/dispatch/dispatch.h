@@ -16,6 +16,7 @@
 
 #include "runtime/loader/library.h"
 #include "targets/desc/layout.h"
+#include "workload/spec/op_spec.h"
 
 namespace octile::runtime {
 
@@ -35,6 +36,9 @@ struct Ask {
   int64_t reduction = 1;               // source elements summed per output
   int kh = 0, kw = 0, sh = 0, sw = 0;  // depthwise: filter and stride
 };
+
+// What kernels of products call the type they write: codes lie as u8.
+[[nodiscard]] constexpr std::string_view dst_name(DType dst) { return dst == DType::s32 ? "s32" : "u8"; }
 
 // One layout a panel may take, and the acc16 groups it is safe for: bit 0 exact kernels, bits 1..4 groups.
 struct PanelModes {

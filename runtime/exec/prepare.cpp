@@ -101,12 +101,6 @@ void PreparedOp::load_weights(packs::FieldReader& from, const std::shared_ptr<co
   }
 }
 
-namespace {
-
-std::string_view dst_of(const OpSpec& spec) { return spec.dst == DType::s32 ? "s32" : "u8"; }
-
-}  // namespace
-
 Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
     : best_(best),
       whole_vectors_(library.whole_vectors()),
@@ -115,7 +109,7 @@ Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
       quant_(std::move(quant)),
       geometry_(dot_geometry(spec_)) {
   depthwise_ = spec_.depthwise();
-  const std::string_view dst = dst_of(spec_);
+  const std::string_view dst = dst_name(spec_.dst);
   kernels_ =
       depthwise_ ? library.kernels_of({"dot", "dotz", "depthwise"}, dst) : library.kernels_of({"dot", "dotz"}, dst);
   table_ = *kernels_;
@@ -131,7 +125,7 @@ Op::Op(const KernelLibrary& library, Isa best, OpSpec spec, OpQuant quant)
 Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
   Ask a;
   a.family = family();
-  a.dst = dst_of(spec_);
+  a.dst = dst_name(spec_.dst);
   a.op_key = key;
   a.best = best_;
   a.whole_vectors = whole_vectors_;

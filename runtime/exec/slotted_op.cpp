@@ -34,7 +34,7 @@ SlottedOp::SlottedOp(const KernelLibrary& library, Isa best, const OpSpec& spec,
 Ask SlottedOp::dot_ask(Isa best, DType dst) {
   Ask ask;
   ask.family = "dot";
-  ask.dst = dst == DType::s32 ? "s32" : "u8";
+  ask.dst = dst_name(dst);
   ask.best = best;
   return ask;
 }

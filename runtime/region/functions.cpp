@@ -46,16 +46,28 @@ FloatFn dequantize_table(DType type, float scale, int32_t zp) {
   return out;
 }
 
-FloatFn map_table(const FloatTable& of, NodeKind kind, float number, bool number_first) {
+void map_row(NodeKind kind, float number, bool number_first, const std::array<float, 256>& from,
+             std::array<float, 256>& to) {
+  const auto fill = [&](auto f) {
+    if (number_first) {
+      for (size_t b = 0; b < to.size(); ++b) to[b] = f(number, from[b]);
+    } else {
+      for (size_t b = 0; b < to.size(); ++b) to[b] = f(from[b], number);
+    }
+  };
   switch (kind) {  // what most networks have, by loops of their own
-    case NodeKind::add: return map_table(of, [=](float v) { return v + number; });
-    case NodeKind::mul: return map_table(of, [=](float v) { return v * number; });
-    case NodeKind::div:
-      if (!number_first) return map_table(of, [=](float v) { return v / number; });
-      [[fallthrough]];
-    default:
-      return map_table(of, [=](float v) { return number_first ? binary(kind, number, v) : binary(kind, v, number); });
+    case NodeKind::add: return fill([](float x, float y) { return x + y; });
+    case NodeKind::sub: return fill([](float x, float y) { return x - y; });
+    case NodeKind::mul: return fill([](float x, float y) { return x * y; });
+    case NodeKind::div: return fill([](float x, float y) { return x / y; });
+    default: return fill([kind](float x, float y) { return binary(kind, x, y); });
   }
+}
+
+FloatFn map_table(const FloatTable& of, NodeKind kind, float number, bool number_first) {
+  auto out = std::make_shared<FloatTable>();
+  map_row(kind, number, number_first, of.at, out->at);
+  return out;
 }
 
 ByteFn byte_table(const ByteTable& bytes) {
@@ -119,17 +131,7 @@ Meaning meaning_of(const FloatTable& of, std::shared_ptr<const std::vector<float
 
 std::array<float, 256> PairFunction::row(int a_byte) const {
   std::array<float, 256> out;
-  const float x = a->at[static_cast<size_t>(a_byte)];
-  const std::array<float, 256>& y = b->at;
-  const auto fill = [&](auto f) {
-    for (size_t j = 0; j < out.size(); ++j) out[j] = f(y[j]);
-  };
-  switch (kind) {  // what most networks have, by loops of their own
-    case NodeKind::add: fill([x](float v) { return x + v; }); break;
-    case NodeKind::sub: fill([x](float v) { return x - v; }); break;
-    case NodeKind::mul: fill([x](float v) { return x * v; }); break;
-    default: fill([x, this](float v) { return binary(kind, x, v); }); break;
-  }
+  map_row(kind, a->at[static_cast<size_t>(a_byte)], true, b->at, out);
   for (const Unary& f : then) {
     for (float& v : out) v = f(v);
   }

@@ -42,6 +42,10 @@ struct QuantizeTo {
 };
 [[nodiscard]] QuantizeTo quantize_to(const OpSpec& spec, const OpQuant& quant);
 
+// f(v, number) of each, or f(number, v) where the number comes first.
+void map_row(NodeKind kind, float number, bool number_first, const std::array<float, 256>& from,
+             std::array<float, 256>& to);
+
 [[nodiscard]] FloatFn dequantize_table(DType type, float scale, int32_t zp);
 template <class F>
 [[nodiscard]] FloatFn map_table(const FloatTable& of, const F& f) {
@@ -49,7 +53,6 @@ template <class F>
   for (size_t b = 0; b < 256; ++b) out->at[b] = f(of.at[b]);
   return out;
 }
-// f(v, number) of each, or f(number, v) where the number comes first.
 [[nodiscard]] FloatFn map_table(const FloatTable& of, NodeKind kind, float number, bool number_first);
 // The bytes, null where each is itself.
 [[nodiscard]] ByteFn byte_table(const ByteTable& bytes);

@@ -149,6 +149,7 @@ class Lowering {
   int codes_store(int codes, Order order, bool may_border = false);
   int floats_store(size_t value);  // flat
   Window floats_window(size_t value);
+  [[nodiscard]] int known_floats(int codes, const FloatFn& means) const;  // -1: not made yet
   int floats_of_codes(int codes, const FloatFn& means);
   [[nodiscard]] Order order_of(const Window& window) const;  // how its elements are best read as they lie
   // Stored ones that lie as nhwc, or are stored for this; -1: they do not.
@@ -275,9 +276,6 @@ class Lowering {
     int codes;
     FloatFn means;
     int floats;
-    [[nodiscard]] bool is(int c, const FloatFn& f) const {
-      return codes == c && (means == f || same_floats(*means, *f));
-    }
   };
   std::vector<Dequantized> dequantized_;
   struct Quantized {

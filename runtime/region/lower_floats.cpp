@@ -1,6 +1,6 @@
 // Functions of stored floats: operations one after the other become one step, or the tail of the product they follow.
 // In/out: see lower.h.  Not here: functions of codes (lower_pointwise.cpp), arithmetic (runtime/exec/float_function.h).
-#include <algorithm>
+#include <utility>
 
 #include "runtime/region/lower.h"
 
@@ -117,12 +117,17 @@ bool Lowering::put_pair(Chain& chain, const Pair& pair, const Shape& dims) {
     return true;
   }
   const bool first = a == dims;
-  const int of = first ? pair.a : pair.b, gate = first ? pair.b : pair.a;
+  int of = pair.a, gate = pair.b;
+  FloatFn means = f.a, gate_means = f.b;
+  if (!first) {
+    std::swap(of, gate);
+    std::swap(means, gate_means);
+  }
   if ((!first && b != dims) || element_count(dims) == 0 || !is_gate(first ? b : a, dims, order_of(made(of)))) {
     return false;
   }
-  chain.source = floats_of_codes(of, first ? f.a : f.b);
-  chain.other = whole(window_of(floats_of_codes(gate, first ? f.b : f.a)), Order::flat);
+  chain.source = floats_of_codes(of, means);
+  chain.other = whole(window_of(floats_of_codes(gate, gate_means)), Order::flat);
   append(chain.function, f.kind, first ? FloatFunction::kSource : FloatFunction::kOther,
          first ? FloatFunction::kOther : FloatFunction::kSource);
   return true;
@@ -189,10 +194,7 @@ void Lowering::lower_float_binary(int index) {
     // The source's own codes beside what a chain made of it.
     Chain own = chain_of(a_first ? a : b);
     const Value& beside = values_[codes];
-    const auto same = [&](const Dequantized& known) {
-      return known.floats == own.source && known.is(beside.codes, beside.function);
-    };
-    if (std::any_of(dequantized_.begin(), dequantized_.end(), same)) {
+    if (own.source == known_floats(beside.codes, beside.function)) {
       return extend(std::move(own), a_first, FloatFunction::kSource);
     }
     return with(a_first ? a : b, a_first,

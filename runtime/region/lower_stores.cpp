@@ -254,11 +254,16 @@ Window Lowering::floats_window(size_t v) {
   return window_of(dst);
 }
 
+int Lowering::known_floats(int c, const FloatFn& means) const {
+  for (const Dequantized& known : dequantized_) {
+    if (known.codes == c && (known.means == means || same_floats(*known.means, *means))) return known.floats;
+  }
+  return -1;
+}
+
 // As the codes lie; once for all who want them.
 int Lowering::floats_of_codes(int c, const FloatFn& means) {
-  for (const Dequantized& known : dequantized_) {
-    if (known.is(c, means)) return known.floats;
-  }
+  if (const int known = known_floats(c, means); known >= 0) return known;
   const Window window = made(c);
   const Order order = order_of(window);
   const int src = whole(window, order), dst = add_store(window.shape, order, DType::f32);

@@ -1,7 +1,6 @@
 // Bytes in another order and who is whose neighbour, in every variant this machine runs, against the definitions.
 // In:  seeds.  Out: GoogleTest's verdict.
 // Not here: what orders are for (paired_test.cpp).
-
 #include "tests/unit/runtime/ops_variants.h"
 
 namespace octile::runtime {
