@@ -6,7 +6,7 @@ Not here: the list's networks (imagenet.py, yolo.py, bert.py), quantization (qua
 
 Each has what its family is known for (grouped convolutions, shuffles, concats, windows of 7x7, attention over patches,
 transposed convolutions, linear resizes, rows of softmax, PRelu, one dimension, a class for every pixel, normalizations
-written node by node) at a fraction of the usual depth.
+written node by node, rotations and gates of language models) at a fraction of the usual depth.
 """
 
 import numpy as np
@@ -210,6 +210,61 @@ def speech(seed=0):
     x = b.node("Transpose", [x], perm=[0, 2, 1])
     x = transformer(b, b.node("Add", [x, b.constant("place", b.rng.normal(0, 0.1, size.sequence()))]), size, 2)
     return b.finish("speech", (1, 80, 1000), {"y": (x, size.sequence())})
+
+
+def llama(seed=0):
+    """Touvron 2023, as models that embed texts have it: rows divided by their root mean square, places as rotations (Su
+    2021), heads that share keys and values in fours (Ainslie 2023), a causal mask, gates of SiLU. Two layers."""
+    b, size, shared = GraphBuilder(seed), Size(128, 512, 8, 1408), 2
+    hidden, tokens, width = size.hidden, size.tokens, size.hidden // size.heads
+    angles = np.outer(np.arange(tokens), 10000.0 ** (-np.arange(0, width, 2) / width))
+    angles = np.concatenate([angles, angles], axis=-1)[None, None]
+    cosines, sines = b.constant("cosines", np.cos(angles)), b.constant("sines", np.sin(angles))
+    mask = b.constant("mask", np.triu(np.full((tokens, tokens), np.finfo(np.float32).min), 1)[None, None])
+    two, small = b.constant("two", 2), b.constant("small", 1e-6)
+
+    def rms_norm(x, name):
+        mean = b.node("ReduceMean", [b.node("Pow", [x, two])], axes=[-1])
+        inverse = b.node("Reciprocal", [b.node("Sqrt", [b.node("Add", [mean, small])])])
+        return b.node("Mul", [b.constant(f"{name}:scale", b.rng.normal(1, 0.1, hidden)), b.node("Mul", [x, inverse])])
+
+    def half(x, start):
+        ends = [b.constant(f"at_{i}", [i], np.int64) for i in (start, start + width // 2)]
+        return b.node("Slice", [x, *ends, b.constant("last", [3], np.int64)])
+
+    def rotated(x):
+        turned = b.node("Concat", [b.node("Neg", [half(x, width // 2)]), half(x, 0)], axis=-1)
+        return b.node("Add", [b.node("Mul", [x, cosines]), b.node("Mul", [turned, sines])])
+
+    def heads(x, count, name):
+        y = b.node("Reshape", [b.matmul(x, hidden, count * width, name), b.shape(1, tokens, count, width)])
+        return b.node("Transpose", [y], perm=[0, 2, 1, 3])
+
+    def for_all(x):
+        y = b.node("Unsqueeze", [x, b.constant("third", [2], np.int64)])
+        y = b.node("Expand", [y, b.shape(1, shared, size.heads // shared, tokens, width)])
+        return b.node("Reshape", [y, b.shape(1, size.heads, tokens, width)])
+
+    def mixed(x, name):
+        query = rotated(heads(x, size.heads, f"{name}_query"))
+        key = for_all(rotated(heads(x, shared, f"{name}_key")))
+        scores = b.node("MatMul", [query, b.node("Transpose", [key], perm=[0, 1, 3, 2])], f"{name}_scores")
+        scores = b.node("Add", [b.node("Mul", [scores, b.constant("root", width**-0.5)]), mask])
+        value = for_all(heads(x, shared, f"{name}_value"))
+        y = b.node("MatMul", [b.node("Softmax", [scores], axis=-1), value], f"{name}_context")
+        y = b.node("Reshape", [b.node("Transpose", [y], perm=[0, 2, 1, 3]), b.shape(1, tokens, hidden)])
+        return b.matmul(y, hidden, hidden, f"{name}_output")
+
+    def gated(x, name):
+        gate = b.activate(b.matmul(x, hidden, size.inner, f"{name}_gate"), "silu")
+        y = b.node("Mul", [gate, b.matmul(x, hidden, size.inner, f"{name}_up")])
+        return b.matmul(y, size.inner, hidden, f"{name}_down")
+
+    x = "x"
+    for i in range(2):
+        x = b.node("Add", [x, mixed(rms_norm(x, f"l{i}_norm1"), f"l{i}")])
+        x = b.node("Add", [x, gated(rms_norm(x, f"l{i}_norm2"), f"l{i}")])
+    return b.finish("llama", size.sequence(), {"y": (rms_norm(x, "norm"), size.sequence())})
 
 
 def tcn(seed=0):

@@ -77,11 +77,14 @@ class GraphBuilder:
         bias = self.rng.normal(0, 0.05, outputs)
         return self.node("Gemm", [src, self.constant(f"{name}:wei", wei), self.constant(f"{name}:bias", bias)], name)
 
+    def matmul(self, src, features, outputs, name):
+        wei = self.rng.normal(0, np.sqrt(2 / features), (features, outputs))
+        return self.node("MatMul", [src, self.constant(f"{name}:wei", wei)], name)
+
     def linear(self, src, features, outputs, name):
         """A matmul and an add, as exporters write a linear layer on sequences."""
-        wei = self.rng.normal(0, np.sqrt(2 / features), (features, outputs))
+        product = self.matmul(src, features, outputs, name)
         bias = self.rng.normal(0, 0.05, outputs)
-        product = self.node("MatMul", [src, self.constant(f"{name}:wei", wei)], name)
         return self.node("Add", [self.constant(f"{name}:bias", bias), product], f"{name}_bias")
 
     def classifier(self, src, features, classes):

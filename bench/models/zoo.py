@@ -55,6 +55,7 @@ FAMILIES = {
         ("convnext", families.IMAGE, families.convnext),
         ("vit", families.IMAGE, families.vit),
         ("speech", (1, 80, 1000), families.speech),
+        ("llama", (1, 128, 512), families.llama),
         ("tcn", (1, 80, 400), families.tcn),
         ("unet", (1, 3, 192, 192), families.unet),
         ("deeplab", (1, 3, 264, 264), families.deeplab),

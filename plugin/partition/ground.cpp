@@ -207,8 +207,10 @@ class Forms {
   [[nodiscard]] bool works_on_floats(const NodeDesc& d, const Form& made) const {
     if (d.kind <= NodeKind::dynamic) return false;
     if (d.kind == NodeKind::normalize) {
-      const Form::Kind kind = form(d.inputs[0]).kind;
-      return (kind != Form::Kind::function && kind != Form::Kind::made) || !only_quantized(d.output, true);
+      const Form from = form(d.inputs[0]);
+      if (from.kind == Form::Kind::made && from.rows && last_axis(d)) return false;
+      const bool known = from.kind == Form::Kind::function || from.kind == Form::Kind::made;
+      return !known || !only_quantized(d.output, true);
     }
     if (d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::arg_max) return false;
     if (d.kind == NodeKind::cast) return graph_type(d.inputs[0]) == ElemType::s32;
@@ -219,6 +221,13 @@ class Forms {
       if (!parameter && graph_type(v) == ElemType::f32 && form(v).kind != Form::Kind::function) return true;
     }
     return made.kind == Form::Kind::stored && graph_type(d.output) == ElemType::f32 && !only_quantized(d.output);
+  }
+
+  [[nodiscard]] bool last_axis(const NodeDesc& d) const {
+    const int64_t axis = int_or(d, 0, -1);
+    if (axis == -1 || d.inputs[0] < 0) return axis == -1;
+    const HostValue& x = graph_.values[d.inputs[0]];
+    return x.ranked && axis == std::ssize(x.dims) - 1;
   }
 
   [[nodiscard]] ElemType graph_type(int operand) const {

@@ -1,9 +1,11 @@
 // Normalizations of rows as exporters write them node by node: by the deviation (ReduceMean, Sub, Pow, ReduceMean, Add,
-// Sqrt, Div: what torch makes of a LayerNorm before opset 17) and by the length (ReduceL2, Clip, Expand, Div: its
-// normalize()). The quantizer puts conversions around the Add, which others leave out.
-// In:  the node that reduces rows first.  Out: one unit of them all, floats in and out.
-// Not here: the factor and the addend behind it, which are ops of their own.
+// Sqrt, Div: what torch makes of a LayerNorm before opset 17), by the root mean square (RMSNorm: the same without the
+// first two, from Pow on) and by the length (ReduceL2, Clip, Expand, Div: its normalize()). Instead of the last Div
+// there may be the root's inverse and a Mul. The quantizer puts conversions around the Add, and around a Mul, which
+// others leave out. In:  the first of the nodes.  Out: one unit of them all, floats in and out. Not here: the factor
+// and the addend behind it, which are ops of their own.
 #include <algorithm>
+#include <array>
 
 #include "plugin/partition/computed_shape.h"
 #include "plugin/partition/constants.h"
@@ -23,10 +25,10 @@ class Chain {
 
   Verdict read() {
     source_ = first().input(0);
-    OCTILE_RETURN_IF_REFUSED(read_axis_of(first(), axis_));
     if (source_ < 0 || graph_.values[source_].type != ElemType::f32) return refuse(Reason::type_not_supported);
-    const bool length = first().is("ReduceL2");
-    OCTILE_RETURN_IF_REFUSED(length ? read_length() : read_deviation());
+    const bool length = first().is("ReduceL2"), deviation = first().is("ReduceMean");
+    if (length || deviation) OCTILE_RETURN_IF_REFUSED(read_axis_of(first(), axis_));
+    OCTILE_RETURN_IF_REFUSED(length ? read_length() : deviation ? read_deviation() : read_squares());
     UnitWriter writer(graph_, first_, unit_);
     int rows = source_;
     if (!turn_.empty()) {
@@ -34,8 +36,13 @@ class Chain {
       writer.step(NodeKind::transpose, {source_}, rows).ints = turn_;
     }
     NodeDesc& d = writer.main(NodeKind::normalize, {rows}, output_);
-    d.ints = {axis_, length ? 1 : 0, squares_.type, squares_.zp, sum_.type, sum_.zp};
-    d.floats = {epsilon_, squares_.scale, sum_.scale};
+    d.ints = {axis_, length ? 1 : deviation ? 0 : 2};
+    d.floats = {epsilon_};
+    for (const Stage& s : stages_) {
+      d.ints.insert(d.ints.end(), {s.type, s.zp});
+      d.floats.push_back(s.scale);
+    }
+    d.ints.push_back(times_ ? 1 : 0);
     return {};
   }
 
@@ -149,31 +156,70 @@ class Chain {
     return {};
   }
 
-  // d * d, of which nothing else is made than the square and the quotient.
-  bool square(int centered, int& value, int& div) {
-    int mul = -1;
+  // The value times itself.
+  [[nodiscard]] bool squares(const HostNode& n, int value) const {
+    if (n.input(0) != value || n.output(0) < 0 || n.taken_elsewhere) return false;
+    std::vector<float> exponent;
+    return (n.is("Mul") && n.input(1) == value) ||
+           (n.is("Pow") && !read_floats(graph_, n.input(1), exponent) && exponent == std::vector<float>{2.0F});
+  }
+
+  // d * d, of which nothing else is made than the square and, by the other reader, the quotient.
+  bool read_square(int centered, int& value, int& other_reader) {
     const HostValue& d = graph_.values[centered];
     if (d.graph_output) return false;
+    int square = -1;
     for (const int reader : d.consumers) {
-      const HostNode& n = graph_.nodes[reader];
-      if (n.taken_elsewhere || n.output(0) < 0) return false;
-      if (n.is("Div") && n.input(0) == centered && (div < 0 || div == reader)) {
-        div = reader;
-      } else if ((n.is("Pow") || n.is("Mul")) && (mul < 0 || mul == reader)) {
-        mul = reader;
-      } else {
-        return false;
-      }
+      int& which = squares(graph_.nodes[reader], centered) ? square : other_reader;
+      if (which >= 0 && which != reader) return false;
+      which = reader;
     }
-    if (mul < 0 || div < 0) return false;
-    const HostNode& n = graph_.nodes[mul];
-    std::vector<float> exponent;
-    const bool twice = n.is("Mul") && n.input(0) == centered && n.input(1) == centered;
-    const bool power = n.is("Pow") && n.input(0) == centered && !read_floats(graph_, n.input(1), exponent) &&
-                       exponent == std::vector<float>{2.0F};
-    unit_.nodes.push_back(mul);
-    value = n.output(0);
-    return twice || power;
+    if (square < 0 || other_reader < 0) return false;
+    unit_.nodes.push_back(square);
+    value = graph_.nodes[square].output(0);
+    return true;
+  }
+
+  // Is it a one, be it quantized?
+  Verdict read_one(int value, int user) {
+    std::vector<float> number;
+    Dequantize dq;
+    OCTILE_RETURN_IF_REFUSED(read_reals(graph_, value, user, number, dq));
+    if (number != std::vector<float>{1.0F}) return other();
+    if (dq.node >= 0) (dq.shared ? unit_.through : unit_.nodes).push_back(dq.node);
+    return {};
+  }
+
+  // From the mean of squares to the last node, which divides by the root or multiplies with its inverse: its operand
+  // that is to be normalized.
+  Verdict read_quotient(int& value, int& numbers) {
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, stages_[0]));
+    OCTILE_RETURN_IF_REFUSED(read_epsilon(value));
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, stages_[1]));
+    if (!follow(value, "Sqrt")) return other();
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, stages_[2]));
+    int last = -1, by = value;
+    if (follow(value, "Div", &last)) {
+      if (graph_.nodes[last].input(1) != by) return other();
+      numbers = graph_.nodes[last].input(0);
+      if (!graph_.values[numbers].constant && !is_dequantized_constant(numbers)) return {};
+      OCTILE_RETURN_IF_REFUSED(read_one(numbers, last));
+    } else if (!follow(value, "Reciprocal")) {
+      return other();
+    }
+    times_ = true;
+    OCTILE_RETURN_IF_REFUSED(read_stage(value, stages_[3]));
+    by = value;
+    if (!follow(value, "Mul", &last)) return other();
+    numbers = graph_.nodes[last].other_input(by);
+    return {};
+  }
+
+  [[nodiscard]] bool is_dequantized_constant(int value) const {
+    const int maker = value < 0 ? -1 : graph_.values[value].producer;
+    if (maker < 0 || !is_dequantize(graph_.nodes[maker])) return false;
+    const int codes = graph_.nodes[maker].input(0);
+    return codes >= 0 && graph_.values[codes].constant;
   }
 
   Verdict read_epsilon(int& value) {
@@ -191,25 +237,29 @@ class Chain {
   }
 
   Verdict read_deviation() {
-    int value = first().output(0), sub = -1, div = -1, mean = -1;
+    int value = first().output(0), sub = -1, quotient = -1, mean = -1, numbers = -1;
     const int middle = value;
     if (!follow(value, "Sub", &sub) || graph_.nodes[sub].input(1) != middle) return other();
     if (!is_source(graph_.nodes[sub].input(0))) return other();
     OCTILE_RETURN_IF_REFUSED(read_turn(value));
-    if (!square(value, value, div) || !follow(value, "ReduceMean", &mean)) return other();
+    const int centered = value;
+    if (!read_square(centered, value, quotient) || !follow(value, "ReduceMean", &mean)) return other();
     int64_t axis = 0;
     OCTILE_RETURN_IF_REFUSED(read_axis_of(graph_.nodes[mean], axis));
     if (!turn_.empty()) OCTILE_RETURN_IF_REFUSED(turn_axes(axis));
     if (axis != axis_) return other();
-    OCTILE_RETURN_IF_REFUSED(read_stage(value, squares_));
-    OCTILE_RETURN_IF_REFUSED(read_epsilon(value));
-    OCTILE_RETURN_IF_REFUSED(read_stage(value, sum_));
-    if (!follow(value, "Sqrt") || graph_.nodes[div].input(1) != value || graph_.sole_consumer(value) != div) {
-      return other();
-    }
-    unit_.nodes.push_back(div);
-    output_ = graph_.nodes[div].output(0);
-    return {};
+    OCTILE_RETURN_IF_REFUSED(read_quotient(value, numbers));
+    output_ = value;
+    return numbers == centered && unit_.nodes.back() == quotient ? Verdict{} : other();
+  }
+
+  Verdict read_squares() {
+    int value = first().output(0), mean = -1, numbers = -1;
+    if (!squares(first(), source_) || !follow(value, "ReduceMean", &mean)) return other();
+    OCTILE_RETURN_IF_REFUSED(read_axis_of(graph_.nodes[mean], axis_));
+    OCTILE_RETURN_IF_REFUSED(read_quotient(value, numbers));
+    output_ = value;
+    return is_source(numbers) ? Verdict{} : other();
   }
 
   Verdict read_length() {
@@ -243,12 +293,16 @@ class Chain {
   int64_t axis_ = -1;
   std::vector<int64_t> turn_;
   float epsilon_ = 0.0F;
-  Stage squares_, sum_;
+  bool times_ = false;
+  std::array<Stage, 4> stages_;  // as of Divisor
 };
 
 }  // namespace
 
-bool may_normalize(const HostNode& node) { return node.is("ReduceMean") || node.is("ReduceL2"); }
+bool may_normalize(const HostNode& node) {
+  const bool squares = node.is("Pow") || (node.is("Mul") && node.input(0) == node.input(1));
+  return squares || node.is("ReduceMean") || node.is("ReduceL2");
+}
 
 Verdict recognise_normalize(const HostGraph& graph, int node, Unit& unit) { return Chain(graph, node, unit).read(); }
 

@@ -179,7 +179,9 @@ bool Worth::normalized_sum(int unit) const {
     return made_inside(v, unit) && floats_[unit_of_[graph_.values[v].producer]].made;
   });
   return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
-                    return inside(r, unit) && last_of(unit_of_[r]) == NodeKind::layer_norm;
+                    if (!inside(r, unit)) return false;
+                    const NodeKind kind = last_of(unit_of_[r]);
+                    return kind == NodeKind::layer_norm || kind == NodeKind::normalize;
                   }));
 }
 

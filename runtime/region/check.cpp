@@ -87,8 +87,9 @@ Status check_node(const NodeDesc& node) {
   }
   if (node.kind == NodeKind::conv_transpose) return check_transposed(node);
   if (node.kind == NodeKind::normalize) {
+    if (const int64_t by = int_or(node, 1, 0); by < 0 || by > 2) return bad(node, "normalizes by no known measure");
     const Divisor divisor = divisor_of(node);
-    for (const Divisor::Stage& s : {divisor.squares, divisor.sum}) {
+    for (const Divisor::Stage& s : divisor.stages) {
       const int32_t lowest = s.type == DType::s8 ? -128 : 0;
       if (!(s.scale > 0) || !std::isfinite(s.scale)) return bad(node, "scale is not positive and finite");
       if (s.zp < lowest || s.zp > lowest + 255) return bad(node, "zero point " + std::to_string(s.zp) + " is no code");

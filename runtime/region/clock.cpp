@@ -101,6 +101,7 @@ std::string_view name_of(StepKind kind) {
                                              "float_members",
                                              "float_linear",
                                              "float_average",
+                                             "float_mean_rows",
                                              "dynamic_range",
                                              "dynamic_quantize"};
   return kNames[static_cast<size_t>(kind)];

@@ -85,6 +85,10 @@ class Floats {
       case StepKind::float_members: members(); break;
       case StepKind::float_linear: linear(); break;
       case StepKind::float_average: average(); break;
+      case StepKind::float_mean_rows:
+        rows([&](int64_t first, int64_t n) { run_.ops.mean_floats(in(0) + first * s_.row, s_.row, out() + first, n); },
+             count_);
+        break;
       default: break;
     }
   }
@@ -214,32 +218,48 @@ class Floats {
     });
   }
 
-  // Row-major over dims, with both operands' offsets, extents of 1 repeated.
+  // Extents of 1 are repeated. The innermost axes along which each operand goes on, or is repeated, are one run; of
+  // those around them an index tells where a run of either operand starts.
   void broadcast() const {
     const Shape &dims = store(s_.dst).shape, &a = store(s_.src[0]).shape, &b = store(s_.src[1]).shape;
-    int64_t step_a[kMaxRank]{}, step_b[kMaxRank]{}, at[kMaxRank]{};
     const size_t rank = dims.size();
-    const auto set = [rank](const Shape& s, int64_t* step) {
-      int64_t stride = 1;
-      for (size_t i = s.size(); i-- > 0;) {
-        step[rank - s.size() + i] = s[i] == 1 ? 0 : stride;
-        stride *= s[i];
-      }
+    const auto goes = [rank](const Shape& s, size_t axis) {
+      const size_t missing = rank - s.size();
+      return axis >= missing && s[axis - missing] != 1;
     };
-    set(a, step_a);
-    set(b, step_b);
-    int64_t i = 0, j = 0;
-    for (int64_t k = 0; k < count_; ++k) {
-      out()[k] = binary(s_.float_kind, in(0)[i], in(1)[j]);
-      for (size_t axis = rank; axis-- > 0;) {
-        i += step_a[axis];
-        j += step_b[axis];
-        if (++at[axis] < dims[axis]) break;
-        i -= step_a[axis] * dims[axis];
-        j -= step_b[axis] * dims[axis];
-        at[axis] = 0;
+    size_t inner = rank;
+    int64_t run = 1;
+    bool goes_a = false, goes_b = false;
+    for (; inner > 0; --inner) {
+      const size_t axis = inner - 1;
+      if (dims[axis] == 1) continue;
+      if (run == 1) {
+        goes_a = goes(a, axis);
+        goes_b = goes(b, axis);
+      } else if (goes(a, axis) != goes_a || goes(b, axis) != goes_b) {
+        break;
       }
+      run *= dims[axis];
     }
+    const auto start = [&](const Shape& s, bool moves, int64_t index) {
+      int64_t at = 0, stride = moves ? run : 1;
+      for (size_t axis = inner; axis-- > 0; index /= dims[axis]) {
+        if (!goes(s, axis)) continue;
+        at += index % dims[axis] * stride;
+        stride *= dims[axis];
+      }
+      return at;
+    };
+    pieces([&](int64_t first, int64_t n) {
+      for (int64_t k = first, some = 0; k < first + n; k += some) {
+        const int64_t inside = k % run;
+        some = std::min(run - inside, first + n - k);
+        const auto operand = [&](size_t i, const Shape& s, bool moves) {
+          return FloatOperand{in(i) + start(s, moves, k / run) + (moves ? inside : 0), !moves};
+        };
+        run_.ops.float_binary(s_.float_kind, operand(0, a, goes_a), operand(1, b, goes_b), out() + k, some);
+      }
+    });
   }
 
   void members() const {

@@ -203,7 +203,7 @@ class Lowering {
   [[nodiscard]] Status lower_average(int index);
   [[nodiscard]] Status lower_reduce_max(int index);
   [[nodiscard]] Status lower_float_window(int index);
-  [[nodiscard]] Status lower_float_mean(int index);
+  [[nodiscard]] Status lower_float_rows(int index);
   // The axes a mean goes over.
   [[nodiscard]] static Result<std::vector<bool>> mean_axes(const NodeDesc& node, size_t rank);
   // The reader of a float value becomes codes at once: its quantize is lowered along.

@@ -10,22 +10,26 @@
 namespace octile::runtime {
 namespace {
 
-// What a row is divided by, of which as much as can be is a table.
+// What a row is divided by: up to the first stage of codes the kernel works it out, what is behind it is a table.
 void set_divisor(Step& step, const Divisor& divisor) {
   step.float_kind = NodeKind::normalize;
-  step.norm.length = divisor.length;
+  step.norm.by = divisor.by;
   step.norm.addend = divisor.epsilon;
-  const bool squares = divisor.squares.type != DType::f32;
-  const Divisor::Stage& coded = squares ? divisor.squares : divisor.sum;
-  if (divisor.length || coded.type == DType::f32) return;
-  const bool is_signed = coded.type == DType::s8;
+  step.norm.times = divisor.times;
+  const auto* const coded = std::find_if(divisor.stages.begin(), divisor.stages.end(),
+                                         [](const Divisor::Stage& s) { return s.type != DType::f32; });
+  const auto stage = static_cast<size_t>(coded - divisor.stages.begin());
+  step.norm.root = stage > 1;
+  step.norm.inverse = divisor.times && stage > 2;
+  const bool none = stage == divisor.stages.size() || (stage == 3 && !divisor.times);
+  if (divisor.by == Divisor::By::length || none) return;
+  const bool is_signed = coded->type == DType::s8;
   const int32_t lowest = is_signed ? -128 : 0;
-  step.norm.to = QuantizeTo{coded.scale, coded.zp, lowest, lowest + 255, is_signed}.form();
-  if (squares) step.norm.addend = 0;
+  step.norm.to = QuantizeTo{coded->scale, coded->zp, lowest, lowest + 255, is_signed}.form();
+  if (stage == 0) step.norm.addend = 0;
   auto table = std::make_shared<std::vector<float>>();
   for (int32_t q = lowest; q < lowest + 256; ++q) {
-    const float v = dequantize(q, coded.scale, coded.zp);
-    table->push_back(std::sqrt(squares ? divisor.sum(v + divisor.epsilon) : v));
+    table->push_back(divisor.after(stage, dequantize(q, coded->scale, coded->zp)));
   }
   step.norm.table = table->data();
   step.divisors = std::move(table);

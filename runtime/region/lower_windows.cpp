@@ -1,6 +1,7 @@
 // Pools and means.
 // In/out: see lower.h.  Not here: resizes, softmax and normalizations (lower_rows.cpp).
 #include <algorithm>
+#include <numeric>
 
 #include "runtime/region/lower.h"
 
@@ -96,7 +97,7 @@ Status Lowering::lower_max_pool(int index) {
     return {};
   }
   if ((from.kind != Value::Kind::codes && !function) || way == 0 || !image) {
-    if (global) return lower_float_mean(index);
+    if (global) return lower_float_rows(index);
     return lower_float_window(index);
   }
   int read = from.codes;
@@ -139,6 +140,7 @@ Status Lowering::lower_average(int index) {
   bool pixels = image && !pool && !gone[0] && !gone[1];
   for (size_t i = 2; i < dims.size(); ++i) pixels = pixels && gone[i];
   const int64_t one = sole_axis(gone);
+  if (pixels && one >= 0 && from.kind == Value::Kind::function) pixels = order_of(made(from.codes)) == Order::nhwc;
   const bool rows = one >= 0 && !pixels;
   const auto axis = static_cast<size_t>(one);
   const bool known = from.kind == Value::Kind::function && quantize >= 0 && element_count(dims) > 0;
@@ -158,7 +160,7 @@ Status Lowering::lower_average(int index) {
     return {};
   }
   if (!known || !((pool && image) || pixels || rows)) {
-    return pool ? lower_float_window(index) : lower_float_mean(index);
+    return pool ? lower_float_window(index) : lower_float_rows(index);
   }
   const NodeDesc& q = node(quantize);
   const QuantizeTo to = quantize_to(q.spec, q.quant);
@@ -188,7 +190,7 @@ Status Lowering::lower_reduce_max(int index) {
   const bool function = from.kind == Value::Kind::function;
   const int64_t one = sole_axis(gone);
   const int way = function ? direction(*from.function) : 1;
-  if ((from.kind != Value::Kind::codes && !function) || way == 0 || one < 0) return lower_float_mean(index);
+  if ((from.kind != Value::Kind::codes && !function) || way == 0 || one < 0) return lower_float_rows(index);
   const auto axis = static_cast<size_t>(one);
   const int made_store = add_store(shape(dst), Order::flat, DType::u8);
   Step& step = add_step(StepKind::max_rows, {whole(to_end(stored(from.codes), axis), Order::flat)}, made_store);
@@ -231,40 +233,32 @@ Status Lowering::lower_float_window(int index) {
   return {};
 }
 
-// Means over any axes, and the largest of an image.
-Status Lowering::lower_float_mean(int index) {
+// Means and maxima over any axes, which become rows.
+Status Lowering::lower_float_rows(int index) {
   const NodeDesc& n = node(index);
   const size_t src = in(index, 0), dst = out(index);
   if (recipe_.desc.values[src].type != DType::f32) {
-    return in_node(n, {Code::unsupported, "pools of this type and rank"});
+    return in_node(n, {Code::unsupported, "means and maxima of this type"});
   }
-  const Shape dims = shape(src);
-  OCTILE_ASSIGN_OR_RETURN(const std::vector<bool> gone, mean_axes(n, dims.size()));
-  std::vector<int64_t> step_of(dims.size(), 0);
-  int64_t results = 1;
-  for (size_t i = dims.size(); i-- > 0;) {
-    if (gone[i]) continue;
-    step_of[i] = results;
-    results *= dims[i];
+  OCTILE_ASSIGN_OR_RETURN(const std::vector<bool> gone, mean_axes(n, shape(src).size()));
+  Window window = floats_window(src);
+  int64_t row = 1;
+  for (size_t axis = 0, moved = 0; axis < gone.size(); ++axis) {
+    if (!gone[axis]) continue;
+    row *= shape(src)[axis];
+    window = to_end(std::move(window), axis - moved++);
   }
-  std::vector<std::vector<int64_t>> members(static_cast<size_t>(results));
-  Shape at(dims.size(), 0);
-  for (int64_t e = 0; e < element_count(dims); ++e) {
-    int64_t to = 0;
-    for (size_t i = 0; i < dims.size(); ++i) to += at[i] * step_of[i];
-    members[static_cast<size_t>(to)].push_back(e);
-    for (size_t i = dims.size(); i-- > 0 && ++at[i] == dims[i];) at[i] = 0;
-  }
-  const int floats = floats_store(src);
+  const int rows = whole(window, Order::flat);
   const int made_store = add_store(shape(dst), Order::flat, DType::f32);
-  Step& step = add_step(StepKind::float_members, {floats}, made_store);
-  step.float_kind = n.kind;
-  for (const std::vector<int64_t>& m : members) {
-    step.starts.push_back(std::ssize(step.members));
-    step.members.insert(step.members.end(), m.begin(), m.end());
-    step.counts.push_back(std::ssize(m));
+  const bool most = n.kind == NodeKind::global_max_pool || n.kind == NodeKind::reduce_max;
+  Step& step = add_step(most ? StepKind::float_members : StepKind::float_mean_rows, {rows}, made_store);
+  step.row = row;
+  if (most) {
+    step.float_kind = n.kind;
+    step.members.resize(static_cast<size_t>(element_count(store(rows).shape)));
+    std::iota(step.members.begin(), step.members.end(), 0);
+    for (int64_t r = 0; r <= element_count(shape(dst)); ++r) step.starts.push_back(r * row);
   }
-  step.starts.push_back(std::ssize(step.members));
   set_plain(dst, made_store);
   return {};
 }

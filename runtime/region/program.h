@@ -122,14 +122,14 @@ enum class StepKind : uint8_t {
   layer_norm_rows,   // also of a normalize node, float_kind, which has no scale
   layer_norm_codes,  // the same, codes in, codes out
   arg_max,           // rows of codes or floats in, indices out
-  // Floats, element by element: right, but slow, except float_function and float_average.
-  channel_floats,  // codes to floats, a function per channel
-  float_function,  // floats, perhaps with as many others or a gate, to floats
-  float_binary,    // broadcast
-  float_cast,      // s32 or codes to the numbers themselves
-  float_members,   // means and maxima over listed elements: pools, means
-  float_linear,    // resize
-  float_average,   // means over the pixels of images that lie as nhwc
+  channel_floats,    // codes to floats, a function per channel; element by element
+  float_function,    // floats, perhaps with as many others or a gate, to floats
+  float_binary,      // broadcast
+  float_cast,        // s32 or codes to the numbers themselves
+  float_members,     // means and maxima over listed elements: pools, maxima; right, but slow
+  float_linear,      // resize; element by element
+  float_average,     // means over the pixels of images that lie as nhwc
+  float_mean_rows,   // means of rows
   // Products of what is quantized on the spot. Their parameters are a store of two floats: scale, zero point.
   dynamic_range,     // floats to parameters
   dynamic_quantize,  // floats, parameters to codes
@@ -206,7 +206,7 @@ struct Step {
   Move move;
   bool reorders = false;   // convert, move: a copy for a reader that wants the elements in another order
   uint32_t fill_word = 0;  // fill: a code, or the bits of a number
-  int64_t row = 1;         // elements of a row of softmax, layer_norm, mean, arg_max
+  int64_t row = 1;         // elements of a row of softmax, layer_norm, means, arg_max
   bool last = false;       // arg_max: of equals the last
   float epsilon = 0;       // of layer_norm
   NormForm norm;           // layer_norm_rows, layer_norm_codes of a normalize node; its table:

@@ -107,6 +107,35 @@ def test_normalized_residual(open_session, target, tmp_path, saved):
     check_layers(open_session, target, model, feeds, written)
 
 
+@pytest.mark.parametrize("last", ["Div", "Reciprocal"])
+def test_rms_normalized_residual(open_session, target, tmp_path, last):
+    """The same with the normalization of Llama and T5, which the host has as nodes."""
+    rng = np.random.default_rng(5)
+    node = helper.make_node
+    nodes = [
+        node("MatMul", ["x", "w0"], ["m0"], "first"),
+        node("Add", ["x", "m0"], ["sum"], "residual"),
+        node("Pow", ["sum", "two"], ["square"], "square"),
+        node("ReduceMean", ["square"], ["mean"], "mean", axes=[-1]),
+        node("Add", ["mean", "epsilon"], ["spread"], "spread"),
+        node("Sqrt", ["spread"], ["root"], "root"),
+        *(
+            [node("Div", ["sum", "root"], ["norm"], "norm")]
+            if last == "Div"
+            else [
+                node("Reciprocal", ["root"], ["inverse"], "inverse"),
+                node("Mul", ["sum", "inverse"], ["norm"], "norm"),
+            ]
+        ),
+        node("Mul", ["gain", "norm"], ["scaled"], "scale"),
+        node("MatMul", ["scaled", "w1"], ["y"], "second"),
+    ]
+    constants = {"w0": rng.normal(0, 0.1, (48, 48)), "w1": rng.normal(0, 0.1, (48, 16))}
+    constants |= {"gain": rng.uniform(0.5, 1.5, 48), "two": np.array(2.0), "epsilon": np.array(1e-6)}
+    model = quantized(tmp_path, nodes, {"x": (2, 5, 48)}, {"y": (2, 5, 16)}, constants, QuantType.QInt8)
+    check_layers(open_session, target, model, {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)}, model)
+
+
 def test_layers_in_floats(open_session, target, tmp_path):
     """Activations, a residual and a gate between convolutions: floats all the way, and yet one region."""
     rng = np.random.default_rng(6)

@@ -255,10 +255,11 @@ class Judge:
         return self.emit("LayerNormalization", x, axis=ints[0] if ints else -1, **epsilon)
 
     def normalize(self, x, ints, numbers, node):
-        if ints[1]:
+        if ints[1] == 1:
             return self.emit("LpNormalization", x, axis=ints[0], p=2)
         ones = self.constant(np.ones(self.values[node["inputs"][0]].array.shape[-1], np.float32))
-        return self.emit("LayerNormalization", [*x, ones], axis=-1, epsilon=numbers[0])
+        op = "LayerNormalization" if ints[1] == 0 else "SimplifiedLayerNormalization"
+        return self.emit(op, [*x, ones], axis=-1, epsilon=numbers[0])
 
     def concat(self, x, ints, _, node):
         return self.emit("Concat", x, axis=ints[0])
@@ -353,10 +354,10 @@ class Judge:
         ):  # NaN wins or loses
             return not np.isfinite(x).all()
         if kind == "normalize":  # ONNX has no operator of other axes, of codes in between, of the least length
-            axis, length, squares, _, total, _ = node["ints"]
-            if length:
+            axis, by, *stages = node["ints"]
+            if by == 1:
                 return x.size == 0 or (np.sqrt(np.square(x, dtype=np.float64).sum(axis)) < 1).any()
-            if axis % x.ndim != x.ndim - 1 or squares or total:
+            if axis % x.ndim != x.ndim - 1 or any(stages[:8:2]):
                 return True
         if kind in ("layer_norm", "normalize") and x.size:  # ORT's variance of numbers that lie close together
             axes = tuple(range((node["ints"] or [-1])[0] % x.ndim, x.ndim))

@@ -121,6 +121,39 @@ def test_deviation(check_near, dtype, square, between, axis, turn):
     check_near(net, [y], runs=[dict(N=1), dict(N=3)])
 
 
+def quotient(net, numbers, mean, last, between):
+    """The numbers over the root of a mean of squares, in the ways exporters write it; `between` lists what is codes."""
+
+    def stage(v, name, scale):
+        return net.real_of(net.codes_of(v, scale=scale, zp=0)) if name in between else v
+
+    one = net.constant(np.float32(1))
+    v = stage(mean, "squares", 0.004)
+    v = stage(net.node("Add", [v, net.constant(np.float32(1e-3))]), "sum", 0.004)
+    root = stage(net.node("Sqrt", [v]), "root", 0.01)
+    if last == "div":
+        return net.node("Div", [numbers, root])
+    inverse = net.node("Reciprocal", [root]) if last == "reciprocal" else net.node("Div", [one, root])
+    return net.node("Mul", [numbers, stage(inverse, "inverse", 0.05)])
+
+
+@pytest.mark.parametrize("last", ["div", "reciprocal", "one over"])
+@pytest.mark.parametrize("between", [(), ("squares", "sum"), ("sum", "inverse"), ("root",), ("inverse",)])
+@pytest.mark.parametrize(("dtype", "square"), [("uint8", "pow"), ("int8", "mul")])
+@pytest.mark.parametrize("kind", ["root mean square", "deviation"])
+def test_root_mean_square(check_near, kind, dtype, square, between, last):
+    """RMSNorm of rows, without its factor; a layer normalization with the same ends."""
+    net = Net(14)
+    x = net.dense(net.code_input(["N", 7, 24], dtype), 24, 40)
+    d = net.real_of(x)
+    if kind == "deviation":
+        d = net.node("Sub", [d, net.node("ReduceMean", [d], axes=[-1])])
+    squares = net.node("Pow", [d, net.constant(np.float32(2))]) if square == "pow" else net.node("Mul", [d, d])
+    y = net.codes_of(quotient(net, d, net.node("ReduceMean", [squares], axes=[-1]), last, between), dtype, scale=0.02)
+    net.output(x)
+    check_near(net, [y], runs=[dict(N=1), dict(N=3)])
+
+
 @pytest.mark.parametrize("expanded", [False, True])
 @pytest.mark.parametrize(("axis", "turn"), [(-1, None), (1, "last"), (1, "each"), (2, "each")])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])

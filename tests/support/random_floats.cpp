@@ -364,18 +364,19 @@ int draw_layer_norm(GraphBuilder& b, int x, Values) {
   return settle(b, b.add(NodeKind::layer_norm, inputs, {axis}, epsilon), 0.7);
 }
 
-// By the deviation, whose square and sum may be codes in between, or by the length.
+// By the deviation or the root mean square, with codes in between or none, or by the length.
 int draw_normalize(GraphBuilder& b, int x, Values) {
   const auto rank = static_cast<int64_t>(b.shape(x).size());
   if (b.type(x) == DType::s32 || rank < 1) return kNone;
-  std::vector<int64_t> ints{b.rng.chance(0.6) ? -1 : b.rng.range(-rank, rank - 1), b.rng.below(2)};
+  std::vector<int64_t> ints{b.rng.chance(0.6) ? -1 : b.rng.range(-rank, rank - 1), b.rng.below(3)};
   std::vector<float> floats{b.rng.pick({1e-5F, 1e-12F, 0.5F})};
-  for (int i = 0; i < 2; ++i) {
-    const int64_t type = b.rng.below(3);
+  for (int i = 0; i < 4; ++i) {
+    const int64_t type = b.rng.chance(0.5) ? 0 : b.rng.below(3);
     ints.push_back(type);
     ints.push_back(type == 2 ? b.rng.range(-128, 127) : type == 1 ? b.rng.range(0, 40) : 0);
     floats.push_back(static_cast<float>(std::exp2(b.rng.uniform(-12, 2))));
   }
+  ints.push_back(b.rng.below(2));
   return settle(b, b.add(NodeKind::normalize, {b.floats(x)}, ints, floats), 0.7);
 }
 

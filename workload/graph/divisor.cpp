@@ -17,20 +17,28 @@ float Divisor::Stage::operator()(float v) const {
 }
 
 float Divisor::operator()(float spread) const {
-  if (length) return Unary{NodeKind::clip, epsilon, std::numeric_limits<float>::max()}(spread);
-  return std::sqrt(sum(squares(spread) + epsilon));
+  if (by == By::length) return Unary{NodeKind::clip, epsilon, std::numeric_limits<float>::max()}(spread);
+  return after(0, stages[0](spread));
+}
+
+float Divisor::after(size_t stage, float v) const {
+  if (stage < 1) v = stages[1](v + epsilon);
+  if (stage < 2) v = stages[2](std::sqrt(v));
+  return times && stage < 3 ? stages[3](1 / v) : v;
 }
 
 Divisor divisor_of(const NodeDesc& node) {
   const auto real = [&](size_t i, float otherwise) { return i < node.floats.size() ? node.floats[i] : otherwise; };
-  const auto stage = [&](size_t at, float scale) {
-    const int64_t type = int_or(node, at, 0);
-    return Divisor::Stage{type == 0   ? DType::f32
-                          : type == 1 ? DType::u8
-                                      : DType::s8,
-                          scale, static_cast<int32_t>(int_or(node, at + 1, 0))};
-  };
-  return {int_or(node, 1, 0) != 0, real(0, 0.0F), stage(2, real(1, 1.0F)), stage(4, real(2, 1.0F))};
+  const auto by = static_cast<Divisor::By>(int_or(node, 1, 0));
+  Divisor d{by, by != Divisor::By::length && int_or(node, 10, 0) != 0, real(0, 0.0F), {}};
+  for (size_t i = 0; i < d.stages.size(); ++i) {
+    const int64_t type = int_or(node, 2 + 2 * i, 0);
+    d.stages[i] = {type == 0   ? DType::f32
+                   : type == 1 ? DType::u8
+                               : DType::s8,
+                   real(i + 1, 1.0F), static_cast<int32_t>(int_or(node, 3 + 2 * i, 0))};
+  }
+  return d;
 }
 
 }  // namespace octile

@@ -108,12 +108,13 @@ enum class NodeKind : uint8_t {
   // Over axes axis... to the last, in float64: mean = sum x / n; d = x - mean; r = 1 / sqrt(sum d*d / n + epsilon);
   // then float32: (float(d * r) * scale) + bias, each rounded.
   layer_norm,  // inputs x, scale, bias?: of the axes normalized.  ints: axis [-1]; floats: epsilon [1e-5]
-  // What exporters write as a chain of nodes. v = reduce_mean of d * d, d = x - reduce_mean x: y = d / sqrt(v +
-  // epsilon),
-  // each rounded to float32, where v and v + epsilon may be quantized and dequantized. Or, where `length` is 1: y = x /
-  // clip(l, epsilon, FLT_MAX), l = float(sqrt(sum x * x)) with squares, sum and root in float64.
-  normalize,  // ints: axis [-1], length [0], then for v and for v + epsilon: type (0: a float, 1: u8, 2: s8) [0], zero
-              // point [0].  floats: epsilon [0], scale of v, scale of v + epsilon [1]
+  // What exporters write as a chain of nodes, each rounded to float32. v = reduce_mean of d * d, where d is x less its
+  // mean (by deviation, 0) or x (by root mean square, 2); r = sqrt(v + epsilon); y = d / r or, of `times`, d * (1 / r).
+  // v, v + epsilon, r and 1 / r may each be quantized and dequantized. By length (1): y =
+  // x / clip(l, epsilon, FLT_MAX), l = float(sqrt(sum x * x)) with squares, sum and root in float64.
+  // ints: axis [-1], by [0], of each of the four: type (0: a float, 1: u8, 2: s8) [0], zero point [0]; times [0].
+  // floats: epsilon [0], the scales of the four [1]
+  normalize,
   // The index, s64, of the first or last of the greatest along an axis; NaN is greater than any number. Of f32, u8, s8.
   // Nothing reads indices.
   arg_max,  // ints: axis [0], keepdims [1], last [0]

@@ -121,6 +121,9 @@ Result<Shape> infer_dense(const NodeDesc& node, const std::vector<Shape>& inputs
 
 Result<Shape> infer_global_pool(const NodeDesc& node, const Shape& src) {
   if (src.size() < 3) return bad(node, "wants an image, got " + print(src));
+  if (node.kind == NodeKind::global_max_pool && std::find(src.begin() + 2, src.end(), 0) != src.end()) {
+    return bad(node, "nothing is the greatest of " + print(src));
+  }
   Shape out(src.size(), 1);
   out[0] = src[0];
   out[1] = src[1];

@@ -239,16 +239,21 @@ Result<HostArray> run_normalize(const NodeDesc& node, const Operands& in, HostAr
     const float* x = src.as<float>() + i;
     float* y = out.as<float>() + i;
     float middle = 0, spread = 0;
-    if (divisor.length) {
+    if (divisor.by == Divisor::By::length) {
       const auto square = [&](int64_t j) { return static_cast<double>(x[j * step]) * x[j * step]; };
       spread = static_cast<float>(std::sqrt(sum_in_order(n, square)));
     } else {
-      middle = static_cast<float>(sum_in_order(n, [&](int64_t j) { return x[j * step]; }) / count);
+      if (divisor.by == Divisor::By::deviation) {
+        middle = static_cast<float>(sum_in_order(n, [&](int64_t j) { return x[j * step]; }) / count);
+      }
       const auto square = [&](int64_t j) { return (x[j * step] - middle) * (x[j * step] - middle); };
       spread = static_cast<float>(sum_in_order(n, square) / count);
     }
     const float by = divisor(spread);
-    for (int64_t j = 0; j < n; ++j) y[j * step] = (divisor.length ? x[j * step] : x[j * step] - middle) / by;
+    for (int64_t j = 0; j < n; ++j) {
+      const float d = divisor.by == Divisor::By::deviation ? x[j * step] - middle : x[j * step];
+      y[j * step] = divisor.times ? d * by : d / by;
+    }
   }
   return out;
 }

@@ -15,6 +15,7 @@
 
 #include "runtime/exec/tensor.h"
 #include "targets/desc/target.h"
+#include "workload/graph/divisor.h"
 #include "workload/numerics/unary.h"
 
 namespace octile::runtime {
@@ -89,11 +90,13 @@ struct GateForm {
   const float* below = nullptr;
 };
 
-// What rows are divided by (NodeKind::normalize): the root of v + addend, with v the mean of squares, or, where `table`
-// is not null, table[code of v + addend]. Of `length`: the row's length, at least `addend`.
+// What rows are divided by (NodeKind::normalize), or, of `times`, multiplied with: v + addend, with v the mean of
+// squares, then its root and its inverse, so far as they are asked for, then, where `table` is not null, table[its
+// code]. By the length: that, at least `addend`.
 struct NormForm {
-  bool length = false;
+  Divisor::By by = Divisor::By::deviation;
   float addend = 0.0F;
+  bool root = true, inverse = false, times = false;
   QuantizeForm to;
   const float* table = nullptr;
 };
@@ -253,6 +256,8 @@ struct Ops {
 
   // dst[c] = mean of channel c over pixels `step` floats apart, summed in the order of workload/numerics/sums.h.
   void (*average_floats)(const float* src, int64_t pixels, int64_t step, float* dst, int64_t channels);
+  // dst[r] = mean of row r, summed in the same order.
+  void (*mean_floats)(const float* src, int64_t count, float* dst, int64_t rows);
   // As max_pool, of floats: c counts them, strides are bytes. NaN is larger than any number.
   void (*max_pool_floats)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);
   void (*average_pool_floats)(const PoolForm& form, const Tensor& src, const Tensor& dst, int64_t begin, int64_t end);

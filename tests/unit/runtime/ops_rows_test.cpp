@@ -242,16 +242,20 @@ TEST(OpsRows, LayerNorm) {
 
 // As nodes one by one have it: every result a float32.
 TEST(OpsRows, Normalize) {
+  using By = Divisor::By;
   Rng rng(kSeed + 40);
   std::vector<float> table = random_floats(rng, 256);
   for (const Variant& v : variants()) {
     for (int i = 0; i < 400; ++i) {
       const int64_t c = draw_length(rng) + 1, rows = rng.range(1, 6);
       NormForm form;
-      form.length = rng.chance(0.4);
+      form.by = rng.pick({By::deviation, By::length, By::root_mean_square});
+      form.times = rng.chance(0.4);
+      form.root = rng.chance(0.7);
+      form.inverse = rng.chance(0.3);
       form.addend = static_cast<float>(rng.pick({1e-5, 1e-12, 0.0, 3.0}));
       form.to = {static_cast<float>(rng.pick({1e-3, 0.5, 7.0})), -3, 252, 3};
-      if (!form.length && rng.chance(0.6)) form.table = table.data();
+      if (form.by != By::length && rng.chance(0.6)) form.table = table.data();
       std::vector<float> all, want;
       for (int64_t row = 0; row < rows; ++row) {
         std::vector<float> x = random_floats(rng, c);
@@ -259,25 +263,28 @@ TEST(OpsRows, Normalize) {
         const auto n = static_cast<double>(c);
         const auto at = [&](int64_t j) { return x[static_cast<size_t>(j)]; };
         float by = 0;
-        if (form.length) {
+        if (form.by == By::length) {
           by = static_cast<float>(std::sqrt(sum_in_order(c, [&](int64_t j) { return double{at(j)} * at(j); })));
           by = by < form.addend ? form.addend : by;
           by = by > std::numeric_limits<float>::max() ? std::numeric_limits<float>::max() : by;
         } else {
           const auto middle = static_cast<float>(sum_in_order(c, at) / n);
-          for (float& f : x) f = f - middle;
+          for (float& f : x) f = form.by == By::deviation ? f - middle : f;
           const auto spread = static_cast<float>(sum_in_order(c, [&](int64_t j) { return at(j) * at(j); }) / n);
-          const float sum = spread + form.addend;
-          by = form.table == nullptr
-                   ? std::sqrt(sum)
-                   : table[static_cast<size_t>(quantize_onnx_rne(sum, form.to.scale, form.to.zp, 0, 255))];
+          by = spread + form.addend;
+          if (form.root) by = std::sqrt(by);
+          if (form.inverse) by = 1 / by;
+          if (form.table != nullptr) {
+            by = table[static_cast<size_t>(quantize_onnx_rne(by, form.to.scale, form.to.zp, 0, 255))];
+          }
         }
-        for (const float f : x) want.push_back(f / by);
+        for (const float f : x) want.push_back(form.times ? f * by : f / by);
       }
       const Floats src(all), apart(all);
       const Floats& dst = rng.chance(0.5) ? src : apart;
       v.ops->normalize(form, src.data(), dst.data(), c, rows);
-      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c << " length " << form.length;
+      ASSERT_EQ(bits(dst.all()), bits(want))
+          << v.name << " case " << i << " c " << c << " by " << static_cast<int>(form.by);
       EXPECT_TRUE(src.intact() && apart.intact());
     }
   }
@@ -349,6 +356,25 @@ TEST(OpsRows, AverageFloatsSumsInOrder) {
         want.push_back(static_cast<float>(sum / static_cast<double>(pixels)));
       }
       v.ops->average_floats(src.data(), pixels, step, dst.data(), c);
+      ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
+      EXPECT_TRUE(dst.intact());
+    }
+  }
+}
+
+TEST(OpsRows, MeansOfRowsSumInOrder) {
+  Rng rng(kSeed + 41);
+  for (const Variant& v : variants()) {
+    for (int i = 0; i < 150; ++i) {
+      const int64_t c = draw_length(rng) + 1, rows = rng.range(1, 5);
+      std::vector<float> x(static_cast<size_t>(rows * c)), want;
+      for (float& f : x) f = cancelling(rng);
+      for (int64_t r = 0; r < rows; ++r) {
+        const double sum = sum_in_order(c, [&](int64_t j) { return x[static_cast<size_t>(r * c + j)]; });
+        want.push_back(static_cast<float>(sum / static_cast<double>(c)));
+      }
+      const Floats src(x), dst(std::vector<float>(static_cast<size_t>(rows)));
+      v.ops->mean_floats(src.data(), c, dst.data(), rows);
       ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i << " c " << c;
       EXPECT_TRUE(dst.intact());
     }

@@ -143,6 +143,14 @@ TEST(InterpreterRows, Normalize) {
   const Floats sums = values(run(node(NodeKind::normalize, {1, 0, 0, 0, 1, 0}, {3, 1, 4}), {x}));  // 6.5 is 8, 3 is 4
   EXPECT_EQ(sums[3], 3 / std::sqrt(8.0F));
   EXPECT_EQ(sums[7], 0.0F);
+  // By the root mean square: of 1, 2, 3, 6 the mean of squares is 12.5.
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 2}), {x}))[3], 6 / std::sqrt(12.5F));
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1}), {x}))[3],
+            6 * (1 / std::sqrt(12.5F)));
+  // Its root, 3.54, in steps of 2 is 4; the inverse in steps of 1/8 is 1/4.
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 2, 0, 0, 0, 0, 1, 0}, {0, 1, 1, 2}), {x}))[3], 1.5F);
+  EXPECT_EQ(values(run(node(NodeKind::normalize, {-1, 2, 0, 0, 0, 0, 0, 0, 2, 7, 1}, {0, 1, 1, 1, 0.125F}), {x}))[3],
+            1.5F);
   // By length, along the other axis.
   const HostArray y = floats({2, 3}, {3, 0, 1e-20F, 4, 0, 0});
   EXPECT_EQ(values(run(node(NodeKind::normalize, {0, 1}, {0.5F}), {y})), (Floats{0.6F, 0, 2e-20F, 0.8F, 0, 0}));

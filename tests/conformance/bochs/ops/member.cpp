@@ -317,7 +317,10 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
     case 33: ops.max_rows(below(2) == 0, {first, c + 1 + below(3)}, out, c + 1, rows); return true;
     case 34: {
       NormForm form;
-      form.length = below(2) == 0;
+      form.by = static_cast<Divisor::By>(below(3));
+      form.root = below(3) != 0;
+      form.inverse = below(2) == 0;
+      form.times = below(2) == 0;
       form.addend = 1e-5F;
       form.to = to;
       if (below(2) == 0) form.table = factors;
@@ -330,6 +333,7 @@ bool run(const Ops& ops, int which, uint64_t seed, uint8_t* out, float* out_real
       ops.add_codes({first, 1 + below(2) * c}, c + 1, rows, sums);
       return true;
     }
+    case 36: ops.mean_floats(reals, c / 4 + 1, out_reals, 4); return true;
     default: return false;
   }
 }
