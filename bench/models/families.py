@@ -220,7 +220,7 @@ def llama(seed=0):
     angles = np.outer(np.arange(tokens), 10000.0 ** (-np.arange(0, width, 2) / width))
     angles = np.concatenate([angles, angles], axis=-1)[None, None]
     cosines, sines = b.constant("cosines", np.cos(angles)), b.constant("sines", np.sin(angles))
-    mask = b.constant("mask", np.triu(np.full((tokens, tokens), np.finfo(np.float32).min), 1)[None, None])
+    mask = b.constant("mask", np.triu(np.full((tokens, tokens), -200), 1)[None, None])
     two, small = b.constant("two", 2), b.constant("small", 1e-6)
 
     def rms_norm(x, name):

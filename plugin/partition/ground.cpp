@@ -22,7 +22,7 @@ struct Form {
   enum class Kind : uint8_t { scalar, vector, function, channels, pair, made, stored };
   Kind kind = Kind::stored;
   int codes = -1;     // function, channels: of these
-  bool rows = false;  // made: as the rows of a matrix product lie
+  bool rows = false;  // lies as the rows of a matrix product do, or as these moved; codes too
 };
 
 using UnitOf = std::unordered_map<int, const Unit*>;  // by the node that names it
@@ -70,7 +70,8 @@ class Forms {
   [[nodiscard]] Form result(const NodeDesc& d) const {
     using Kind = Form::Kind;
     if (d.kind == NodeKind::spec) {
-      return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0]} : Form{Kind::stored};
+      const bool rows = d.spec.kind == OpKind::dense || form(d.inputs[0]).rows;
+      return d.spec.kind == OpKind::dequantize ? Form{Kind::function, d.inputs[0], rows} : Form{Kind::stored, -1, rows};
     }
     if (d.kind == NodeKind::scaled || d.kind == NodeKind::dynamic) {
       return {Kind::made, -1, d.spec.kind == OpKind::dense};
@@ -80,8 +81,9 @@ class Forms {
     if (is_binary(d.kind)) return binary(d, a, form(d.inputs[1]));
     if (is_unary(d.kind)) return a.kind != Kind::made || quick(d) ? a : Form{Kind::stored};
     const bool rows = d.kind == NodeKind::softmax || d.kind == NodeKind::layer_norm || d.kind == NodeKind::normalize;
-    if (rows || made_moves(d)) return {Kind::made, -1, a.rows && (rows || keeps_rows(d))};
-    return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes};
+    const bool flat = a.rows && stays_flat(d);
+    if (rows || made_moves(d)) return {Kind::made, -1, flat};
+    return {a.kind == Kind::function && moves(d) ? a.kind : Kind::stored, a.codes, flat};
   }
 
   // Of gelu the codes are, but not the floats.
@@ -95,6 +97,7 @@ class Forms {
   [[nodiscard]] Form binary(const NodeDesc& d, const Form& a, const Form& b) const {
     using Kind = Form::Kind;
     const int output = d.output;
+    const bool rows = a.rows || b.rows;
     if (a.kind == Kind::made || b.kind == Kind::made) {
       return {joins_made(d, a, b) ? Kind::made : Kind::stored, -1, a.kind == Kind::made ? a.rows : b.rows};
     }
@@ -102,15 +105,16 @@ class Forms {
     if (a_constant && b_constant) return {std::max(a.kind, b.kind), std::max(a.codes, b.codes)};
     if (a_constant || b_constant) {
       const Form &constant = a_constant ? a : b, &other = a_constant ? b : a;
-      if (other.kind == Kind::pair) return {joins_made(d, a, b) ? Kind::made : Kind::stored};
+      if (other.kind == Kind::pair) return {joins_made(d, a, b) ? Kind::made : Kind::stored, -1, rows};
       if (other.kind != Kind::function && other.kind != Kind::channels) return {Kind::stored};
       if (constant.kind == Kind::scalar) return other;
       if (!innermost(constant, output)) return {Kind::stored};
-      return coded_in_the_end(output) ? Form{Kind::channels, other.codes} : Form{Kind::made};
+      return coded_in_the_end(output) ? Form{Kind::channels, other.codes} : Form{Kind::made, -1, rows};
     }
-    if (a.kind == Kind::function && b.kind == Kind::function) return a.codes == b.codes ? a : Form{Kind::pair};
+    if (a.kind == Kind::function && b.kind == Kind::function)
+      return a.codes == b.codes ? a : Form{Kind::pair, -1, rows};
     const auto of_codes = [](const Form& f) { return f.kind == Kind::function || f.kind == Kind::pair; };
-    return {(of_codes(a) || of_codes(b)) && joins_made(d, a, b) ? Kind::made : Kind::stored};
+    return {(of_codes(a) || of_codes(b)) && joins_made(d, a, b) ? Kind::made : Kind::stored, -1, rows};
   }
 
   // Do readers make codes of a value, be it after functions of one number or with constants? Else the region makes
@@ -133,12 +137,9 @@ class Forms {
     return true;
   }
 
-  // A reshape that leaves the last axis.
-  [[nodiscard]] bool keeps_rows(const NodeDesc& d) const {
-    if (d.kind != NodeKind::reshape || d.inputs[0] < 0 || d.output < 0) return false;
-    const HostValue &x = graph_.values[d.inputs[0]], &y = graph_.values[d.output];
-    return x.ranked && y.ranked && !x.dims.empty() && !y.dims.empty() && x.dims.back() == y.dims.back() &&
-           x.dims.back() > 0;
+  // Anything but a transpose of columns to where an image has its channels, which it has innermost as well.
+  static bool stays_flat(const NodeDesc& d) {
+    return d.kind != NodeKind::transpose || (d.ints.size() > 1 && d.ints[1] != std::ssize(d.ints) - 1);
   }
 
   // A square or a cube: other powers are worked out number by number.
@@ -156,7 +157,8 @@ class Forms {
   // With a number, one per channel, or as many others, or a gate.
   [[nodiscard]] bool joins_made(const NodeDesc& d, const Form& a, const Form& b) const {
     if (!runtime::vector_kernel(d.kind) || (d.kind == NodeKind::pow && !whole_power(d.inputs[1]))) return false;
-    const bool first = a.kind == Form::Kind::made || a.kind == Form::Kind::pair;
+    const auto floats = [](const Form& f) { return f.kind == Form::Kind::made || f.kind == Form::Kind::pair; };
+    const bool first = floats(a) || (!floats(b) && a.kind == Form::Kind::function);
     const Form &made = first ? a : b, &other = first ? b : a;
     if (other.kind == Form::Kind::scalar) return true;
     if (other.kind == Form::Kind::vector) return (made.rows && other.codes == 0) || innermost(other, d.output);

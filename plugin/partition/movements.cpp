@@ -175,6 +175,16 @@ Verdict write_reshape(const Site& site) {
   return {};
 }
 
+Verdict write_expand(const Site& site) {
+  std::vector<int64_t> extents;
+  OCTILE_RETURN_IF_REFUSED(read_int64s(site.graph, site.node.input(1), extents));
+  if (std::any_of(extents.begin(), extents.end(), [](int64_t e) { return e < 0; })) {
+    return refuse(Reason::malformed, "shape");
+  }
+  site.writer.main(NodeKind::expand, {site.in[0]}, site.out).ints = std::move(extents);
+  return {};
+}
+
 Verdict write_axes(const Site& site) {
   const HostNode& n = site.node;
   if (n.op == "Flatten") {

@@ -66,6 +66,7 @@ constexpr OpRow kOps[] = {
     {"Flatten", false, Role::movement, 1, write_axes},
     {"Squeeze", false, Role::movement, 1, write_axes},
     {"Unsqueeze", false, Role::movement, 1, write_axes},
+    {"Expand", false, Role::movement, 1, write_expand},
     {"Transpose", false, Role::movement, 1, write_axes},
     {"Resize", false, Role::movement, 1, write_resize},
     {"Upsample", false, Role::movement, 1, write_resize},

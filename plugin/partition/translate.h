@@ -72,6 +72,7 @@ inline constexpr size_t kSumOfSkip = 3;  // which result of a SkipLayerNormaliza
 [[nodiscard]] Verdict write_gather(const Site& site);
 [[nodiscard]] Verdict write_pad(const Site& site);
 [[nodiscard]] Verdict write_reshape(const Site& site);
+[[nodiscard]] Verdict write_expand(const Site& site);
 [[nodiscard]] Verdict write_axes(const Site& site);  // Flatten, Squeeze, Unsqueeze, Transpose
 [[nodiscard]] Verdict write_blocks(const Site& site);
 [[nodiscard]] Verdict write_identity(const Site& site);

@@ -228,6 +228,7 @@ class Lowering {
   int pixels_as_one_axis(const Window& from);
   [[nodiscard]] Window padded(const NodeDesc& node, const Window& from, const Shape& dims, uint32_t code, Order order);
   [[nodiscard]] Window blocked(const NodeDesc& node, const Window& from, const Shape& dims, Order order);
+  [[nodiscard]] Window repeated(const Window& from, const Shape& dims, Order order);
   [[nodiscard]] Result<Window> gathered(const NodeDesc& node, const Window& from, const Shape& dims, Order order);
   [[nodiscard]] Window picked(const Window& from, const Shape& dims, std::vector<std::vector<int64_t>> at, Order order);
   [[nodiscard]] Status lower_concat(int index);

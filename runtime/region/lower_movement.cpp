@@ -207,6 +207,17 @@ Window Lowering::blocked(const NodeDesc& n, const Window& from, const Shape& dim
   return target;
 }
 
+Window Lowering::repeated(const Window& from, const Shape& dims, Order order) {
+  const size_t missing = dims.size() - from.shape.size();
+  Window wide{from.store, dims, std::vector<Window::Axis>(dims.size()), from.start};
+  for (size_t i = 0; i < from.shape.size(); ++i) {
+    if (from.shape[i] == dims[missing + i]) wide.axes[missing + i] = from.axes[i];
+  }
+  const Window target = window_of(add_store(dims, order, store(from.store).type));
+  if (element_count(dims) > 0) (void)copy_into(wide, target);
+  return target;
+}
+
 Result<Window> Lowering::moved(const NodeDesc& n, const Window& from, const Shape& dims, uint32_t code, Order order) {
   switch (n.kind) {
     case NodeKind::slice: {
@@ -230,6 +241,7 @@ Result<Window> Lowering::moved(const NodeDesc& n, const Window& from, const Shap
       return turned(from, axes);
     }
     case NodeKind::gather: return gathered(n, from, dims, order);
+    case NodeKind::expand: return repeated(from, dims, order);
     case NodeKind::pad: return padded(n, from, dims, code, order);
     case NodeKind::space_to_depth:
     case NodeKind::depth_to_space: return blocked(n, from, dims, order);

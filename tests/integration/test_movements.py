@@ -19,6 +19,7 @@ MOVES = {
     "Flatten": ("Flatten", [], dict(axis=2)),
     "Squeeze": ("Squeeze", [indices(0)], {}),
     "Unsqueeze": ("Unsqueeze", [indices(0)], {}),
+    "Expand": ("Expand", [indices(2, 8, 1, 8)], {}),
     "Transpose": ("Transpose", [], dict(perm=[0, 3, 1, 2])),
     "Slice": ("Slice", [indices(1, 0), indices(5, -1), indices(1, 3), indices(2, 1)], {}),
     "Slice backwards": ("Slice", [indices(-1), indices(-100), indices(-1), indices(-2)], {}),

@@ -44,7 +44,7 @@ REFUSED_BY_ORT = [
 ]
 EXACT = {
     "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool",
-    "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "transpose", "space_to_depth",
+    "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "expand", "transpose", "space_to_depth",
     "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
     "quantize", "dequantize", "reduce_max", "arg_max",
 }  # fmt: skip
@@ -289,6 +289,9 @@ class Judge:
 
     def unsqueeze(self, x, ints, _, node):
         return self.emit("Unsqueeze", [*x, self.constant(np.array(ints, np.int64))])
+
+    def expand(self, x, ints, _, node):
+        return self.emit("Expand", [*x, self.constant(np.array(ints, np.int64))])
 
     def transpose(self, x, ints, _, node):
         return self.emit("Transpose", x, **({"perm": ints} if ints else {}))

@@ -123,6 +123,22 @@ int draw_pad(GraphBuilder& b, int x, Values) {
   return y != kNone && b.array(y).count() > 0 ? y : kNone;
 }
 
+// Axes of 1 repeated, axes in front.
+int draw_expand(GraphBuilder& b, int x, Values) {
+  Ints extents(b.shape(x).begin(), b.shape(x).end());
+  int64_t more = 1;
+  for (int64_t& extent : extents) {
+    if (extent == 1 && b.rng.chance(0.6)) {
+      extent = b.rng.range(1, 4);
+      more *= extent;
+    } else if (b.rng.chance(0.5)) {
+      extent = 1;
+    }
+  }
+  if (extents.size() < 4 && (more == 1 || b.rng.chance(0.2))) extents.insert(extents.begin(), b.rng.range(2, 3));
+  return moved(b, x, NodeKind::expand, extents);
+}
+
 int draw_transpose(GraphBuilder& b, int x, Values) {
   const auto rank = std::ssize(b.shape(x));
   if (rank < 2) return kNone;
@@ -209,9 +225,9 @@ int add_slice(GraphBuilder& b, int x, size_t axis, int64_t first, int64_t last) 
 }
 
 const std::vector<NamedBlock>& movement_blocks() {
-  static const std::vector<NamedBlock> kBlocks{{draw_concat, 5},    {draw_split, 2},    {draw_slice, 2},
-                                               {draw_gather, 1.5},  {draw_pad, 2},      {draw_reshape, 6},
-                                               {draw_transpose, 4}, {draw_blocks, 2.5}, {draw_identity, 0.5}};
+  static const std::vector<NamedBlock> kBlocks{
+      {draw_concat, 5},  {draw_split, 2},     {draw_slice, 2},  {draw_gather, 1.5}, {draw_pad, 2},
+      {draw_reshape, 6}, {draw_transpose, 4}, {draw_expand, 1}, {draw_blocks, 2.5}, {draw_identity, 0.5}};
   return kBlocks;
 }
 

@@ -129,6 +129,7 @@ enum class NodeKind : uint8_t {
   flatten,    // ints: axis [1]
   squeeze,    // ints: axes; none: every axis of extent 1
   unsqueeze,  // ints: axes, of the output
+  expand,  // ints: extents, those of 1 leave an axis as it is, as those it lacks in front; the source's 1s are repeated
   transpose,  // ints: perm; none: reversed
   // ints: mode (0 nearest, 1 linear), coordinates, rounding, then the output's extents where the model gives sizes (0:
   // that axis keeps its extent); floats: a scale per axis where it gives scales. Exactly one of the two.

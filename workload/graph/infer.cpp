@@ -286,6 +286,7 @@ Result<Shape> infer_movement(const NodeDesc& node, const std::vector<Shape>& inp
     }
     case NodeKind::squeeze: return infer_squeeze(node, src);
     case NodeKind::unsqueeze: return infer_unsqueeze(node, src);
+    case NodeKind::expand: return broadcast(node, src, node.ints);
     case NodeKind::transpose: return infer_transpose(node, src);
     case NodeKind::space_to_depth:
     case NodeKind::depth_to_space: return infer_blocks(node, src);

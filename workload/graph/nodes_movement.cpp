@@ -187,6 +187,7 @@ Result<HostArray> run_movement(const NodeDesc& node, const Operands& in, HostArr
     case NodeKind::gather: return run_gather(node, in, std::move(out));
     case NodeKind::pad: return run_pad(node, src, std::move(out));
     case NodeKind::transpose: return run_transpose(node, src, std::move(out));
+    case NodeKind::expand: move(src, out, [&](const Shape& at) { return broadcast_offset(src.dims, at); }); return out;
     case NodeKind::space_to_depth:
     case NodeKind::depth_to_space: return run_blocks(node, src, std::move(out));
     default: out.bytes = src.bytes; return out;  // the same elements in the same order

@@ -242,16 +242,16 @@ TEST(Worth, QuickFunctionsBetweenDynamicProductsAreTaken) {
   }
 }
 
-// A mask of the host's is added to rows for their softmax.
-TEST(Worth, MasksEnterForASoftmaxInside) {
-  for (const char* reader : {"Softmax", "Relu"}) {
+// A mask of the host's is added to rows, rotations are multiplied with.
+TEST(Worth, MasksAndRotationsEnterForUseInside) {
+  for (const char* op : {"Add", "Mul", "Sub"}) {
     for (const std::vector<int64_t>& dims : {std::vector<int64_t>{1, 640}, {640}, {64, 1}, {64, 640}}) {
       BetweenKit kit({64, 640});
       const int mask = kit.node("Sort", {kit.input(ElemType::f32, dims)}, ElemType::f32, dims);
-      const int sum = kit.node("Add", {kit.y, mask}, ElemType::f32, kit.dims);
-      kit.read_by_product(kit.node(reader, {sum}, ElemType::f32, kit.dims));
-      const bool taken = std::string_view(reader) == "Softmax" && dims.back() == 640;
-      EXPECT_EQ(kit.of(sum), taken ? Reason::taken : Reason::float_from_host) << reader << " " << dims[0];
+      const int sum = kit.node(op, {kit.y, mask}, ElemType::f32, kit.dims);
+      kit.read_by_product(kit.node("Softmax", {sum}, ElemType::f32, kit.dims));
+      const bool taken = std::string_view(op) != "Sub" && dims.back() == 640;
+      EXPECT_EQ(kit.of(sum), taken ? Reason::taken : Reason::float_from_host) << op << " " << dims[0];
     }
   }
 }

@@ -62,6 +62,9 @@ TEST(InterpreterMovement, Shapes) {
   EXPECT_EQ(run(node(NodeKind::flatten, {-1}), {x}).dims, (Shape{6, 4}));
   EXPECT_EQ(run(node(NodeKind::squeeze), {counting({1, 3, 1})}).dims, (Shape{3}));
   EXPECT_EQ(run(node(NodeKind::squeeze, {-1}), {counting({1, 3, 1})}).dims, (Shape{1, 3}));
+  EXPECT_EQ(values(run(node(NodeKind::expand, {2, 1, 3}), {counting({2, 1})})),
+            (Floats{0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
+  EXPECT_FALSE(refusal(node(NodeKind::expand, {3, 4}), {counting({2, 4})}).ok());
   EXPECT_EQ(run(node(NodeKind::unsqueeze, {0, -1}), {counting({3})}).dims, (Shape{1, 3, 1}));
   for (const Ints& target : {Ints{5, -1}, Ints{-1, -1}, Ints{2, 3}, Ints{2, 3, 4, 0}, Ints{-2, 12}}) {
     EXPECT_FALSE(refusal(node(NodeKind::reshape, target), {x}).ok()) << print(target);
