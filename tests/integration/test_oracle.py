@@ -44,8 +44,8 @@ REFUSED_BY_ORT = [
 ]
 EXACT = {
     "relu", "clip", "neg", "abs", "round", "floor", "ceil", "min", "max", "prelu", "max_pool", "global_max_pool",
-    "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "expand", "transpose", "space_to_depth",
-    "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
+    "concat", "slice", "gather", "pad", "reshape", "flatten", "squeeze", "unsqueeze", "expand", "transpose",
+    "space_to_depth", "depth_to_space", "identity", "cast", "add", "sub", "mul", "div", "sqrt",
     "quantize", "dequantize", "reduce_max", "arg_max",
 }  # fmt: skip
 
