@@ -113,8 +113,7 @@ class Host {
     if (op == "Add" || op == "Mul" || op == "QLinearAdd" || op == "QLinearMul") {
       return (codes ? r_.code_binary : r_.float_pass) * out;
     }
-    if (node.kind ==
-        NodeKind::normalize) {  // two reductions and four passes, by the deviation; else one and two or one
+    if (node.kind == NodeKind::normalize) {  // by the deviation two reductions and four passes, else one and fewer
       const int64_t by = int_or(node, 1, 0);
       const double passes = by == 0 ? 4 : by == 2 ? 2 : 1;
       return passes * r_.node + (passes * r_.float_pass + r_.dequantize) * all;

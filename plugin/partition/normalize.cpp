@@ -1,9 +1,10 @@
 // Normalizations of rows as exporters write them node by node: by the deviation (ReduceMean, Sub, Pow, ReduceMean, Add,
 // Sqrt, Div: what torch makes of a LayerNorm before opset 17), by the root mean square (RMSNorm: the same without the
-// first two, from Pow on) and by the length (ReduceL2, Clip, Expand, Div: its normalize()). Instead of the last Div
-// there may be the root's inverse and a Mul. The quantizer puts conversions around the Add, and around a Mul, which
-// others leave out. In:  the first of the nodes.  Out: one unit of them all, floats in and out. Not here: the factor
-// and the addend behind it, which are ops of their own.
+// first two) and by the length (ReduceL2, Clip, Expand, Div: its normalize()). Instead of the last Div there may be the
+// root's inverse and a Mul. The quantizer puts conversions around the Add and the Mul, which others leave out.
+//
+// In:  the first of the nodes.  Out: one unit of them all, floats in and out.
+// Not here: the factor and the addend behind it, which are ops of their own.
 #include <algorithm>
 #include <array>
 
@@ -202,6 +203,7 @@ class Chain {
     if (follow(value, "Div", &last)) {
       if (graph_.nodes[last].input(1) != by) return other();
       numbers = graph_.nodes[last].input(0);
+      if (numbers < 0) return other();
       if (!graph_.values[numbers].constant && !is_dequantized_constant(numbers)) return {};
       OCTILE_RETURN_IF_REFUSED(read_one(numbers, last));
     } else if (!follow(value, "Reciprocal")) {

@@ -211,13 +211,14 @@ bool Worth::masked_rows(int unit) const {
   const bool masks = kind == NodeKind::add || kind == NodeKind::mul;
   if (!masks || !floats_[unit].made || sources_[unit].size() != 2) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
-  const int reader = sum.consumers.empty() ? -1 : sum.consumers.front();
+  const int reader = graph_.sole_consumer(results_[unit].front());
   const bool first = made_inside(sources_[unit][0], unit);
   const HostValue &rows = graph_.values[sources_[unit][first ? 0 : 1]],
                   &mask = graph_.values[sources_[unit][first ? 1 : 0]];
   return (first || made_inside(sources_[unit][1], unit)) && rows.ranked && mask.ranked && sum.ranked &&
          mask.type == ElemType::f32 && rows.dims == sum.dims && is_mask(mask.dims, rows.dims) &&
-         read_inside(results_[unit].front(), unit) && (mask.dims != rows.dims || graph_.nodes[reader].is("Softmax"));
+         read_inside(results_[unit].front(), unit) &&
+         (mask.dims != rows.dims || (reader >= 0 && graph_.nodes[reader].is("Softmax")));
 }
 
 // Two tensors of floats, and a first result, of one shape.
