@@ -120,7 +120,7 @@ class Host {
     }
     if (op == "ArgMax") return r_.arg_max * in;
     if (op.find("Softmax") != op.npos) return r_.softmax * all;
-    if (op.ends_with("LayerNormalization")) return r_.normalize * all;
+    if (op.ends_with("LayerNormalization") || op == "RMSNormalization") return r_.normalize * all;
     static const std::set<std::string_view> kViews = {"Reshape",   "Flatten",  "Squeeze",
                                                       "Unsqueeze", "Identity", "Dropout"};
     if (kViews.contains(op)) return 0;

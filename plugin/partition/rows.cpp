@@ -27,6 +27,14 @@ void write_turned(const Site& site, NodeKind kind, const std::vector<int64_t>& t
   site.writer.step(NodeKind::transpose, {made}, site.out).ints = back;
 }
 
+void write_rms_norm_of(const Site& site, int x, int scale, float epsilon) {
+  const int made = site.writer.inner(DType::f32);
+  NodeDesc& d = site.writer.step(NodeKind::normalize, {x}, made);
+  d.ints = {-1, 2};
+  d.floats = {epsilon};
+  site.writer.main(NodeKind::mul, {made, scale}, site.out);
+}
+
 }  // namespace
 
 Verdict write_pool(const Site& site) {
@@ -133,31 +141,49 @@ Verdict write_layer_norm(const Site& site) {
   return {};
 }
 
-// x + skip [+ bias], normalized over its last axis; the sum is a result too. Inputs x, skip, scale, offset?, bias?;
-// outputs y, mean, deviation, sum.
+// Of the last axis. Also ONNX Runtime's SimplifiedLayerNormalization, which is older.
+Verdict write_rms_norm(const Site& site) {
+  if (site.node.int_attribute("stash_type", 1) != 1) return refuse(Reason::attribute, "stash_type");
+  if (site.in.size() < 2) return refuse(Reason::malformed, "no scale");
+  int64_t axis = site.node.int_attribute("axis", -1), rank = 0;
+  if (axis != -1) {
+    OCTILE_RETURN_IF_REFUSED(read_rank(site.graph, site.node.input(0), rank));
+    if (axis != rank - 1) return refuse(Reason::attribute, "axis");
+  }
+  write_rms_norm_of(site, site.in[0], site.in[1], site.node.float_attribute("epsilon", 1e-5F));
+  return {};
+}
+
+// x + skip [+ bias], normalized over its last axis; the sum is a result too. Inputs x, skip, scale, offset? (of the
+// simplified one none), bias?; outputs y, mean, deviation, sum.
 Verdict write_skip_layer_norm(const Site& site) {
   const HostNode& n = site.node;
-  constexpr size_t kOffset = 3, kBias = 4;
+  const bool simplified = n.op == "SkipSimplifiedLayerNormalization";
+  const int offset = simplified ? -1 : n.input(3), bias = n.input(simplified ? 3 : 4);
   if (site.in.size() < 3) return refuse(Reason::malformed, "no scale");
-  for (const size_t i : {kOffset, kBias}) {
-    const int v = n.input(i);
+  for (const int v : {offset, bias}) {
     if (v >= 0 && site.graph.values[v].type != ElemType::f32) {
       return refuse(Reason::type_not_supported, site.graph.values[v].name);
     }
   }
   const int sum = n.output(kSumOfSkip) >= 0 ? n.output(kSumOfSkip) : site.writer.inner(DType::f32);
-  if (n.input(kBias) >= 0) {
+  if (bias >= 0) {
     const int both = site.writer.inner(DType::f32);
     site.writer.step(NodeKind::add, {site.in[0], site.in[1]}, both);
-    site.writer.step(NodeKind::add, {both, n.input(kBias)}, sum);
+    site.writer.step(NodeKind::add, {both, bias}, sum);
   } else {
     site.writer.step(NodeKind::add, {site.in[0], site.in[1]}, sum);
   }
+  const float epsilon = n.float_attribute("epsilon", 1e-12F);
+  if (simplified) {
+    write_rms_norm_of(site, sum, site.in[2], epsilon);
+    return {};
+  }
   std::vector<int> operands{sum, site.in[2]};
-  if (n.input(kOffset) >= 0) operands.push_back(n.input(kOffset));
+  if (offset >= 0) operands.push_back(offset);
   NodeDesc& d = site.writer.main(NodeKind::layer_norm, std::move(operands), site.out);
   d.ints = {-1};
-  d.floats = {n.float_attribute("epsilon", 1e-12F)};
+  d.floats = {epsilon};
   return {};
 }
 

@@ -18,8 +18,16 @@ namespace {
 using Shapes = std::optional<Extents>;
 
 // Besides functions of one operand.
-constexpr std::array<std::string_view, 8> kSame = {
-    "Softmax", "LogSoftmax", "LayerNormalization", "InstanceNormalization", "Identity", "Cast", "Dropout", "PRelu"};
+constexpr std::array<std::string_view, 10> kSame = {"Softmax",
+                                                    "LogSoftmax",
+                                                    "LayerNormalization",
+                                                    "RMSNormalization",
+                                                    "SimplifiedLayerNormalization",
+                                                    "InstanceNormalization",
+                                                    "Identity",
+                                                    "Cast",
+                                                    "Dropout",
+                                                    "PRelu"};
 constexpr std::array<std::string_view, 8> kBroadcast = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max"};
 constexpr std::array<std::string_view, 4> kReduce = {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceL2"};
 constexpr std::array<std::string_view, 4> kWindow = {"Conv", "ConvInteger", "MaxPool", "AveragePool"};

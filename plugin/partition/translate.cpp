@@ -56,7 +56,10 @@ constexpr OpRow kOps[] = {
     {"Softmax", false, Role::floating, 1, write_softmax},
     {"ArgMax", false, Role::integer, 1, write_arg_max},
     {"LayerNormalization", false, Role::floating, 3, write_layer_norm},
+    {"RMSNormalization", false, Role::floating, 2, write_rms_norm},
+    {"SimplifiedLayerNormalization", false, Role::floating, 2, write_rms_norm},
     {"SkipLayerNormalization", true, Role::floating, 3, write_skip_layer_norm},
+    {"SkipSimplifiedLayerNormalization", true, Role::floating, 3, write_skip_layer_norm},
     {"Concat", false, Role::movement, kAllInputs, write_concat},
     {"Split", false, Role::movement, 1, write_split},
     {"Slice", false, Role::movement, 1, write_slice},
@@ -111,7 +114,7 @@ Verdict read_operands(const HostNode& node, const OpRow& row, std::vector<int>& 
 Verdict check_outputs(const HostGraph& graph, const HostNode& node) {
   if (node.output(0) < 0 && node.op != "Split") return refuse(Reason::malformed, "no output");
   for (size_t i = 1; i < node.outputs.size() && node.op != "Split"; ++i) {
-    if (node.outputs[i] < 0 || (i == kSumOfSkip && node.op == "SkipLayerNormalization")) continue;
+    if (node.outputs[i] < 0 || (i == kSumOfSkip && node.op.starts_with("Skip"))) continue;
     const HostValue& v = graph.values[node.outputs[i]];
     if (v.graph_output || !v.consumers.empty()) return refuse(Reason::attribute, "another output is used");
   }

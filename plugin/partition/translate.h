@@ -63,6 +63,7 @@ struct OpRow {
 [[nodiscard]] Verdict write_softmax(const Site& site);
 [[nodiscard]] Verdict write_arg_max(const Site& site);
 [[nodiscard]] Verdict write_layer_norm(const Site& site);
+[[nodiscard]] Verdict write_rms_norm(const Site& site);
 inline constexpr size_t kSumOfSkip = 3;  // which result of a SkipLayerNormalization its sum is
 [[nodiscard]] Verdict write_skip_layer_norm(const Site& site);
 // movements.cpp

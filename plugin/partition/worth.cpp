@@ -167,22 +167,21 @@ bool Worth::function_of_codes(int unit) const {
 // The sum of a residual: of floats made here and as many others, for a layer normalization, which may be of the same
 // unit. All are floats for the host as well, whose normalization takes eight times as long as ours.
 bool Worth::normalized_sum(int unit) const {
-  const auto last_of = [&](int u) {
-    return units_[u].steps.empty() ? NodeKind::identity : units_[u].steps.back().desc.kind;
+  const auto has_norm = [&](int u) {
+    return std::any_of(units_[u].steps.begin(), units_[u].steps.end(), [](const Step& step) {
+      return step.desc.kind == NodeKind::layer_norm || step.desc.kind == NodeKind::normalize;
+    });
   };
-  const bool normalizes = last_of(unit) == NodeKind::layer_norm;
-  const bool sums =
-      units_[unit].steps.front().desc.kind == NodeKind::add && (normalizes || last_of(unit) == NodeKind::add);
+  const std::vector<Step>& steps = units_[unit].steps;
+  const bool normalizes = has_norm(unit);
+  const bool sums = steps.front().desc.kind == NodeKind::add && (normalizes || steps.back().desc.kind == NodeKind::add);
   if (!sums || !of_two_alike(unit)) return false;
   const HostValue& sum = graph_.values[results_[unit].front()];
   const bool made = std::any_of(sources_[unit].begin(), sources_[unit].end(), [&](int v) {
     return made_inside(v, unit) && floats_[unit_of_[graph_.values[v].producer]].made;
   });
-  return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(), [&](int r) {
-                    if (!inside(r, unit)) return false;
-                    const NodeKind kind = last_of(unit_of_[r]);
-                    return kind == NodeKind::layer_norm || kind == NodeKind::normalize;
-                  }));
+  return made && (normalizes || std::any_of(sum.consumers.begin(), sum.consumers.end(),
+                                            [&](int r) { return inside(r, unit) && has_norm(unit_of_[r]); }));
 }
 
 // The sum of a residual: of floats that the host makes, rows as they lie, and as many of the region, quantized inside.

@@ -107,9 +107,9 @@ def test_normalized_residual(open_session, target, tmp_path, saved):
     check_layers(open_session, target, model, feeds, written)
 
 
-@pytest.mark.parametrize("last", ["Div", "Reciprocal"])
-def test_rms_normalized_residual(open_session, target, tmp_path, last):
-    """The same with the normalization of Llama and T5, which the host has as nodes."""
+@pytest.mark.parametrize(("last", "saved"), [("Div", False), ("Div", True), ("Reciprocal", False)])
+def test_rms_normalized_residual(open_session, target, tmp_path, last, saved):
+    """The same with the normalization of Llama and T5, which the host has as nodes, or as one where it saved them."""
     rng = np.random.default_rng(5)
     node = helper.make_node
     nodes = [
@@ -133,7 +133,10 @@ def test_rms_normalized_residual(open_session, target, tmp_path, last):
     constants = {"w0": rng.normal(0, 0.1, (48, 48)), "w1": rng.normal(0, 0.1, (48, 16))}
     constants |= {"gain": rng.uniform(0.5, 1.5, 48), "two": np.array(2.0), "epsilon": np.array(1e-6)}
     model = quantized(tmp_path, nodes, {"x": (2, 5, 48)}, {"y": (2, 5, 16)}, constants, QuantType.QInt8)
-    check_layers(open_session, target, model, {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)}, model)
+    written = optimised(model, tmp_path) if saved else model
+    if saved:
+        assert operators(written) == {"DynamicQuantizeMatMul", "Add", "SimplifiedLayerNormalization"}
+    check_layers(open_session, target, model, {"x": rng.normal(0, 1, (2, 5, 48)).astype(np.float32)}, written)
 
 
 def test_layers_in_floats(open_session, target, tmp_path):

@@ -297,6 +297,29 @@ TEST(Translate, LayerNormalization) {
   kit.expect({1, 2}, Floats{8, 24});
 }
 
+TEST(Translate, RootMeanSquareNormalization) {
+  for (const char* op : {"RMSNormalization", "SimplifiedLayerNormalization"}) {
+    NodeKit kit;
+    kit.node(op, {kit.floats({1, 2}, {1, 7}), kit.numbers({2, 4})}, ElemType::f32);
+    kit.real("epsilon", 0);
+    kit.expect({1, 2}, Floats{0.4F, 5.6F});  // the root is 5
+    kit.integer("axis", 0);
+    EXPECT_EQ(kit.reason(), Reason::attribute);
+  }
+  for (const bool biased : {false, true}) {
+    SCOPED_TRACE(biased);
+    NodeKit kit;
+    std::vector<int> inputs{kit.floats({1, 2}, {0, 4}), kit.floats({1, 2}, {1, 3}), kit.numbers({2, 4})};
+    if (biased) inputs.push_back(kit.numbers({6, -6}));
+    kit.node("SkipSimplifiedLayerNormalization", inputs, ElemType::f32);
+    kit.last().domain = "com.microsoft";
+    kit.real("epsilon", 0);
+    kit.expect({1, 2}, biased ? Floats{2.8F, 0.8F} : Floats{0.4F, 5.6F});
+    kit.last().outputs.insert(kit.last().outputs.end(), {-1, -1, kit.input(ElemType::f32, {1, 2})});
+    ASSERT_EQ(kit.answers().size(), 2U);
+  }
+}
+
 TEST(Translate, SkipLayerNormalization) {
   for (const bool biased : {false, true}) {
     SCOPED_TRACE(biased);
