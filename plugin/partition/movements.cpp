@@ -175,11 +175,20 @@ Verdict write_reshape(const Site& site) {
   return {};
 }
 
+// Extents that the source has as well are said as 1.
 Verdict write_expand(const Site& site) {
+  const int source = site.node.input(0), target = site.node.input(1);
+  if (!site.graph.values[source].ranked) return refuse(Reason::rank_unknown, site.graph.values[source].name);
+  Extents want;
+  OCTILE_RETURN_IF_REFUSED(read_list_of_extents(site.graph, target, want));
+  const Extents have = extents_of(site.graph, source);
   std::vector<int64_t> extents;
-  OCTILE_RETURN_IF_REFUSED(read_int64s(site.graph, site.node.input(1), extents));
-  if (std::any_of(extents.begin(), extents.end(), [](int64_t e) { return e < 0; })) {
-    return refuse(Reason::malformed, "shape");
+  for (size_t i = 0; i < want.size(); ++i) {
+    const size_t behind = want.size() - i;  // axes from here to the last
+    const bool same = behind <= have.size() && want[i] == have[have.size() - behind];
+    if (!same && !want[i].known) return refuse(Reason::operand_not_constant, site.graph.values[target].name);
+    if (!same && want[i].number < 0) return refuse(Reason::malformed, "shape");
+    extents.push_back(same ? 1 : want[i].number);
   }
   site.writer.main(NodeKind::expand, {site.in[0]}, site.out).ints = std::move(extents);
   return {};

@@ -162,6 +162,18 @@ def test_reshapes_with_a_computed_batch_in_common(check_near):
     check_near(net, near, runs=[dict(N=1), dict(N=3)])
 
 
+def test_expand_to_a_computed_shape(check_near):
+    """Keys that heads share, for a batch of any size."""
+    net = Net(15)
+    x = net.dense(net.code_input(["N", 6, 16], "uint8"), 16, 12)
+    net.output(x)
+    batch = net.node("Gather", [net.node("Shape", [x.name]), net.constant(np.array([0], np.int64))], axis=0)
+    target = net.node("Concat", [batch, net.constant(np.array([6, 4, 12], np.int64))], axis=0)
+    y = net.node("Expand", [net.node("Unsqueeze", [x.name, net.constant(np.array([2], np.int64))]), target])
+    near = type(x)(y, x.dtype, x.scale, x.zp)
+    check_near(net, [near], quanta=0, runs=[dict(N=1), dict(N=3)])
+
+
 def test_shapes_behind_a_computed_reshape_are_known(check, decisions):
     """To ONNX Runtime they are not, also when it hands over the second region, which another op keeps apart."""
     net = Net(14)
