@@ -35,7 +35,7 @@ void declare(CLI::App& app, Options& options) {
   what->add_option("--shapes", options.shapes, "a shape file")->allow_extra_args(false);
   what->add_option("--op", options.ops, "an op line (docs/names.md)")->allow_extra_args(false);
   app.add_option("--pack", options.packs, "kernels; without one the portable ones run")->allow_extra_args(false);
-  app.add_option("--target", options.target, "host, avx512vnni, avx2, x86-64-v2")->capture_default_str();
+  app.add_option("--target", options.target, "host, avx512amx, avx512vnni, avx2, x86-64-v2")->capture_default_str();
   app.add_option("--weights", options.weights, "gaussian or small")
       ->check(CLI::IsMember({"gaussian", "small"}).description(""))
       ->capture_default_str();
@@ -105,6 +105,7 @@ Status run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  octile::ask_for_tiles();
   Options options;
   CLI::App app("Times ops on one thread against the machine's own peak.", "octile-bench-kernels");
   declare(app, options);

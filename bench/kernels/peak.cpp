@@ -56,6 +56,28 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t loop_vpdpbusd(int rounds) 
   return int64_t{64} * kChainsZmm;
 }
 
+// Four tiles of sums, as many as kernels keep.
+int64_t loop_tdpbusd(int rounds) {
+  constexpr int kChains = 4, kTiles = 6;
+  struct {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes[16] = {};
+    uint8_t rows[16] = {};
+  } config;
+  std::fill_n(config.bytes, kTiles, 64);
+  std::fill_n(config.rows, kTiles, 16);
+  __asm__ volatile("ldtilecfg %0" ::"m"(config));
+  for (int r = 0; r < rounds; ++r) {
+    __asm__ volatile(
+        "tdpbusd %tmm5, %tmm4, %tmm0\n\t"
+        "tdpbusd %tmm5, %tmm4, %tmm1\n\t"
+        "tdpbusd %tmm5, %tmm4, %tmm2\n\t"
+        "tdpbusd %tmm5, %tmm4, %tmm3\n\t");
+  }
+  __asm__ volatile("tilerelease");
+  return int64_t{16} * 16 * 64 * kChains;
+}
+
 __attribute__((target("avx2"))) int64_t loop_vpmaddubsw(int rounds) {
   __m256i acc[kChainsYmm];
   for (__m256i& a : acc) a = _mm256_setzero_si256();
@@ -156,6 +178,7 @@ double best_rate(int64_t (*loop)(int)) {
 std::span<const PeakLoop> peak_loops() {
 #if defined(__x86_64__)
   static constexpr std::array kLoops{
+      PeakLoop{"tdpbusd", Isa::avx512amx, loop_tdpbusd},
       PeakLoop{"vpdpbusd zmm", Isa::avx512vnni, loop_vpdpbusd},
       PeakLoop{"vpmaddubsw+vpmaddwd ymm", Isa::avx2, loop_vpmaddubsw},
       PeakLoop{"vpmaddwd ymm", Isa::avx2, loop_vpmaddwd},

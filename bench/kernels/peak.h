@@ -22,6 +22,7 @@ struct PeakLoop {
 [[nodiscard]] std::span<const PeakLoop> peak_loops();
 
 // The loop a kernel of this target is held against.
+//   avx512amx   tdpbusd on tiles of 16 rows of 64 bytes
 //   avx512vnni  vpdpbusd on zmm
 //   avx2        vpmaddubsw + vpmaddwd + vpaddd on ymm: the usual, saturating mix of the field
 //   x86_64_v2   pmaddwd + paddd on xmm: what exact code on words can reach

@@ -165,6 +165,7 @@ Status run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  octile::ask_for_tiles();
   Options options;
   CLI::App app("What this machine can do at most: products per second, bytes per second.", "octile-bench-peak");
   declare(app, options);

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "packs/format/pack_file.h"
+#include "runtime/exec/tiles.h"
 #include "targets/probe/probe.h"
 
 namespace octile::ort {
@@ -115,6 +116,7 @@ std::vector<runtime::Kernel> kernels_elsewhere(const Options& options, const plu
   static char nothing = 0;  // of kernels that this CPU may not even run: none is called
   std::vector<runtime::Kernel> out;
   if (!other_cpu(options)) return out;
+  out = runtime::tile_kernels();
   for (const std::string& path : kernels.opened) {
     const Result<packs::PackFile> file = packs::open_pack(path);
     if (!file.ok()) continue;
@@ -139,8 +141,9 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
   const Isa cpu = options.judge_for.value_or(host_isa());
   const bool other = other_cpu(options);
   const plugin::Machine machine{other ? std::span(elsewhere) : std::span(kernels.library->kernels()),
-                                other ? cpu : options.best, cpu, !other && cpu_info().amx_int8,
-                                !other && cpu_info().whole_vectors};
+                                other ? cpu : options.best, cpu,
+                                other ? cpu == Isa::avx512amx : cpu_info().amx_int8,
+                                other ? cpu == Isa::avx512amx : cpu_info().whole_vectors};
   const Result<plugin::Cost> cost = plugin::predict(graph, group, outline, *inputs, machine);
   if (!cost.ok()) {
     out.reason = cost.status().message();

@@ -73,7 +73,7 @@ const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors) {
     rates.matrix = 0.0125;
     return rates;
   }();
-  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : whole_vectors ? kWhole : kVnni;
+  return isa < Isa::avx512vnni ? kAvx2 : amx ? kAmx : whole_vectors ? kWhole : kVnni;
 }
 
 const OwnRates& own_rates(Isa isa, bool amx) {
@@ -128,7 +128,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                  .sigmoid = 2.0,
                                  .dynamic = 3.0,
                                  .step = 1000};
-  return isa != Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
+  return isa < Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
 }
 
 }  // namespace octile::plugin

@@ -34,6 +34,7 @@ struct Ask {
   int64_t x = 1, y = 1;                // extents of the crop
   int64_t channels = 1;                // of this run; only its last panel may be partial
   int64_t reduction = 1;               // source elements summed per output
+  int64_t segments = 1;                // in so many runs of neighbours
   int kh = 0, kw = 0, sh = 0, sw = 0;  // depthwise: filter and stride
 };
 

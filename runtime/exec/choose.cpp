@@ -188,7 +188,7 @@ void Op::cut(Choice& c, int threads) const {
     for (int64_t i = 0; i < count; ++i) {
       const int64_t done = i * width;
       Part t = p;
-      t.channels = depthwise_ && i + 1 == count ? p.channels - done : width;
+      t.channels = i + 1 == count ? p.channels - done : width;
       t.table += done;
       t.channel += done;
       if (depthwise_) {

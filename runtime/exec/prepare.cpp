@@ -133,6 +133,7 @@ Ask Op::ask(std::string_view key, int64_t x, int64_t y) const {
   a.y = y;
   a.channels = depthwise_ ? spec_.oc : geometry_.channels;
   a.reduction = geometry_.reduction();
+  a.segments = geometry_.sx * geometry_.sy;
   if (depthwise_) {
     a.kh = static_cast<int>(spec_.kh);
     a.kw = static_cast<int>(spec_.kw);
@@ -173,7 +174,7 @@ Status Op::pack(const void* wei) {
 void Op::choose_layouts() {
   const std::string key = to_key(spec_);
   const Isa plain = best_isa_with(table_, ask(key, 1, 1));
-  const bool wide = plain == Isa::avx512vnni || plain == Isa::portable;
+  const bool wide = plain >= Isa::avx512vnni || plain == Isa::portable;
   lanes_ = wide ? 16 : 8;
   rule_.subtract = fits_ || !wide;  // int16 panels hold any raw - zp
   if (rule_.subtract) return;

@@ -9,6 +9,7 @@
 
 #include "packs/format/pack_file.h"
 #include "runtime/exec/portable.h"
+#include "runtime/exec/tiles.h"
 #include "runtime/loader/mapping.h"
 #include "targets/desc/layout.h"
 #include "targets/probe/probe.h"
@@ -101,7 +102,11 @@ void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
 
 }  // namespace
 
-KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {}
+KernelLibrary::KernelLibrary() : kernels_(portable_kernels()) {
+  if (!can_run(Isa::avx512amx)) return;
+  const std::vector<Kernel> tiles = tile_kernels();
+  kernels_.insert(kernels_.end(), tiles.begin(), tiles.end());
+}
 KernelLibrary::~KernelLibrary() = default;
 
 std::shared_ptr<const std::vector<Kernel>> KernelLibrary::kernels_of(std::initializer_list<std::string_view> families,

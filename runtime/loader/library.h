@@ -39,7 +39,7 @@ struct Kernel {
 
 class KernelLibrary {
  public:
-  KernelLibrary();  // holds the portable C kernels only
+  KernelLibrary();  // holds the portable C kernels only, and those of tiles where this CPU runs them
   ~KernelLibrary();
   KernelLibrary(const KernelLibrary&) = delete;
   KernelLibrary& operator=(const KernelLibrary&) = delete;

@@ -109,6 +109,7 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
       return all;
     }
     case Isa::avx512vnni: return std::vector{layout_only("k4n16")};
+    case Isa::avx512amx: return Status(Code::unsupported, "kernels of tiles are not generated, nothing to tune");
   }
   return Status(Code::internal, "a target without a space");
 }

@@ -12,7 +12,9 @@
 
 namespace octile {
 
-enum class Isa : uint8_t { portable, x86_64_v2, avx2, avx512vnni };  // ordered: a later one may run every earlier one
+// Ordered: a later one may run every earlier one. avx512amx adds tiles to avx512vnni, for products alone; their kernels
+// are part of the runtime, so nothing is generated, tuned or packed for it.
+enum class Isa : uint8_t { portable, x86_64_v2, avx2, avx512vnni, avx512amx };
 
 struct TargetDesc {
   Isa isa = Isa::portable;
@@ -25,6 +27,8 @@ struct TargetDesc {
   int l2_bytes = 1024 * 1024;
 };
 
+// The best target at or below this one that kernels are generated for.
+[[nodiscard]] constexpr Isa generated(Isa isa) { return isa == Isa::avx512amx ? Isa::avx512vnni : isa; }
 // All targets of this release, best last.
 [[nodiscard]] std::span<const TargetDesc> all_targets();
 [[nodiscard]] const TargetDesc& target(Isa isa);

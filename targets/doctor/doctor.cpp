@@ -23,6 +23,7 @@ nlohmann::json targets() {
 }  // namespace
 
 int main() {
+  octile::ask_for_tiles();
   const octile::CpuInfo& cpu = octile::cpu_info();
   const nlohmann::json report = {
       {"cpu",
@@ -39,6 +40,7 @@ int main() {
          {{"x86-64-v2", cpu.x86_64_v2},
           {"avx2", cpu.avx2},
           {"avx512vnni", cpu.avx512vnni},
+          {"avx512amx", cpu.avx512amx},
           {"avxvnni", cpu.avxvnni},
           {"avx512vbmi", cpu.avx512vbmi},
           {"amx_int8", cpu.amx_int8}}}}},

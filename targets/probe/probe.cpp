@@ -9,6 +9,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #endif
 
 namespace octile {
@@ -28,13 +30,26 @@ uint64_t read_xcr0() {
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   return uint64_t{high} << 32 | low;
 }
+
+// arch_prctl of asm/prctl.h, which older systems' headers lack.
+constexpr int kGetPermitted = 0x1022, kAskFor = 0x1023, kTileData = 18;
+
+bool tiles_permitted() {
+  uint64_t components = 0;
+  return syscall(SYS_arch_prctl, kGetPermitted, &components) == 0 && (components >> kTileData & 1) != 0;
+}
+void ask_for(int component) { syscall(SYS_arch_prctl, kAskFor, component); }
 #else
 CpuidWords read_cpuid(uint32_t, uint32_t) { return {}; }
 uint64_t read_xcr0() { return 0; }
+constexpr int kTileData = 0;
+bool tiles_permitted() { return false; }
+void ask_for(int) {}
 #endif
 
 CpuInfo probe() {
   CpuInfo info = decode_cpuid(read_cpuid, read_xcr0());
+  info.avx512amx = info.avx512vnni && info.amx_int8 && tiles_permitted();
   if (const unsigned n = std::thread::hardware_concurrency(); n > 0) info.logical_cpus = static_cast<int>(n);
   return info;
 }
@@ -46,24 +61,27 @@ const CpuInfo& cpu_info() {
   return info;
 }
 
+void ask_for_tiles() { ask_for(kTileData); }
+
 bool can_run(Isa isa) {
   switch (isa) {
     case Isa::portable: return true;
     case Isa::x86_64_v2: return cpu_info().x86_64_v2;
     case Isa::avx2: return cpu_info().avx2;
     case Isa::avx512vnni: return cpu_info().avx512vnni;
+    case Isa::avx512amx: return cpu_info().avx512amx;
   }
   return false;
 }
 
 std::vector<Isa> fallback_chain(Isa best) {
   std::vector<Isa> chain;
-  for (Isa isa : {Isa::avx512vnni, Isa::avx2, Isa::x86_64_v2, Isa::portable}) {
+  for (Isa isa : {Isa::avx512amx, Isa::avx512vnni, Isa::avx2, Isa::x86_64_v2, Isa::portable}) {
     if (isa <= best && can_run(isa)) chain.push_back(isa);
   }
   return chain;
 }
 
-Isa host_isa() { return fallback_chain(Isa::avx512vnni).front(); }
+Isa host_isa() { return fallback_chain(Isa::avx512amx).front(); }
 
 }  // namespace octile
