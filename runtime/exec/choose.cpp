@@ -13,6 +13,8 @@ namespace {
 
 constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
 
+constexpr int64_t kTileBlock = 64;  // pixels that products by tiles take at a time
+
 constexpr int64_t kDepthwiseTile = 32;  // channels that threads do not cut further
 
 }  // namespace
@@ -178,6 +180,10 @@ void Op::cut(Choice& c, int threads) const {
     isa = std::max(isa, k.isa);
     unit_x = std::max<int64_t>(unit_x, k.entry.tile_x);
     unit_y = std::max<int64_t>(unit_y, k.entry.tile_y);
+    if (k.isa == Isa::avx512amx) {
+      unit_x = std::max(unit_x, std::min(c.x, kTileBlock));
+      unit_y = std::max(unit_y, std::min(c.y, ceil_div(kTileBlock / 2, c.x)));
+    }
     if (k.entry.tail_n || (!depthwise_ && k.entry.tile_n < lanes_)) {  // portable kernels too; half a panel
       tiles.push_back(p);
       continue;
