@@ -51,7 +51,8 @@ Status check_line(const std::string& line) {
   }
   const Result<const TargetDesc*> desc = find_target(trimmed(line.substr(0, line.find('|'))));
   if (!desc.ok()) return desc.status();
-  return (*desc)->isa == Isa::portable ? Status(Code::invalid_argument, "portable kernels are not packed") : Status();
+  if (generated((*desc)->isa)) return {};
+  return {Code::invalid_argument, std::string((*desc)->alias) + " kernels are part of the runtime, not packed"};
 }
 
 Result<std::vector<Request>> read_list(const std::string& path) {

@@ -22,7 +22,7 @@ std::string identity(const std::string& path) {
 
 bool has_real_kernels(const runtime::KernelLibrary& library) {
   return std::any_of(library.kernels().begin(), library.kernels().end(),
-                     [](const runtime::Kernel& k) { return k.isa != Isa::portable; });
+                     [](const runtime::Kernel& k) { return generated(k.isa); });
 }
 
 }  // namespace

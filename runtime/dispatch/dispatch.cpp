@@ -29,16 +29,16 @@ constexpr double kNarrowChainCycles = 2;      // two additions
 constexpr double kExactFactor = 1e-3, kLowerFactor = 1e3, kPortableFactor = 1e6;
 
 Reason tier(const Kernel& k, const Ask& ask, Isa best) {
-  const bool level = generated(k.isa) == generated(best);  // vectors and tiles take what they are quicker at
-  if (k.entry.op == ask.op_key && level) return Reason::exact;
+  const bool same = level(k.isa) == level(best);
+  if (k.entry.op == ask.op_key && same) return Reason::exact;
   if (k.isa == Isa::portable) return Reason::portable;
-  return level ? Reason::any_shape : Reason::lower_isa;
+  return same ? Reason::any_shape : Reason::lower_isa;
 }
 
 double factor(Reason r, Isa best) {
   switch (r) {
     // Tuned ones were faster than other vectors, of which tiles are none.
-    case Reason::exact: return best == generated(best) ? kExactFactor : 1;
+    case Reason::exact: return best == level(best) ? kExactFactor : 1;
     case Reason::any_shape: return 1;
     case Reason::lower_isa: return kLowerFactor;
     case Reason::portable: return kPortableFactor;
@@ -127,8 +127,8 @@ double wide_tile(const Kernel& k, const Ask& ask) {
 }
 
 // One panel by tiles, over the whole crop. Fitted to a Granite Rapids core: 234 layers of ten networks, 18 % off on
-// geometric mean. A step loads a row of up to 64 bytes for each pixel, and as many rows of the panel as those hold words,
-// which takes longer than its products; the end of a tile takes what it takes to go through memory.
+// geometric mean. A step loads a row of up to 64 bytes for each pixel, and as many rows of the panel as those hold
+// words, which takes longer than its products; the end of a tile takes what it takes to go through memory.
 double tile_cycles(const Ask& ask) {
   constexpr double kPanel = 40, kTile = 23, kEnd = 2.8;
   constexpr int64_t kRows = 16, kBytes = 64;
@@ -240,7 +240,7 @@ double estimate(const Kernel& k, const Ask& ask, int64_t tiles) {
   const Isa isa = k.isa;
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
   if (e.family == "depthwise") return estimate_depthwise(k, ask, tiles);
-  if (isa == Isa::avx512amx) return tile_cycles(ask);
+  if (isa == Isa::avx512amx) return static_cast<double>(tiles) * tile_cycles(ask);
   if (isa == Isa::avx512vnni) return crops * wide_tile(k, ask);
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
@@ -364,9 +364,9 @@ std::string reason_text(Reason reason, Isa best, Isa used) {
   switch (reason) {
     case Reason::exact: return "exact workload";
     case Reason::any_shape:
-      return generated(best) == generated(used) ? "any-shape, best tile"
-                          : "lower isa: no kernel for " + std::string(target(best).alias) + ", " +
-                                std::string(target(used).alias) + " used";
+      return level(best) == level(used) ? "any-shape, best tile"
+                                        : "lower isa: no kernel for " + std::string(target(best).alias) + ", " +
+                                              std::string(target(used).alias) + " used";
     case Reason::lower_isa:
       return "lower isa: no " + std::string(target(best).alias) + " kernel fits, " + std::string(target(used).alias) +
              " used";

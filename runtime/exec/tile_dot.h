@@ -86,17 +86,23 @@ class TileDot {
       if (next.x >= xs_) next = {0, next.y + 1};
       return here;
     };
+    const bool at_once = sums_only_ && wzp_ == nullptr && channels_ - n >= N * kTileRows;
     for (int64_t t = 0; t + 1 < tiles; t += 2) {
       const Place a = take(), b = take();
       multiply<2, N>(n, a, b);
+      if (at_once) {
+        put<2, N>(n, a, b);
+        continue;
+      }
       if (t > 0) finish<2, N>(n, first, second);
       keep<2, N>();
       first = a, second = b;
     }
-    if (tiles > 1) finish<2, N>(n, first, second);
+    if (tiles > 1 && !at_once) finish<2, N>(n, first, second);
     if (tiles % 2 == 0) return;
     first = take();
     multiply<1, N>(n, first, first);
+    if (at_once) return put<1, N>(n, first, first);
     keep<1, N>();
     finish<1, N>(n, first, first);
   }
@@ -165,6 +171,19 @@ class TileDot {
     }
   }
 
+  [[nodiscard]] uint8_t* destination(int64_t n, const Place& at) const {
+    return dst_ + at.y * dst_y_ + at.x * dst_x_ + n * (sums_only_ ? int64_t{sizeof(int32_t)} : 1);
+  }
+
+  // Sums that are the answer, of whole panels.
+  template <int M, int N>
+  void put(int64_t n, const Place& first, const Place& second) const {
+    Tiles::template store<kSumsTile>(destination(n, first), dst_x_);
+    if constexpr (N == 2) Tiles::template store<kSumsTile + 1>(destination(n + kTileRows, first), dst_x_);
+    if constexpr (M == 2) Tiles::template store<kSumsTile + 2>(destination(n, second), dst_x_);
+    if constexpr (M * N == 4) Tiles::template store<kSumsTile + 3>(destination(n + kTileRows, second), dst_x_);
+  }
+
   template <int M, int N>
   void keep() {
     Tiles::template store<kSumsTile>(sums_[0], kTileBytes);
@@ -184,7 +203,7 @@ class TileDot {
 
   template <int N>
   void finish_tile(int64_t n, const Place& at, Sums* sums) const {
-    uint8_t* const out = dst_ + at.y * dst_y_ + at.x * dst_x_ + n * (sums_only_ ? 4 : 1);
+    uint8_t* const out = destination(n, at);
     const int64_t count = std::min<int64_t>(channels_ - n, int64_t{N} * kTileRows);
     if (wzp_ != nullptr) take_zero_points<N>(n, at, sums);
     if (sums_only_) {
@@ -226,15 +245,15 @@ class TileDot {
   template <int N>
   void requantize(uint8_t* out, int64_t n, int64_t count, const Sums* sums) const {
     if (count == N * kTileRows) {
-      requantize_rows<N>(out, n, sums, [](uint8_t* to, auto codes) { put(to, codes); });
+      requantize_rows<N>(out, n, sums, [](uint8_t* to, auto codes) { write(to, codes); });
     } else {
       const auto mask = static_cast<__mmask32>((uint64_t{1} << count) - 1);
-      requantize_rows<N>(out, n, sums, [mask](uint8_t* to, auto codes) { put(to, codes, mask); });
+      requantize_rows<N>(out, n, sums, [mask](uint8_t* to, auto codes) { write(to, codes, mask); });
     }
   }
 
-  template <int N, class Put>
-  void requantize_rows(uint8_t* out, int64_t n, const Sums* sums, const Put& put_row) const {
+  template <int N, class Write>
+  void requantize_rows(uint8_t* out, int64_t n, const Sums* sums, const Write& write_row) const {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512 mult = _mm512_loadu_ps(mult_ + n), next = N == 2 ? _mm512_loadu_ps(mult_ + n + kTileRows) : mult;
     const __m512i lo = lo_, hi = hi_, zp = zp_;
@@ -249,21 +268,21 @@ class TileDot {
       __m512i codes = _mm512_packus_epi16(_mm512_adds_epi16(a, zp), _mm512_adds_epi16(b, zp));
       codes = _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(codes, lo), hi));
       if constexpr (N == 2) {
-        put_row(out, _mm512_castsi512_si256(codes));
-        if (i + 1 < rows) put_row(out + dst_x, _mm512_extracti64x4_epi64(codes, 1));
+        write_row(out, _mm512_castsi512_si256(codes));
+        if (i + 1 < rows) write_row(out + dst_x, _mm512_extracti64x4_epi64(codes, 1));
       } else {
-        put_row(out, _mm512_castsi512_si128(codes));
-        if (i + 1 < rows) put_row(out + dst_x, _mm512_extracti32x4_epi32(codes, 1));
-        if (i + 2 < rows) put_row(out + 2 * dst_x, _mm512_extracti32x4_epi32(codes, 2));
-        if (i + 3 < rows) put_row(out + 3 * dst_x, _mm512_extracti32x4_epi32(codes, 3));
+        write_row(out, _mm512_castsi512_si128(codes));
+        if (i + 1 < rows) write_row(out + dst_x, _mm512_extracti32x4_epi32(codes, 1));
+        if (i + 2 < rows) write_row(out + 2 * dst_x, _mm512_extracti32x4_epi32(codes, 2));
+        if (i + 3 < rows) write_row(out + 3 * dst_x, _mm512_extracti32x4_epi32(codes, 3));
       }
     }
   }
 
-  static void put(uint8_t* to, __m256i codes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), codes); }
-  static void put(uint8_t* to, __m128i codes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes); }
-  static void put(uint8_t* to, __m256i codes, __mmask32 mask) { _mm256_mask_storeu_epi8(to, mask, codes); }
-  static void put(uint8_t* to, __m128i codes, __mmask32 mask) {
+  static void write(uint8_t* to, __m256i codes) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), codes); }
+  static void write(uint8_t* to, __m128i codes) { _mm_storeu_si128(reinterpret_cast<__m128i*>(to), codes); }
+  static void write(uint8_t* to, __m256i codes, __mmask32 mask) { _mm256_mask_storeu_epi8(to, mask, codes); }
+  static void write(uint8_t* to, __m128i codes, __mmask32 mask) {
     _mm_mask_storeu_epi8(to, static_cast<__mmask16>(mask), codes);
   }
 
@@ -277,8 +296,8 @@ class TileDot {
   uint8_t* dst_;
   int64_t dst_x_, dst_y_;  // bytes
   int64_t channels_, xs_, ys_;
-  int64_t whole_, rest_;      // rows of 64 bytes in a segment, bytes left
-  int64_t per_row_, rows_;    // tiles in a row of pixels, pixels of a tile
+  int64_t whole_, rest_;          // rows of 64 bytes in a segment, bytes left
+  int64_t per_row_, rows_;        // tiles in a row of pixels, pixels of a tile
   const int32_t* wzp_ = nullptr;  // null: none
   const int32_t* rowsum_ = nullptr;
   int64_t rowsum_y_ = 0;

@@ -180,7 +180,9 @@ Status run_clang(const std::vector<std::string>& args) {
 }  // namespace
 
 Status build_kernel(const Request& r, const CodegenOptions& options) {
-  if (r.target->isa == Isa::portable) return {Code::invalid_argument, "portable kernels are part of the runtime"};
+  if (!generated(r.target->isa)) {
+    return {Code::invalid_argument, std::string(r.target->alias) + " kernels are part of the runtime"};
+  }
   const Codegen& cg = codegen_of(r.target->isa);
   const std::string base = options.out_dir + "/" + r.name;
   auto lowering = make_marker_lowering(r.target->isa);

@@ -12,8 +12,7 @@
 
 namespace octile {
 
-// Ordered: a later one may run every earlier one. avx512amx adds tiles to avx512vnni, for products alone; their kernels
-// are part of the runtime, so nothing is generated, tuned or packed for it.
+// Ordered: a later one may run every earlier one. avx512amx adds tiles to avx512vnni, for products alone.
 enum class Isa : uint8_t { portable, x86_64_v2, avx2, avx512vnni, avx512amx };
 
 struct TargetDesc {
@@ -27,8 +26,10 @@ struct TargetDesc {
   int l2_bytes = 1024 * 1024;
 };
 
-// The best target at or below this one that kernels are generated for.
-[[nodiscard]] constexpr Isa generated(Isa isa) { return isa == Isa::avx512amx ? Isa::avx512vnni : isa; }
+// Targets of one level use each other's kernels, whichever are quicker.
+[[nodiscard]] constexpr Isa level(Isa isa) { return isa == Isa::avx512amx ? Isa::avx512vnni : isa; }
+// Whether kernels are generated, tuned and packed for it; else they are part of the runtime.
+[[nodiscard]] constexpr bool generated(Isa isa) { return isa != Isa::portable && isa == level(isa); }
 // All targets of this release, best last.
 [[nodiscard]] std::span<const TargetDesc> all_targets();
 [[nodiscard]] const TargetDesc& target(Isa isa);

@@ -73,6 +73,8 @@ VECTOR_CODE_ALLOWED = {
 EXTERN_MICRO_KERNELS = {
     "runtime/exec/ops/lanes_avx2.h": "docs/decisions/0007-ops-in-cpp.md",
     "runtime/exec/ops/lanes_avx512.h": "docs/decisions/0007-ops-in-cpp.md",
+    "runtime/exec/tile_dot.h": "docs/decisions/0014-tiles.md",
+    "runtime/exec/tiles.cpp": "docs/decisions/0014-tiles.md",
 }
 EXPORTS = ["CreateEpFactories", "ReleaseEpFactory"]
 C_API = "plugin/c_api/octile.h"  # declares what the C library exports

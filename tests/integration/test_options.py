@@ -334,14 +334,14 @@ def judged(open_session, tmp_path, model, **options):
 
 
 @pytest.mark.parametrize("when_slower", ["keep_exact", "leave", "keep"])
-@pytest.mark.parametrize("cpu", ["avx2", "avx512vnni"])
+@pytest.mark.parametrize("cpu", ["avx2", "avx512vnni", "avx512amx"])
 def test_slower_regions(open_session, default_pack, tmp_path, cpu, when_slower):
     if not default_pack.is_file():
         pytest.skip(f"{default_pack}: not built")
     report = judged(open_session, tmp_path, slower_net(), judge_for=cpu, when_slower=when_slower)
     (region,) = report["regions"] + report["regions_left"]
     assert region["cycles"] > region["host_cycles"] > 0
-    left = when_slower == "leave" or (when_slower == "keep_exact" and cpu == "avx512vnni")
+    left = when_slower == "leave" or (when_slower == "keep_exact" and cpu != "avx2")
     assert len(report["regions_left"]) == (1 if left else 0)
     assert region["decision"].startswith("slower here" if left else "slower here, kept")
     reasons = {node.get("reason") for node in report["nodes"]}

@@ -111,6 +111,7 @@ TEST_F(BuildTest, ListErrorsNameTheLine) {
   expect_error("# x\n\navx2 | a | b | c\n", {list_ + ":3"});
   expect_error("avx9 | any:dot | name=a\n", {list_ + ":1", "avx9"});
   expect_error("portable | any:dot | name=a\n", {list_ + ":1", "portable"});
+  expect_error("avx512amx | any:dot | name=a\n", {list_ + ":1", "avx512amx"});
   expect_error("avx2 | any:dot | name=a\n avx2 | any:dot | name=a\n", {list_ + ":2", "line 1"});
   expect_error(std::string("\0\xff|||\n", 6), {list_ + ":1"});
   expect_error("avx2 | any:dot | name=a\navx2 | any:dot  | name=a\n", {"two requests", "a"});

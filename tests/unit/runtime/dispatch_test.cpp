@@ -74,6 +74,30 @@ TEST(Dispatch, ExactWorkloadWinsOverBetterTiles) {
   EXPECT_EQ(spans[0].reason, Reason::exact);
 }
 
+// Tiles and vectors are of one level: the estimate decides, also against what was tuned among vectors.
+TEST(Dispatch, TilesWhereTheyAreQuicker) {
+  Kernel tiles = fake(Isa::avx512amx, "k4n16", 2, 1, 16);
+  tiles.entry.name = "tiles";
+  std::vector<Kernel> table{portable("k4n16"), tiles, fake(Isa::avx512vnni, "k4n16", 4, 1, 64),
+                            fake(Isa::avx512vnni, "k4n16", 1, 1, 16), fake(Isa::avx512vnni, "k4n16", 1, 1, 16, true)};
+  const auto picked = [&](int64_t x, int64_t reduction, int64_t channels, Isa best = Isa::avx512amx) {
+    Ask ask = ask_of(best, x, 1, channels);
+    ask.reduction = reduction;
+    ask.whole_vectors = true;
+    const std::vector<Span> spans = cover_panels(table, ask, 16, wide(channels));
+    for (const Span& s : spans) EXPECT_TRUE(s.reason == Reason::any_shape || s.reason == Reason::exact);
+    return names(table, spans);
+  };
+  EXPECT_EQ(picked(784, 256, 64), "tiles*64 ");
+  EXPECT_EQ(picked(784, 256, 20), "tiles*20 ");
+  EXPECT_EQ(picked(784, 8, 64), "k4n16_x4y1n64*64 ");
+  EXPECT_EQ(picked(1, 256, 32), "k4n16_x1y1n16*32 ");
+  EXPECT_EQ(picked(784, 256, 64, Isa::avx512vnni), "k4n16_x4y1n64*64 ");
+  table[2].entry.op = "the op";
+  EXPECT_EQ(picked(784, 256, 64), "tiles*64 ");
+  EXPECT_EQ(picked(784, 8, 64), "k4n16_x4y1n64*64 ");
+}
+
 // However little there is to do, and though a masked tile is a call by itself.
 TEST(Dispatch, ExactWorkloadWinsOverHalfAPanel) {
   std::vector<Kernel> table{fake(Isa::avx512vnni, "k4n16", 1, 1, 16), fake(Isa::avx512vnni, "k4n16", 1, 1, 8),

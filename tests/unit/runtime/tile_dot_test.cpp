@@ -1,5 +1,6 @@
-// Products by tiles against the oracle, with registers in memory, so on every CPU with AVX-512; those of AMX itself run in
-// conformance and integration where there are any.
+// Products by tiles against the oracle, with registers in memory, so on every CPU with AVX-512.
+// In:  drawn ops.  Out: GoogleTest's verdict.
+// Not here: the registers of AMX, which conformance and integration meet where there are any.
 #include <gtest/gtest.h>
 
 #include "runtime/exec/tiles.h"

@@ -88,6 +88,28 @@ TEST(Probe, IceLakeServer) {
   EXPECT_EQ(info.l2_bytes, 1280 * 1024);
 }
 
+// Sapphire Rapids: Ice Lake and tiles, which the operating system must save and the process ask for.
+CpuidWords sapphire_rapids(uint32_t leaf, uint32_t subleaf) {
+  CpuidWords w = ice_lake(leaf, subleaf);
+  if (leaf == 7 && subleaf == 0) w.edx = bits({22, 24, 25});
+  return w;
+}
+
+TEST(Probe, TilesByCpuAndSystem) {
+  constexpr uint64_t kTiles = 0x60000;
+  EXPECT_TRUE(decode_cpuid(sapphire_rapids, kZmm | kTiles).amx_int8);
+  EXPECT_FALSE(decode_cpuid(sapphire_rapids, kZmm).amx_int8);
+  EXPECT_FALSE(decode_cpuid(ice_lake, kZmm | kTiles).amx_int8);
+  EXPECT_FALSE(decode_cpuid(sapphire_rapids, kZmm | kTiles).avx512amx);  // that the process decides
+}
+
+TEST(Targets, TilesAreOfOneLevelWithVectors) {
+  EXPECT_EQ(level(Isa::avx512amx), Isa::avx512vnni);
+  EXPECT_EQ(level(Isa::avx2), Isa::avx2);
+  EXPECT_TRUE(generated(Isa::avx512vnni) && generated(Isa::x86_64_v2));
+  EXPECT_FALSE(generated(Isa::avx512amx) || generated(Isa::portable));
+}
+
 TEST(Probe, OperatingSystemDecidesToo) {
   const CpuInfo ymm = decode_cpuid(ice_lake, kYmm);
   EXPECT_TRUE(ymm.avx2);
