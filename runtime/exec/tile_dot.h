@@ -55,12 +55,11 @@ class TileDot {
 
   void run() {
     Tiles::configure(static_cast<int>(rows_), static_cast<int>(rest_));
-    for (int64_t n = 0; n < channels_; n += 2 * kTileRows) {
-      if (channels_ - n > kTileRows) {
-        panels<2>(n);
-      } else {
-        panels<1>(n);
-      }
+    lines_ = lines_ahead();
+    if (lines_ > 0) {
+      all<true>();
+    } else {
+      all<false>();
     }
     Tiles::release();
   }
@@ -75,8 +74,36 @@ class TileDot {
     return src_.host + p.x * src_.dim[3].stride + p.y * src_.dim[4].stride;
   }
 
+  // Weights come from beyond the second cache in a network: while some panels are at work the next ones are asked for,
+  // a share at each step, where there are many and it is little enough to hide behind products. Lines for each step.
+  [[nodiscard]] int64_t lines_ahead() const {
+    constexpr int64_t kLeastBytes = 512 * 1024, kMostLines = 16, kPanels = 2;
+    const int64_t blocks = (ys_ * per_row_ + 1) / 2, lines = kPanels * panel_ / kTileBytes;
+    const int64_t steps = blocks * src_.dim[1].extent * src_.dim[2].extent * whole_;
+    if (channels_ * panel_ < kLeastBytes * kTileRows || lines > kMostLines * steps) return 0;
+    return (lines + steps - 1) / steps;
+  }
+  template <bool Ahead>
+  void ask_ahead() {
+    if constexpr (Ahead) {
+      for (int64_t i = 0; i < lines_; ++i, ahead_ += kTileBytes) _mm_prefetch(ahead_, _MM_HINT_T1);
+    }
+  }
+
+  template <bool Ahead>
+  void all() {
+    for (int64_t n = 0; n < channels_; n += 2 * kTileRows) {
+      ahead_ = reinterpret_cast<const char*>(wei_) + (n / kTileRows + 2) * panel_;
+      if (channels_ - n > kTileRows) {
+        panels<2, Ahead>(n);
+      } else {
+        panels<1, Ahead>(n);
+      }
+    }
+  }
+
   // Products of a block are under way while the sums of the one before it are brought to their places.
-  template <int N>
+  template <int N, bool Ahead>
   void panels(int64_t n) {
     const int64_t tiles = ys_ * per_row_;
     Place next, first, second;  // of the tile to come, of the block whose sums wait
@@ -89,7 +116,7 @@ class TileDot {
     const bool at_once = sums_only_ && wzp_ == nullptr && channels_ - n >= N * kTileRows;
     for (int64_t t = 0; t + 1 < tiles; t += 2) {
       const Place a = take(), b = take();
-      multiply<2, N>(n, a, b);
+      multiply<2, N, Ahead>(n, a, b);
       if (at_once) {
         put<2, N>(n, a, b);
         continue;
@@ -101,7 +128,7 @@ class TileDot {
     if (tiles > 1 && !at_once) finish<2, N>(n, first, second);
     if (tiles % 2 == 0) return;
     first = take();
-    multiply<1, N>(n, first, first);
+    multiply<1, N, Ahead>(n, first, first);
     if (at_once) return put<1, N>(n, first, first);
     keep<1, N>();
     finish<1, N>(n, first, first);
@@ -144,7 +171,7 @@ class TileDot {
     }
   }
 
-  template <int M, int N>
+  template <int M, int N, bool Ahead>
   void multiply(int64_t n, const Place& first, const Place& second) {
     Tiles::template load<kSumsTile>(bias_ + n, 0);  // every row
     if constexpr (N == 2) Tiles::template load<kSumsTile + 1>(bias_ + n + kTileRows, 0);
@@ -159,11 +186,13 @@ class TileDot {
         if (rest_ == 0) {
           for (int64_t k = 0; k < whole_; ++k, a += kTileBytes, b += kTileBytes, w += kTileRows * kTileBytes) {
             whole_step<M, N>(a, b, pixel, w, panel_);
+            ask_ahead<Ahead>();
           }
           continue;
         }
         for (int64_t k = 0; k < whole_; ++k, a += kTileBytes, b += kTileBytes, w += kTileRows * kTileBytes) {
           step<M, N, kSourceTile, kWeightsTile>(a, b, pixel, w, panel_);
+          ask_ahead<Ahead>();
         }
         step<M, N, kShortSource, kShortWeights>(a, b, pixel, w, panel_);
         w += rest_ * kTileRows;
@@ -296,8 +325,10 @@ class TileDot {
   uint8_t* dst_;
   int64_t dst_x_, dst_y_;  // bytes
   int64_t channels_, xs_, ys_;
-  int64_t whole_, rest_;          // rows of 64 bytes in a segment, bytes left
-  int64_t per_row_, rows_;        // tiles in a row of pixels, pixels of a tile
+  int64_t whole_, rest_;         // rows of 64 bytes in a segment, bytes left
+  int64_t per_row_, rows_;       // tiles in a row of pixels, pixels of a tile
+  const char* ahead_ = nullptr;  // weights to ask for, and how many lines at each step
+  int64_t lines_ = 0;
   const int32_t* wzp_ = nullptr;  // null: none
   const int32_t* rowsum_ = nullptr;
   int64_t rowsum_y_ = 0;
