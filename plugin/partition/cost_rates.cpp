@@ -111,23 +111,12 @@ const OwnRates& own_rates(Isa isa, bool amx) {
                                   .sigmoid = 2.0,
                                   .dynamic = 0.7,
                                   .step = 1000};
-  static constexpr OwnRates kAmx{.product = 1.0,
-                                 .winograd = 1.0,
-                                 .paired = 1.0,
-                                 .depthwise = 1.0,
-                                 .source = 0.05,
-                                 .weights = 0.1,
-                                 .convert = 0.5,
-                                 .table = 0.15,
-                                 .binary = 0.3,
-                                 .window = 0.05,
-                                 .arg_max = 0.5,
-                                 .rows = 1.0,
-                                 .move = 0.2,
-                                 .floats = 0.5,
-                                 .sigmoid = 2.0,
-                                 .dynamic = 3.0,
-                                 .step = 1000};
+  static constexpr OwnRates kAmx = [] {
+    OwnRates rates = kVnni;
+    rates.winograd = 1.0;
+    rates.weights = 0.1;
+    return rates;
+  }();
   return isa < Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
 }
 
