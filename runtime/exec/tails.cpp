@@ -19,10 +19,13 @@ struct Piece {
   int64_t n, y, x, count;
 };
 
-// Calls f(piece) over the crop. `limit`: of a crop that is one long row, pixels after which a piece must end.
+// Calls f(piece) over the crop. `limit`: of rows that are one long row, pixels after which a piece must end.
 template <class F>
 void each_piece(const Tensor& dst, const Crop& crop, int64_t limit, const F& f) {
   if (!crop.row) {
+    if (limit > dst.w && crop.xs == dst.w && dst.stride_y == dst.w * dst.stride_x) {
+      return f(Piece{crop.n, crop.y, 0, crop.ys * crop.xs});
+    }
     for (int64_t y = 0; y < crop.ys; ++y) f(Piece{crop.n, crop.y + y, crop.x, crop.xs});
     return;
   }

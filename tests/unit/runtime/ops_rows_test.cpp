@@ -94,11 +94,13 @@ TEST(OpsRows, ScaleSums) {
     for (int i = 0; i < 300; ++i) {
       const int64_t c = draw_length(rng);
       const std::vector<float> factors = random_floats(rng, c), addends = random_floats(rng, c);
+      const int64_t rows = rng.range(1, c < 140 ? 40 : 2), row = c;  // rows share their channels
+      const int64_t gap = rng.chance(0.3) ? 3 : 0;                   // between rows of sums
       std::vector<int32_t> sums, columns;
-      for (int64_t k = 0; k < 2 * c; ++k) {
+      for (int64_t k = 0; k < rows * (row + gap); ++k) {
         sums.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
-        columns.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
       }
+      for (int64_t k = 0; k < row; ++k) columns.push_back(static_cast<int32_t>(rng.range(INT32_MIN, INT32_MAX)));
       const bool add = rng.chance(0.6), counted = add && rng.chance(0.5);
       const SumsForm form{
           odd_scale(rng), zero_point(rng), columns.data(), factors.data(), add ? addends.data() : nullptr, counted};
@@ -113,12 +115,12 @@ TEST(OpsRows, ScaleSums) {
         const float value = static_cast<float>(real) * gain;
         return add && !counted ? value + addends[channel] : value;
       };
-      const int64_t rows = 1 + c % 2, row = c;  // rows share their channels
       std::vector<float> want;
-      for (int64_t k = 0; k < row * rows; ++k)
-        want.push_back(scaled(static_cast<size_t>(k), static_cast<size_t>(k % row)));
+      for (int64_t k = 0; k < row * rows; ++k) {
+        want.push_back(scaled(static_cast<size_t>(k / row * (row + gap) + k % row), static_cast<size_t>(k % row)));
+      }
       const Floats dst(std::vector<float>(want.size()));
-      v.ops->scale_sums(form, {reinterpret_cast<const uint8_t*>(sums.data()), 4 * row},
+      v.ops->scale_sums(form, {reinterpret_cast<const uint8_t*>(sums.data()), 4 * (row + gap)},
                         {reinterpret_cast<uint8_t*>(dst.data()), 4 * row}, row, rows);
       ASSERT_EQ(bits(dst.all()), bits(want)) << v.name << " case " << i;
       EXPECT_TRUE(dst.intact());
