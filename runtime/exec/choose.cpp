@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kSlack = 64;  // elements a kernel may read past widened rows
 
-constexpr int64_t kTileBlock = 64;  // pixels that products by tiles take at a time
+constexpr int64_t kTileBlock = 32;    // pixels that products by tiles take at a time
+constexpr int64_t kTileProducts = 4;  // of theirs, as long as one of vectors
 
 constexpr int64_t kDepthwiseTile = 32;  // channels that threads do not cut further
 
@@ -217,7 +218,9 @@ void Op::cut(Choice& c, int threads) const {
   const int64_t unit = c.along_y ? unit_y : unit_x, outputs = c.along_y ? c.x : c.y;
   f.l2_bytes = target(isa).l2_bytes;
   f.src_bytes = c.along_y ? s.sh * s.iw * pixel : s.sw * (c.y > 1 ? s.ih : 1) * pixel;
-  const int64_t filter = geometry_.reduction() * (depthwise_ ? kDepthwiseCost : 1);
+  const bool by_tiles = isa == Isa::avx512amx;
+  const int64_t filter = depthwise_ ? geometry_.reduction() * kDepthwiseCost
+                                    : ceil_div(geometry_.reduction(), by_tiles ? kTileProducts : 1);
   f.cost = outputs * s.channels() * (filter + kOutputCost);
   f.outputs = c.by_rows && !c.along_y ? 1 : outputs;
   f.weight_bytes = panels_bytes_;
