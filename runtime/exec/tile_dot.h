@@ -102,36 +102,39 @@ class TileDot {
     }
   }
 
-  // Products of a block are under way while the sums of the one before it are brought to their places.
   template <int N, bool Ahead>
   void panels(int64_t n) {
     const int64_t tiles = ys_ * per_row_;
-    Place next, first, second;  // of the tile to come, of the block whose sums wait
-    const auto take = [&] {
-      const Place here{std::min(next.x, xs_ - rows_), next.y};
-      next.x += rows_;
-      if (next.x >= xs_) next = {0, next.y + 1};
-      return here;
-    };
+    Place next;
+    blocks<2, N, Ahead>(n, tiles / 2, next);
+    blocks<1, N, Ahead>(n, tiles % 2, next);
+  }
+
+  // The tile of pixels to come.
+  Place take(Place& next) const {
+    const Place here{std::min(next.x, xs_ - rows_), next.y};
+    next.x += rows_;
+    if (next.x >= xs_) next = {0, next.y + 1};
+    return here;
+  }
+
+  // Products of a block are under way while the sums of the one before it are brought to their places.
+  template <int M, int N, bool Ahead>
+  void blocks(int64_t n, int64_t count, Place& next) {
     const bool at_once = sums_only_ && wzp_ == nullptr && channels_ - n >= N * kTileRows;
-    for (int64_t t = 0; t + 1 < tiles; t += 2) {
-      const Place a = take(), b = take();
-      multiply<2, N, Ahead>(n, a, b);
+    Place first, second;
+    for (int64_t i = 0; i < count; ++i) {
+      const Place a = take(next), b = M == 2 ? take(next) : a;
+      multiply<M, N, Ahead>(n, a, b);
       if (at_once) {
-        put<2, N>(n, a, b);
+        put<M, N>(n, a, b);
         continue;
       }
-      if (t > 0) finish<2, N>(n, first, second);
-      keep<2, N>();
+      if (i > 0) finish<M, N>(n, first, second);
+      keep<M, N>();
       first = a, second = b;
     }
-    if (tiles > 1 && !at_once) finish<2, N>(n, first, second);
-    if (tiles % 2 == 0) return;
-    first = take();
-    multiply<1, N, Ahead>(n, first, first);
-    if (at_once) return put<1, N>(n, first, first);
-    keep<1, N>();
-    finish<1, N>(n, first, first);
+    if (count > 0 && !at_once) finish<M, N>(n, first, second);
   }
 
   // Sums of one row of source elements more, where each tile has its register.
