@@ -91,16 +91,18 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
   if (op.kind != OpKind::conv2d && op.kind != OpKind::dense) {
     return Status(Code::unsupported, std::string(to_string(op.kind)) + " has any-shape kernels only, nothing to tune");
   }
+  if (!generated(target.isa)) {
+    return Status(Code::unsupported, std::string(target.alias) + " kernels are part of the runtime, nothing to tune");
+  }
   // Whether the zero points of constant weights can be subtracted beforehand, and so which family computes them, is in
   // their values, which no op line holds.
   if (has_zero_points(op) && !(op.wei_var && target.isa == Isa::avx512vnni)) {
     return Status(Code::unsupported, "weights with zero points have any-shape kernels only, nothing to tune");
   }
-  if (op.depthwise() && target.isa != Isa::portable) {
+  if (op.depthwise()) {
     return std::vector{layout_only(target.isa == Isa::avx512vnni ? "t4c" : "t2cw")};
   }
   switch (target.isa) {
-    case Isa::portable: return Status(Code::unsupported, "portable kernels are not generated, nothing to tune");
     case Isa::x86_64_v2: return std::vector{layout_only("k2n8w")};
     case Isa::avx2: {
       if (op.wei_var) return std::vector{layout_only("k2n8w")};  // unknown weights must fit any kernel
@@ -109,7 +111,8 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
       return all;
     }
     case Isa::avx512vnni: return std::vector{layout_only("k4n16")};
-    case Isa::avx512amx: return Status(Code::unsupported, "kernels of tiles are not generated, nothing to tune");
+    case Isa::portable:
+    case Isa::avx512amx: break;
   }
   return Status(Code::internal, "a target without a space");
 }

@@ -350,6 +350,10 @@ TEST(Tasks, EqualWorkloadsJoinAndTheRestIsExplained) {
   EXPECT_NE(list.skipped[0].reason.find("any-shape kernels only"), std::string::npos);
   EXPECT_EQ(tasks_of({kConv}, Isa::avx2).tasks.size(), 5U);
   EXPECT_TRUE(tasks_of({kConv}, Isa::portable).tasks.empty());
+  const char* const depthwise = "conv2d mb1g8ic8ih9iw9oc8kh3kw3 src=u8 wei=s8 dst=u8";
+  const TaskList tiles = tasks_of({kConv, depthwise}, Isa::avx512amx);
+  EXPECT_TRUE(tiles.tasks.empty());
+  EXPECT_NE(tiles.skipped.at(1).reason.find("part of the runtime"), std::string::npos);
 }
 
 }  // namespace
