@@ -35,6 +35,7 @@ class TileDot {
         lo_(_mm512_set1_epi8(static_cast<char>(static_cast<int>(lo) + zp))),
         hi_(_mm512_set1_epi8(static_cast<char>(static_cast<int>(hi) + zp))),
         zp_(_mm512_set1_epi16(static_cast<int16_t>(zp))),
+        clamps_(static_cast<int>(lo) + zp > 0 || static_cast<int>(hi) + zp < 255),
         sums_only_(dst.type.bits == 32),
         dst_(dst.host),
         dst_x_(dst.dim[1].stride * int64_t{dst.type.bits / 8}),
@@ -289,6 +290,7 @@ class TileDot {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512 mult = _mm512_loadu_ps(mult_ + n), next = N == 2 ? _mm512_loadu_ps(mult_ + n + kTileRows) : mult;
     const __m512i lo = lo_, hi = hi_, zp = zp_;
+    const bool clamps = clamps_;
     const int64_t rows = rows_, dst_x = dst_x_;
     constexpr int kStep = N == 2 ? 2 : 4;
     const int32_t* row = sums[0];
@@ -298,7 +300,8 @@ class TileDot {
       const __m512i a = _mm512_packs_epi32(scaled(row, mult), scaled(beside, next));
       const __m512i b = _mm512_packs_epi32(scaled(row + kBelow, mult), scaled(beside + kBelow, next));
       __m512i codes = _mm512_packus_epi16(_mm512_adds_epi16(a, zp), _mm512_adds_epi16(b, zp));
-      codes = _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(codes, lo), hi));
+      if (clamps) codes = _mm512_min_epu8(_mm512_max_epu8(codes, lo), hi);
+      codes = _mm512_permutexvar_epi32(order, codes);
       if constexpr (N == 2) {
         write_row(out, _mm512_castsi512_si256(codes));
         if (i + 1 < rows) write_row(out + dst_x, _mm512_extracti64x4_epi64(codes, 1));
@@ -324,6 +327,7 @@ class TileDot {
   const int32_t* bias_;
   const float* mult_;
   __m512i lo_, hi_, zp_;
+  bool clamps_;  // to less than what a byte holds
   bool sums_only_;
   uint8_t* dst_;
   int64_t dst_x_, dst_y_;  // bytes
