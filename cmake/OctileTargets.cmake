@@ -13,6 +13,9 @@ if(OCTILE_SANITIZE)
   target_link_options(octile_flags INTERFACE -fsanitize=${OCTILE_SANITIZE})
 endif()
 
+# AVX-512 as every target with VNNI has it, for files that are compiled for it.
+set(OCTILE_AVX512 -mavx512f -mavx512bw -mavx512cd -mavx512dq -mavx512vl)
+
 # octile_library(<name> SOURCES ... [DEPS ...])   static, position independent
 function(octile_library name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPS" ${ARGN})

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "runtime/exec/tiles.h"
 #include "targets/probe/probe.h"
 
 #if defined(__x86_64__)
@@ -59,13 +60,8 @@ __attribute__((target("avx512f,avx512vnni"))) int64_t loop_vpdpbusd(int rounds) 
 // Four tiles of sums, as many as kernels keep.
 int64_t loop_tdpbusd(int rounds) {
   constexpr int kChains = 4, kTiles = 6;
-  struct {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes[16] = {};
-    uint8_t rows[16] = {};
-  } config;
-  std::fill_n(config.bytes, kTiles, 64);
-  std::fill_n(config.rows, kTiles, 16);
+  runtime::TileConfig config;
+  for (int tile = 0; tile < kTiles; ++tile) config.set(tile, runtime::kTileRows, runtime::kTileBytes);
   __asm__ volatile("ldtilecfg %0" ::"m"(config));
   for (int r = 0; r < rounds; ++r) {
     __asm__ volatile(
@@ -75,7 +71,7 @@ int64_t loop_tdpbusd(int rounds) {
         "tdpbusd %tmm5, %tmm4, %tmm3\n\t");
   }
   __asm__ volatile("tilerelease");
-  return int64_t{16} * 16 * 64 * kChains;
+  return int64_t{runtime::kTileRows} * runtime::kTileRows * runtime::kTileBytes * kChains;
 }
 
 __attribute__((target("avx2"))) int64_t loop_vpmaddubsw(int rounds) {

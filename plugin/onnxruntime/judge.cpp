@@ -140,9 +140,9 @@ Judgement judge(const plugin::HostGraph& graph, const plugin::Group& group, cons
   }
   const Isa cpu = options.judge_for.value_or(host_isa());
   const bool other = other_cpu(options);
-  const bool tiles = other ? cpu == Isa::avx512amx : cpu_info().avx512amx;
   const plugin::Machine machine{other ? std::span(elsewhere) : std::span(kernels.library->kernels()),
-                                other ? cpu : options.best, cpu, tiles, other ? tiles : cpu_info().whole_vectors};
+                                other ? cpu : options.best, cpu,
+                                other ? cpu == Isa::avx512amx : cpu_info().whole_vectors};
   const Result<plugin::Cost> cost = plugin::predict(graph, group, outline, *inputs, machine);
   if (!cost.ok()) {
     out.reason = cost.status().message();

@@ -22,7 +22,6 @@ struct Machine {
   std::span<const runtime::Kernel> kernels;
   Isa best = Isa::avx2;
   Isa host = Isa::avx2;
-  bool amx = false;            // the host's CPU has it for int8
   bool whole_vectors = false;  // CpuInfo::whole_vectors
 };
 

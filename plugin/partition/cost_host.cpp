@@ -15,7 +15,7 @@ namespace {
 class Host {
  public:
   Host(const HostGraph& graph, const GraphDesc& desc, const std::vector<Shape>& shapes, const Machine& m)
-      : graph_(graph), desc_(desc), shapes_(shapes), r_(host_rates(m.host, m.amx, m.whole_vectors)) {
+      : graph_(graph), desc_(desc), shapes_(shapes), r_(host_rates(m.host, m.whole_vectors)) {
     for (const NodeDesc& node : desc.nodes) nodes_.emplace(node.name, &node);
   }
 

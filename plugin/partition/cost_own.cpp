@@ -24,7 +24,7 @@ class Own {
       : desc_(desc),
         shapes_(shapes),
         machine_(machine),
-        r_(own_rates(machine.best, machine.amx)),
+        r_(own_rates(machine.best, machine.host)),
         maker_(desc.values.size(), -1),
         floats_(desc.values.size(), false) {
     for (size_t i = 0; i < desc.nodes.size(); ++i) {

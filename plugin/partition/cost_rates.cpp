@@ -3,7 +3,7 @@
 
 namespace octile::plugin {
 
-const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors) {
+const HostRates& host_rates(Isa isa, bool whole_vectors) {
   static constexpr HostRates kAvx2{.conv = 0.031,
                                    .column = 0.6,
                                    .depthwise = 0.2,
@@ -73,10 +73,10 @@ const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors) {
     rates.matrix = 0.0125;
     return rates;
   }();
-  return isa < Isa::avx512vnni ? kAvx2 : amx ? kAmx : whole_vectors ? kWhole : kVnni;
+  return isa < Isa::avx512vnni ? kAvx2 : isa == Isa::avx512amx ? kAmx : whole_vectors ? kWhole : kVnni;
 }
 
-const OwnRates& own_rates(Isa isa, bool amx) {
+const OwnRates& own_rates(Isa isa, Isa cpu) {
   static constexpr OwnRates kAvx2{.product = 0.98,
                                   .winograd = 0.43,
                                   .paired = 0.82,
@@ -117,7 +117,7 @@ const OwnRates& own_rates(Isa isa, bool amx) {
     rates.weights = 0.1;
     return rates;
   }();
-  return isa < Isa::avx512vnni ? kAvx2 : amx ? kAmx : kVnni;
+  return isa < Isa::avx512vnni ? kAvx2 : cpu == Isa::avx512amx ? kAmx : kVnni;
 }
 
 }  // namespace octile::plugin

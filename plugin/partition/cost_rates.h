@@ -1,5 +1,6 @@
 // Rates: what single passes cost, ours and ONNX Runtime's, as tables of measured numbers.
-// In:  instruction set; whether the host's CPU has AMX, takes whole vectors.  Out: cycles of one core per multiply-add,
+// In:  instruction set of kernels, of the CPU; whether it takes whole vectors.  Out: cycles of one core per
+// multiply-add,
 //      element or node.
 // Not here: which passes a region has (cost.cpp).
 //
@@ -60,7 +61,8 @@ struct OwnRates {
   double step;       // per step
 };
 
-[[nodiscard]] const HostRates& host_rates(Isa isa, bool amx, bool whole_vectors);
-[[nodiscard]] const OwnRates& own_rates(Isa isa, bool amx);
+[[nodiscard]] const HostRates& host_rates(Isa isa, bool whole_vectors);
+// Of kernels up to `isa`, on a CPU that has `cpu`.
+[[nodiscard]] const OwnRates& own_rates(Isa isa, Isa cpu);
 
 }  // namespace octile::plugin

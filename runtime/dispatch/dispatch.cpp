@@ -7,6 +7,8 @@
 #include <limits>
 #include <map>
 
+#include "runtime/exec/tiles.h"
+
 namespace octile::runtime {
 namespace {
 
@@ -52,9 +54,6 @@ bool eligible(const Kernel& k, const Ask& ask) {
   return k.fn != nullptr && k.isa <= ask.best && e.family == ask.family && e.dst == ask.dst &&
          (e.op == "*" || e.op == ask.op_key);
 }
-
-// Kernels of the runtime take any number of channels, in one call.
-bool any_channels(Isa isa) { return isa == Isa::portable || isa == Isa::avx512amx; }
 
 bool tile_fits(const packs::KernelEntry& e, const Ask& ask) { return ask.x >= e.tile_x && ask.y >= e.tile_y; }
 
@@ -131,9 +130,8 @@ double wide_tile(const Kernel& k, const Ask& ask) {
 // words, which takes longer than its products; the end of a tile takes what it takes to go through memory.
 double tile_cycles(const Ask& ask) {
   constexpr double kPanel = 40, kTile = 23, kEnd = 2.8;
-  constexpr int64_t kRows = 16, kBytes = 64;
-  const int64_t across = ceil_div(ask.x, kRows), rows = ceil_div(ask.x, across), run = ask.reduction / ask.segments;
-  const int64_t steps = ceil_div(run, kBytes), words = ceil_div(run, 4);
+  const int64_t across = ceil_div(ask.x, kTileRows), rows = ceil_div(ask.x, across), run = ask.reduction / ask.segments;
+  const int64_t steps = ceil_div(run, kTileBytes), words = ceil_div(run, layout_desc(Layout::k4n16).quantum);
   const auto loads = static_cast<double>(ask.segments * (steps * rows + words));
   return kPanel + static_cast<double>(ask.y * across) * (kTile + kEnd * static_cast<double>(rows) + loads);
 }
@@ -168,7 +166,7 @@ std::vector<Option> options_of(std::span<const Kernel> table, const Ask& ask, in
     Option o;
     o.kernel = static_cast<int>(i);
     o.reason = tier(table[i], ask, best);
-    o.any = any_channels(table[i].isa);
+    o.any = !generated(table[i].isa);  // kernels of the runtime take any number of channels
     o.half = !o.any && 2 * e.tile_n == lanes;
     if (!o.any && !o.half && e.tile_n % lanes != 0) continue;
     o.panels = o.any || o.half ? 1 : e.tile_n / lanes;

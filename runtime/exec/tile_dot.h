@@ -5,7 +5,7 @@
 // A tile of sums is 16 pixels by one panel: a row of bytes for each pixel times 16 words of the panel as it lies in
 // memory. Blocks are of two tiles of pixels by two panels, so that what is loaded is used twice. What a segment has
 // beyond whole rows of 64 bytes goes to registers as short as that is: nothing is read that other kernels do not read.
-// They take the place of a second register for source and weights, which costs a load more of eight.
+// They take the place of a second register for source and weights, which costs five loads for four products.
 #pragma once
 
 #include <immintrin.h>
@@ -14,10 +14,9 @@
 #include <cstdint>
 
 #include "packs/format/pack_abi.h"
+#include "runtime/exec/tiles.h"
 
 namespace octile::runtime {
-
-inline constexpr int kTileRows = 16, kTileBytes = 64;
 
 // Which register holds what: the last two what is short, or the second tile of pixels and the second panel.
 inline constexpr int kSumsTile = 0, kSourceTile = 4, kWeightsTile = 5, kShortSource = 6, kShortWeights = 7;
@@ -122,56 +121,42 @@ class TileDot {
   // Products of a block are under way while the sums of the one before it are brought to their places.
   template <int M, int N, bool Ahead>
   void blocks(int64_t n, int64_t count, Place& next) {
+    // Sums of whole panels that are the answer.
     const bool at_once = sums_only_ && wzp_ == nullptr && channels_ - n >= N * kTileRows;
     Place first, second;
     for (int64_t i = 0; i < count; ++i) {
       const Place a = take(next), b = M == 2 ? take(next) : a;
       multiply<M, N, Ahead>(n, a, b);
       if (at_once) {
-        put<M, N>(n, a, b);
+        store<M, N>(destination(n, a), destination(n + kTileRows, a), destination(n, b), destination(n + kTileRows, b),
+                    dst_x_);
         continue;
       }
       if (i > 0) finish<M, N>(n, first, second);
-      keep<M, N>();
+      store<M, N>(sums_[0], sums_[1], sums_[2], sums_[3], kTileBytes);
       first = a, second = b;
     }
     if (count > 0 && !at_once) finish<M, N>(n, first, second);
   }
 
-  // Sums of one row of source elements more, where each tile has its register.
-  template <int M, int N>
-  static void whole_step(const uint8_t* a, const uint8_t* b, int64_t pixel, const int8_t* w, int64_t panel) {
-    Tiles::template load<kSourceTile>(a, pixel);
-    Tiles::template load<kWeightsTile>(w, kTileBytes);
-    Tiles::template dot<kSumsTile, kSourceTile, kWeightsTile>();
-    if constexpr (N == 2) {
-      Tiles::template load<kShortWeights>(w + panel, kTileBytes);
-      Tiles::template dot<kSumsTile + 1, kSourceTile, kShortWeights>();
-    }
-    if constexpr (M == 2) {
-      Tiles::template load<kShortSource>(b, pixel);
-      Tiles::template dot<kSumsTile + 2, kShortSource, kWeightsTile>();
-    }
-    if constexpr (M * N == 4) Tiles::template dot<kSumsTile + 3, kShortSource, kShortWeights>();
-  }
-
-  // The same with one register for source and for weights; of two by two, panels come three times and pixels twice.
-  template <int M, int N, int Source, int Weights>
+  // Sums of one row of source elements more. The second tile of pixels and the second panel have registers of their own
+  // or take those of the first, whose panel then is loaded again.
+  template <int M, int N, int Source, int Weights, int NextSource, int NextWeights>
   static void step(const uint8_t* a, const uint8_t* b, int64_t pixel, const int8_t* w, int64_t panel) {
     Tiles::template load<Source>(a, pixel);
     Tiles::template load<Weights>(w, kTileBytes);
     Tiles::template dot<kSumsTile, Source, Weights>();
     if constexpr (N == 2) {
-      Tiles::template load<Weights>(w + panel, kTileBytes);
-      Tiles::template dot<kSumsTile + 1, Source, Weights>();
+      Tiles::template load<NextWeights>(w + panel, kTileBytes);
+      Tiles::template dot<kSumsTile + 1, Source, NextWeights>();
     }
     if constexpr (M == 2) {
-      Tiles::template load<Source>(b, pixel);
+      Tiles::template load<NextSource>(b, pixel);
       if constexpr (N == 2) {
-        Tiles::template dot<kSumsTile + 3, Source, Weights>();
-        Tiles::template load<Weights>(w, kTileBytes);
+        Tiles::template dot<kSumsTile + 3, NextSource, NextWeights>();
+        if constexpr (NextWeights == Weights) Tiles::template load<Weights>(w, kTileBytes);
       }
-      Tiles::template dot<kSumsTile + 2, Source, Weights>();
+      Tiles::template dot<kSumsTile + 2, NextSource, Weights>();
     }
   }
 
@@ -189,16 +174,16 @@ class TileDot {
         const uint8_t *a = source(first) + offset, *b = source(second) + offset;
         if (rest_ == 0) {
           for (int64_t k = 0; k < whole_; ++k, a += kTileBytes, b += kTileBytes, w += kTileRows * kTileBytes) {
-            whole_step<M, N>(a, b, pixel, w, panel_);
+            step<M, N, kSourceTile, kWeightsTile, kShortSource, kShortWeights>(a, b, pixel, w, panel_);
             ask_ahead<Ahead>();
           }
           continue;
         }
         for (int64_t k = 0; k < whole_; ++k, a += kTileBytes, b += kTileBytes, w += kTileRows * kTileBytes) {
-          step<M, N, kSourceTile, kWeightsTile>(a, b, pixel, w, panel_);
+          step<M, N, kSourceTile, kWeightsTile, kSourceTile, kWeightsTile>(a, b, pixel, w, panel_);
           ask_ahead<Ahead>();
         }
-        step<M, N, kShortSource, kShortWeights>(a, b, pixel, w, panel_);
+        step<M, N, kShortSource, kShortWeights, kShortSource, kShortWeights>(a, b, pixel, w, panel_);
         w += rest_ * kTileRows;
       }
     }
@@ -208,21 +193,13 @@ class TileDot {
     return dst_ + at.y * dst_y_ + at.x * dst_x_ + n * (sums_only_ ? int64_t{sizeof(int32_t)} : 1);
   }
 
-  // Sums that are the answer, of whole panels.
+  // The sums of a block: of the first tile of pixels by both panels, of the second.
   template <int M, int N>
-  void put(int64_t n, const Place& first, const Place& second) const {
-    Tiles::template store<kSumsTile>(destination(n, first), dst_x_);
-    if constexpr (N == 2) Tiles::template store<kSumsTile + 1>(destination(n + kTileRows, first), dst_x_);
-    if constexpr (M == 2) Tiles::template store<kSumsTile + 2>(destination(n, second), dst_x_);
-    if constexpr (M * N == 4) Tiles::template store<kSumsTile + 3>(destination(n + kTileRows, second), dst_x_);
-  }
-
-  template <int M, int N>
-  void keep() {
-    Tiles::template store<kSumsTile>(sums_[0], kTileBytes);
-    if constexpr (N == 2) Tiles::template store<kSumsTile + 1>(sums_[1], kTileBytes);
-    if constexpr (M == 2) Tiles::template store<kSumsTile + 2>(sums_[2], kTileBytes);
-    if constexpr (M * N == 4) Tiles::template store<kSumsTile + 3>(sums_[3], kTileBytes);
+  static void store(void* first, void* beside, void* second, void* last, int64_t stride) {
+    Tiles::template store<kSumsTile>(first, stride);
+    if constexpr (N == 2) Tiles::template store<kSumsTile + 1>(beside, stride);
+    if constexpr (M == 2) Tiles::template store<kSumsTile + 2>(second, stride);
+    if constexpr (M * N == 4) Tiles::template store<kSumsTile + 3>(last, stride);
   }
 
   using Sums = int32_t[kTileRows * kTileRows];

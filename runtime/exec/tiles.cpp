@@ -11,20 +11,9 @@ namespace octile::runtime {
 namespace {
 
 struct Amx {
-  // Intel's "palette 1": bytes and rows of each register.
-  struct Config {
-    uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes[16] = {};
-    uint8_t rows[16] = {};
-    void set(int tile, int64_t row_count, int64_t row_bytes) {
-      rows[tile] = static_cast<uint8_t>(row_count);
-      bytes[tile] = static_cast<uint16_t>(row_bytes);
-    }
-  };
-
   static void configure(int rows, int rest) {
     constexpr int kWord = 4;
-    Config c;
+    TileConfig c;
     for (int tile = kSumsTile; tile < kSumsTile + 4; ++tile) c.set(tile, rows, kTileBytes);
     c.set(kSourceTile, rows, kTileBytes);
     c.set(kWeightsTile, kTileRows, kTileBytes);

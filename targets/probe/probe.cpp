@@ -38,13 +38,12 @@ bool tiles_permitted() {
   uint64_t components = 0;
   return syscall(SYS_arch_prctl, kGetPermitted, &components) == 0 && (components >> kTileData & 1) != 0;
 }
-void ask_for(int component) { syscall(SYS_arch_prctl, kAskFor, component); }
+void ask() { syscall(SYS_arch_prctl, kAskFor, kTileData); }
 #else
 CpuidWords read_cpuid(uint32_t, uint32_t) { return {}; }
 uint64_t read_xcr0() { return 0; }
-constexpr int kTileData = 0;
 bool tiles_permitted() { return false; }
-void ask_for(int) {}
+void ask() {}
 #endif
 
 CpuInfo probe() {
@@ -61,7 +60,7 @@ const CpuInfo& cpu_info() {
   return info;
 }
 
-void ask_for_tiles() { ask_for(kTileData); }
+void ask_for_tiles() { ask(); }
 
 bool can_run(Isa isa) {
   switch (isa) {
@@ -76,12 +75,13 @@ bool can_run(Isa isa) {
 
 std::vector<Isa> fallback_chain(Isa best) {
   std::vector<Isa> chain;
-  for (Isa isa : {Isa::avx512amx, Isa::avx512vnni, Isa::avx2, Isa::x86_64_v2, Isa::portable}) {
-    if (isa <= best && can_run(isa)) chain.push_back(isa);
+  const std::span<const TargetDesc> all = all_targets();
+  for (auto t = all.rbegin(); t != all.rend(); ++t) {
+    if (t->isa <= best && can_run(t->isa)) chain.push_back(t->isa);
   }
   return chain;
 }
 
-Isa host_isa() { return fallback_chain(Isa::avx512amx).front(); }
+Isa host_isa() { return fallback_chain(all_targets().back().isa).front(); }
 
 }  // namespace octile
