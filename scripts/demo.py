@@ -180,7 +180,8 @@ def main():
     print(f"{doctor['cpu']['brand']}, best target {doctor['host']}, {args.threads} thread(s), fastest of the runs")
     show(rows, reading)
     floats = {name: FOLDER / f"{name}.onnx" for name in models}
-    return judge(reading, floats, picture, doctor["cpu"]["features"]["avx512vnni"])
+    features = doctor["cpu"]["features"]
+    return judge(reading, floats, picture, features["avx512vnni"] or features["avxvnni"])
 
 
 if __name__ == "__main__":

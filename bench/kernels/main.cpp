@@ -35,7 +35,8 @@ void declare(CLI::App& app, Options& options) {
   what->add_option("--shapes", options.shapes, "a shape file")->allow_extra_args(false);
   what->add_option("--op", options.ops, "an op line (docs/names.md)")->allow_extra_args(false);
   app.add_option("--pack", options.packs, "kernels; without one the portable ones run")->allow_extra_args(false);
-  app.add_option("--target", options.target, "host, avx512amx, avx512vnni, avx2, x86-64-v2")->capture_default_str();
+  app.add_option("--target", options.target, "host, avx512amx, avx512vnni, avxvnni, avx2, x86-64-v2")
+      ->capture_default_str();
   app.add_option("--weights", options.weights, "gaussian or small")
       ->check(CLI::IsMember({"gaussian", "small"}).description(""))
       ->capture_default_str();

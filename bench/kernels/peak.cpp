@@ -27,7 +27,7 @@ constexpr int kRounds = 20000;
 int64_t nothing(int) { return 0; }
 
 #if defined(__x86_64__)
-constexpr int kChainsZmm = 16, kChainsYmm = 8;
+constexpr int kChainsZmm = 16, kChainsYmm = 8, kChainsVnniYmm = 12;
 
 // Registers by name: left to choose, the compiler copies accumulators and the loop falls short of the peak.
 __attribute__((target("avx512f,avx512vnni"))) int64_t loop_vpdpbusd(int rounds) {
@@ -72,6 +72,28 @@ int64_t loop_tdpbusd(int rounds) {
   }
   __asm__ volatile("tilerelease");
   return int64_t{runtime::kTileRows} * runtime::kTileRows * runtime::kTileBytes * kChains;
+}
+
+__attribute__((target("avxvnni"))) int64_t loop_vpdpbusd_ymm(int rounds) {
+  for (int r = 0; r < rounds; ++r) {
+    __asm__ volatile(
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm0\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm1\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm2\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm3\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm4\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm5\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm6\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm7\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm8\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm9\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm10\n\t"
+        "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm11\n\t"
+        :
+        :
+        : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11");
+  }
+  return int64_t{32} * kChainsVnniYmm;
 }
 
 __attribute__((target("avx2"))) int64_t loop_vpmaddubsw(int rounds) {
@@ -176,6 +198,7 @@ std::span<const PeakLoop> peak_loops() {
   static constexpr std::array kLoops{
       PeakLoop{"tdpbusd", Isa::avx512amx, loop_tdpbusd},
       PeakLoop{"vpdpbusd zmm", Isa::avx512vnni, loop_vpdpbusd},
+      PeakLoop{"vpdpbusd ymm", Isa::avxvnni, loop_vpdpbusd_ymm},
       PeakLoop{"vpmaddubsw+vpmaddwd ymm", Isa::avx2, loop_vpmaddubsw},
       PeakLoop{"vpmaddwd ymm", Isa::avx2, loop_vpmaddwd},
       PeakLoop{"pmaddwd xmm", Isa::x86_64_v2, loop_pmaddwd},

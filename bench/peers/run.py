@@ -31,7 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "models"))
 import zoo  # noqa: E402
 
 # What holds oneDNN, and with it OpenVINO, to the instructions of one of our targets; read when the process starts.
-ONEDNN_ISA = {"avx2": "AVX2", "avx512vnni": "AVX512_CORE_VNNI"}
+ONEDNN_ISA = {"avx2": "AVX2", "avxvnni": "AVX2_VNNI", "avx512vnni": "AVX512_CORE_VNNI"}
 
 
 def restart_held_to(isa):

@@ -25,6 +25,7 @@ constexpr size_t kReported = 5;
 // Each is added to the one before; GNU as's names.
 constexpr std::string_view kV2 = "generic64+no87+nommx+sse4.2+popcnt+cx16";
 constexpr std::string_view kV3 = "+avx2+bmi+bmi2+f16c+fma+lzcnt+movbe";
+constexpr std::string_view kAvxVnni = "+avx_vnni";
 constexpr std::string_view kVnni = "+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+avx512_vnni";
 
 // In every level, but nothing a computation needs: they ask the machine or leave for the operating system.
@@ -36,6 +37,7 @@ std::string features_of(Isa isa) {
   std::string features;
   if (isa >= Isa::x86_64_v2) features += kV2;
   if (isa >= Isa::avx2) features += kV3;
+  if (isa == Isa::avxvnni) features += kAvxVnni;
   if (isa >= Isa::avx512vnni) features += kVnni;
   return features;
 }

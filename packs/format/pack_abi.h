@@ -48,7 +48,7 @@ typedef struct octile_buffer {
  *      the real run, which must be readable; their weights are 0.  extents: k = padded run, sx, sy = segment counts.
  *      A conv with dilation 1 has run kw*ic, sx = 1, sy = kh; a dilated one run ic, sx = kw, sy = kh; a dense k, 1, 1.
  * wei  packed, K index = k_word + words_per_segment * (sx + SX * sy), channels in panels padded with zero weights:
- *        k4n16   s8  [4, 16, K4, panels]            x86-64/avx512vnni
+ *        k4n16   s8  [4, 16, K4, panels]            x86-64/avx512vnni, x86-64/avxvnni
  *        k4n8    s8  [4, 8, K4, panels]             x86-64/avx2, acc16 kernels (each kernel states its group size)
  *        k2n16w  s16 [2, 16, K2, panels]            x86-64/avx512vnni, int32 destinations
  *        k2n8w   s16 [2, 8, K2, panels]             x86-64/avx2 and x86-64-v2, exact for any weights

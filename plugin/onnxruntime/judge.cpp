@@ -108,7 +108,7 @@ std::string costs_text(const Judgement& j) {
 
 bool may_leave(const Options& options) {
   // Without VNNI the host's u8 products saturate.
-  const bool exact_there = options.judge_for.value_or(host_isa()) >= Isa::avx512vnni;
+  const bool exact_there = options.judge_for.value_or(host_isa()) >= Isa::avxvnni;
   return options.when_slower == WhenSlower::leave || (options.when_slower == WhenSlower::keep_exact && exact_there);
 }
 

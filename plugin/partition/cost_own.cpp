@@ -169,7 +169,7 @@ class Own {
   // Weights decide which panels may take the faster kernels of AVX2; here none is assumed to.
   [[nodiscard]] double dot(const Ask& ask) const {
     const Isa isa = runtime::best_isa_with(machine_.kernels, ask);
-    const int lanes = isa >= Isa::avx512vnni || isa == Isa::portable ? 16 : 8;
+    const int lanes = isa >= Isa::avxvnni || isa == Isa::portable ? 16 : 8;
     runtime::PanelModes exact;
     (lanes == 16 ? exact.k4n16 : exact.k2n8w) = 1;
     const std::vector<runtime::PanelModes> modes(static_cast<size_t>((ask.channels + lanes - 1) / lanes), exact);

@@ -73,7 +73,15 @@ const HostRates& host_rates(Isa isa, bool whole_vectors) {
     rates.matrix = 0.0125;
     return rates;
   }();
-  return isa < Isa::avx512vnni ? kAvx2 : isa == Isa::avx512amx ? kAmx : whole_vectors ? kWhole : kVnni;
+  static constexpr HostRates kAvxVnni = [] {
+    HostRates rates = kAvx2;
+    rates.conv = kVnni.conv;
+    rates.matrix = kVnni.matrix;
+    rates.signed_product = kVnni.signed_product;
+    return rates;
+  }();
+  if (isa < Isa::avx512vnni) return isa == Isa::avxvnni ? kAvxVnni : kAvx2;
+  return isa == Isa::avx512amx ? kAmx : whole_vectors ? kWhole : kVnni;
 }
 
 const OwnRates& own_rates(Isa isa, Isa cpu) {
@@ -117,7 +125,16 @@ const OwnRates& own_rates(Isa isa, Isa cpu) {
     rates.weights = 0.1;
     return rates;
   }();
-  return isa < Isa::avx512vnni ? kAvx2 : cpu == Isa::avx512amx ? kAmx : kVnni;
+  static constexpr OwnRates kAvxVnni = [] {
+    OwnRates rates = kAvx2;
+    rates.product = kVnni.product;
+    rates.winograd = rates.paired = 1.0;
+    rates.depthwise = kVnni.depthwise;
+    rates.source = kVnni.source;
+    return rates;
+  }();
+  if (isa < Isa::avx512vnni) return isa == Isa::avxvnni ? kAvxVnni : kAvx2;
+  return cpu == Isa::avx512amx ? kAmx : kVnni;
 }
 
 }  // namespace octile::plugin

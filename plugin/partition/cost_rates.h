@@ -7,9 +7,10 @@
 // Fitted to ONNX Runtime's profile and ours of the models of bench/models: on AVX2 (Zen 3, 2026-11-27) and on AVX-512
 // VNNI (Zen 4, 2026-11-28) with its own profiler, every node; its products where vectors are taken whole (Emerald
 // Rapids, 2026-11-30) and on a CPU with AMX, which its matrix products seem to use (2026-11-27), to the records of
-// single ops and of whole models. ConvInteger was measured on AVX2 only (Zen 4, 2026-11-29); elsewhere it is set to
-// cost the host less, so that nothing is taken for too high a guess. How well they predict:
-// bench/records/*-cost-model-*.json. A host that gets faster wants new numbers; nothing else changes.
+// single ops and of whole models. On AVX-VNNI nothing was measured: products cost the host what they cost it on Zen 4,
+// of which as many fit in a cycle, all else what it costs on AVX2. ConvInteger was measured on AVX2 only (Zen 4,
+// 2026-11-29); elsewhere it is set to cost the host less, so that nothing is taken for too high a guess. How well they
+// predict: bench/records/*-cost-model-*.json. A host that gets faster wants new numbers; nothing else changes.
 #pragma once
 
 #include "targets/desc/target.h"

@@ -82,7 +82,7 @@ def cli():
 @click.option("--ops", "ops_files", multiple=True, metavar="FILE", help="Op lines to tune besides models; repeatable.")
 @click.option("--save-ops", metavar="FILE", help="Write the workloads as op lines there and tune nothing.")
 @click.option(
-    "--target", default="host", show_default=True, help="What to tune for: host, avx512vnni, avx2, x86-64-v2."
+    "--target", default="host", show_default=True, help="What to tune for: host, avx512vnni, avxvnni, avx2, x86-64-v2."
 )
 @click.option("--budget", default="10m", show_default=True, help="Time to spend: 90s, 10m, 1h.")
 @click.option("--log", default="tuning.jsonl", show_default=True, help="Records are appended here; the search resumes.")

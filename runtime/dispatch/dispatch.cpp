@@ -69,9 +69,10 @@ double dot_cycles(const Kernel& k) {
   return 1.2;  // k2n8w: two multiplies and two adds on four ports, some additions in the way of multiplies
 }
 
-// What a tile of AVX-512 costs, in cycles of a core.
-struct WideCore {
-  double dot;                                             // one vpdpbusd of 512 bits
+// What a tile of VNNI costs, in cycles of a core.
+struct VnniCore {
+  double dot;                                             // one vpdpbusd of the target's width
+  double load_vector, load_pixel;                         // of weights, of a word of the source: at least that
   std::array<double, 4> narrow;                           // per sum at its end, by vectors narrowed together
   double tile, crowd;                                     // a tile; the square of its sums
   double near_vector, far_vector, near_pixel, far_pixel;  // what loads add, by where they read
@@ -79,7 +80,9 @@ struct WideCore {
 };
 
 // Fitted to a Zen 4 core, which takes a vector in two halves: loads hide behind a vpdpbusd a cycle.
-constexpr WideCore kHalves{.dot = 1,
+constexpr VnniCore kHalves{.dot = 1,
+                           .load_vector = 1,
+                           .load_pixel = 0.5,
                            .narrow = {4.5, 2.1, 2.0, 1.6},
                            .tile = 4,
                            .crowd = 0.06,
@@ -89,7 +92,9 @@ constexpr WideCore kHalves{.dot = 1,
                            .far_pixel = 0.05,
                            .address = 0};
 // Fitted to an Emerald Rapids core: two a cycle, so that loads hide less and larger tiles pay.
-constexpr WideCore kWhole{.dot = 0.5,
+constexpr VnniCore kWhole{.dot = 0.5,
+                          .load_vector = 1,
+                          .load_pixel = 0.5,
                           .narrow = {4.0, 1.9, 2.6, 0.9},
                           .tile = 15,
                           .crowd = 0.066,
@@ -98,17 +103,29 @@ constexpr WideCore kWhole{.dot = 0.5,
                           .near_pixel = 0,
                           .far_pixel = 0.085,
                           .address = 1.25};
+// Registers of 256 bits, fitted to a Granite Rapids core, whose products and loads those of Intel's clients have.
+constexpr VnniCore kShort{.dot = 0.5,
+                          .load_vector = 0.33,
+                          .load_pixel = 0.33,
+                          .narrow = {4.0, 3.0, 2.0, 1.5},
+                          .tile = 10,
+                          .crowd = 0,
+                          .near_vector = 0.05,
+                          .far_vector = 0.2,
+                          .near_pixel = 0,
+                          .far_pixel = 0.1,
+                          .address = 0};
 
-// One tile on AVX-512: sums of one tile are narrowed while the next one's products begin, the better the fewer both
+// One tile on VNNI: sums of one tile are narrowed while the next one's products begin, the better the fewer both
 // are. What is read again and again from beyond the first cache, weights by every tile of pixels, pixels by every tile
 // of channels, does not hide wholly.
-double wide_tile(const Kernel& k, const Ask& ask) {
+double vnni_tile(const Kernel& k, const Ask& ask) {
   const packs::KernelEntry& e = k.entry;
   const Isa isa = k.isa;
   constexpr double kPlain = 1;  // of a sum that is stored as it is
   constexpr double kHalf = 0.5;
   constexpr int64_t kAddresses = 11;
-  const WideCore& core = ask.whole_vectors ? kWhole : kHalves;
+  const VnniCore& core = isa == Isa::avxvnni ? kShort : ask.whole_vectors ? kWhole : kHalves;
   const auto steps = static_cast<double>(ceil_div(ask.reduction, k.layout->quantum));
   const int64_t vectors = ceil_div(e.tile_n, vector_lanes(isa)), pixels = int64_t{e.tile_x} * e.tile_y;
   const double share = e.tile_n < vector_lanes(isa) ? kHalf : 1;  // of a vector's cycle
@@ -119,7 +136,8 @@ double wide_tile(const Kernel& k, const Ask& ask) {
   const double loads = (far_weights ? core.far_vector : core.near_vector) * static_cast<double>(vectors) +
                        (far_pixels ? core.far_pixel : core.near_pixel) * static_cast<double>(pixels);
   const double narrow = e.dst == "s32" ? kPlain : core.narrow[static_cast<size_t>(std::min<int64_t>(vectors, 4) - 1)];
-  const double ports = share * static_cast<double>(vectors) + kLoadCycles * static_cast<double>(pixels) +
+  const double ports = core.load_vector * share * static_cast<double>(vectors) +
+                       core.load_pixel * static_cast<double>(pixels) +
                        core.address * static_cast<double>(std::max<int64_t>(e.tile_x + vectors - kAddresses, 0));
   return core.tile + accs * (narrow + core.crowd * accs) +
          steps * (std::max({core.dot * accs, ports, kChainCycles}) + loads);
@@ -239,7 +257,7 @@ double estimate(const Kernel& k, const Ask& ask, int64_t tiles) {
   const double crops = static_cast<double>(ceil_div(ask.x, e.tile_x) * ceil_div(ask.y, e.tile_y) * tiles);
   if (e.family == "depthwise") return estimate_depthwise(k, ask, tiles);
   if (isa == Isa::avx512amx) return static_cast<double>(tiles) * tile_cycles(ask);
-  if (isa == Isa::avx512vnni) return crops * wide_tile(k, ask);
+  if (isa >= Isa::avxvnni) return crops * vnni_tile(k, ask);
   const double vectors = static_cast<double>(ceil_div(e.tile_n, vector_lanes(isa)));
   const double pixels = static_cast<double>(e.tile_x) * e.tile_y, accs = vectors * pixels;
   const double steps = static_cast<double>(ceil_div(ask.reduction, 4));

@@ -174,7 +174,7 @@ Status Op::pack(const void* wei) {
 void Op::choose_layouts() {
   const std::string key = to_key(spec_);
   const Isa plain = best_isa_with(table_, ask(key, 1, 1));
-  const bool wide = plain >= Isa::avx512vnni || plain == Isa::portable;
+  const bool wide = plain >= Isa::avxvnni || plain == Isa::portable;
   lanes_ = wide ? 16 : 8;
   rule_.subtract = fits_ || !wide;  // int16 panels hold any raw - zp
   if (rule_.subtract) return;

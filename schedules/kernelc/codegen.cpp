@@ -47,6 +47,9 @@ const Codegen& codegen_of(Isa isa) {
   static const std::map<Isa, Codegen> table{
       {Isa::x86_64_v2, {"x86-64-linux-sse41" + kBare, "x86_64_v2", 4}},
       {Isa::avx2, {"x86-64-linux-avx-avx2-f16c-fma-sse41" + kBare, "haswell", 8, true}},
+      {Isa::avxvnni,
+       {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
+        "haswell+avxvnni", 8, true}},
       {Isa::avx512vnni,
        {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
         "cascadelake", 16, true}},
@@ -96,14 +99,14 @@ Result<std::pair<Halide::Func, std::vector<Halide::Argument>>> scheduled(const R
     if (r.op) c.facts = facts_of(*r.op, c.word);
     // A single pixel reads its weights as fast as they come.
     if (codegen_of(r.target->isa).ahead && r.cand.tx * r.cand.ty > 1) c.ahead = std::max(r.cand.tn / c.lanes, 1);
-    // Half a panel of AVX-512 is worth registers of half the width: the last 8 of 24 channels.
-    const bool half = lanes == 16 && c.lanes == 16 && r.cand.tn == 8 && !r.cand.tail;
+    // Half a panel of 16 is worth registers of 8: the last of 24 channels.
+    const bool half = c.lanes == 16 && r.cand.tn == 8 && !r.cand.tail;
     if (!half && (r.cand.tn % lanes != 0 || r.cand.tn % c.lanes != 0)) {
       return Status(Code::invalid_argument,
                     "tile n must be a multiple of the panel and of the vector, or half a panel");
     }
     auto s = generators::make_dot(c);
-    schedules::schedule_dot(s, r.cand, half ? lanes / 2 : lanes);
+    schedules::schedule_dot(s, r.cand, half ? 8 : lanes);
     return std::pair{s.out, s.args};
   }
   if (depthwise) {

@@ -41,9 +41,10 @@ class MarkerLowering : public IRMutator {
     fetches_.clear();
     return out;
   }
-  // On AVX2 four pixels of eight channels are narrowed together: a register has 32 codes. (Two of sixteen: no faster.)
+  // In registers of 32 bytes four pixels of eight channels are narrowed together: a register has 32 codes. (Two of
+  // sixteen: no faster.)
   Stmt visit(const Block* op) override {
-    if (isa_ != Isa::avx2) return IRMutator::visit(op);
+    if (isa_ != Isa::avx2 && isa_ != Isa::avxvnni) return IRMutator::visit(op);
     std::vector<Stmt> list;
     Stmt rest = Stmt(op);
     for (const Block* b = op; b != nullptr; b = rest.as<Block>()) {
@@ -73,7 +74,7 @@ class MarkerLowering : public IRMutator {
     if (!op->name.starts_with("q8_")) return IRMutator::visit(op);
     std::vector<Expr> args;
     for (const Expr& arg : op->args) args.push_back(mutate(arg));
-    if (op->name == generators::kDot && isa_ != Isa::avx512vnni) refuse("no dot of bytes on this target", op);
+    if (op->name == generators::kDot && isa_ < Isa::avxvnni) refuse("no dot of bytes on this target", op);
     if (op->name == generators::kDot) return dot(args);
     if (op->name == generators::kDotPairs) return dot_pairs(args);
     if (op->name == generators::kDot16) return dot16(args);
@@ -128,10 +129,10 @@ class MarkerLowering : public IRMutator {
     return Reinterpret::make(Int(32), wide);
   }
 
-  static Expr dot(const std::vector<Expr>& args) {
+  Expr dot(const std::vector<Expr>& args) const {
     const int lanes = args[0].type().lanes();
-    // 32 channels in lane order stand in registers of half the width.
-    if (lanes == 32) return by_part(args, 8);
+    // 32 channels in lane order stand in registers of eight.
+    if (lanes == 32 || (lanes > 8 && isa_ == Isa::avxvnni)) return by_part(args, &MarkerLowering::dot);
     return Call::make(
         Int(32, lanes), "dot_product",
         {args[0], Reinterpret::make(UInt(8, 4 * lanes), args[1]), Reinterpret::make(Int(8, 4 * lanes), args[2])},
@@ -140,8 +141,10 @@ class MarkerLowering : public IRMutator {
 
   Expr dot_pairs(const std::vector<Expr>& args) const {
     const int lanes = args[0].type().lanes();
+    // Halide would take registers of 16 (docs/schedules.md).
+    if (lanes > 8 && isa_ == Isa::avxvnni) return by_part(args, &MarkerLowering::dot_pairs);
     const Expr a = Reinterpret::make(Int(16, 2 * lanes), args[1]), b = Reinterpret::make(Int(16, 2 * lanes), args[2]);
-    if (isa_ == Isa::avx512vnni) return Call::make(Int(32, lanes), "dot_product", {args[0], a, b}, Call::PureExtern);
+    if (isa_ >= Isa::avxvnni) return Call::make(Int(32, lanes), "dot_product", {args[0], a, b}, Call::PureExtern);
     return Add::make(args[0], Call::make(Int(32, lanes), "dot_product", {a, b}, Call::PureExtern));
   }
 
@@ -154,12 +157,13 @@ class MarkerLowering : public IRMutator {
     return Shuffle::make_slice(v, i * width, 1, width);
   }
 
-  static Expr by_part(const std::vector<Expr>& args, int width) {
+  Expr by_part(const std::vector<Expr>& args, Expr (MarkerLowering::*made)(const std::vector<Expr>&) const) const {
+    constexpr int kWidth = 8;
     std::vector<Expr> parts;
-    for (int i = 0; i * width < args[0].type().lanes(); ++i) {
+    for (int i = 0; i * kWidth < args[0].type().lanes(); ++i) {
       std::vector<Expr> part;
-      for (const Expr& a : args) part.push_back(part_of(a, i, width));
-      parts.push_back(dot(part));
+      for (const Expr& a : args) part.push_back(part_of(a, i, kWidth));
+      parts.push_back((this->*made)(part));
     }
     return Shuffle::make_concat(parts);
   }

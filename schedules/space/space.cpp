@@ -96,11 +96,11 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
   }
   // Whether the zero points of constant weights can be subtracted beforehand, and so which family computes them, is in
   // their values, which no op line holds.
-  if (has_zero_points(op) && !(op.wei_var && target.isa == Isa::avx512vnni)) {
+  if (has_zero_points(op) && !(op.wei_var && target.isa >= Isa::avxvnni)) {
     return Status(Code::unsupported, "weights with zero points have any-shape kernels only, nothing to tune");
   }
   if (op.depthwise()) {
-    return std::vector{layout_only(target.isa == Isa::avx512vnni ? "t4c" : "t2cw")};
+    return std::vector{layout_only(target.isa >= Isa::avxvnni ? "t4c" : "t2cw")};
   }
   switch (target.isa) {
     case Isa::x86_64_v2: return std::vector{layout_only("k2n8w")};
@@ -110,6 +110,7 @@ Result<std::vector<Candidate>> Space::layouts(const OpSpec& op, const TargetDesc
       for (int group : {2, 1, 4, 3}) all.push_back(layout_only("k4n8", group));
       return all;
     }
+    case Isa::avxvnni:
     case Isa::avx512vnni: return std::vector{layout_only("k4n16")};
     case Isa::portable:
     case Isa::avx512amx: break;

@@ -13,10 +13,11 @@ namespace {
 constexpr int kKiB = 1024;
 
 // Cache sizes are the smallest common among CPUs of the class, so that a default tile fits everywhere.
-constexpr std::array<TargetDesc, 5> kTargets{{
+constexpr std::array<TargetDesc, 6> kTargets{{
     {Isa::portable, "portable", "portable", 16, 16, 1, 32 * kKiB, 256 * kKiB},
     {Isa::x86_64_v2, "x86-64/v2", "x86-64-v2", 16, 16, 2, 32 * kKiB, 256 * kKiB},
     {Isa::avx2, "x86-64/avx2", "avx2", 32, 16, 2, 32 * kKiB, 512 * kKiB},
+    {Isa::avxvnni, "x86-64/avxvnni", "avxvnni", 32, 16, 4, 32 * kKiB, 1024 * kKiB},
     {Isa::avx512vnni, "x86-64/avx512vnni", "avx512vnni", 64, 32, 4, 32 * kKiB, 1024 * kKiB},
     {Isa::avx512amx, "x86-64/avx512amx", "avx512amx", 64, 32, 4, 48 * kKiB, 2048 * kKiB},
 }};

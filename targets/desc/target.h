@@ -12,8 +12,9 @@
 
 namespace octile {
 
-// Ordered: a later one may run every earlier one. avx512amx adds tiles to avx512vnni, for products alone.
-enum class Isa : uint8_t { portable, x86_64_v2, avx2, avx512vnni, avx512amx };
+// Ordered: the later, the faster; can_run() tells which a CPU has, since some of those with AVX-512 lack avxvnni.
+// avx512amx adds tiles to avx512vnni, for products alone.
+enum class Isa : uint8_t { portable, x86_64_v2, avx2, avxvnni, avx512vnni, avx512amx };
 
 struct TargetDesc {
   Isa isa = Isa::portable;

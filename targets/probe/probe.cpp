@@ -67,6 +67,7 @@ bool can_run(Isa isa) {
     case Isa::portable: return true;
     case Isa::x86_64_v2: return cpu_info().x86_64_v2;
     case Isa::avx2: return cpu_info().avx2;
+    case Isa::avxvnni: return cpu_info().avxvnni;
     case Isa::avx512vnni: return cpu_info().avx512vnni;
     case Isa::avx512amx: return cpu_info().avx512amx;
   }

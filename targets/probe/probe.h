@@ -13,10 +13,11 @@ struct CpuInfo {
   std::string vendor;  // "GenuineIntel"
   std::string brand;   // "AMD EPYC 9R14"; "unknown" where CPUID gives none
   int family = 0, model = 0, stepping = 0;
-  bool x86_64_v2 = false, avx2 = false, avx512vnni = false, avx512amx = false;  // usable: CPU, OS and process
-  bool avx512vbmi = false;                                                      // used by the steps between products
-  bool avxvnni = false, amx_int8 = false;  // no target yet; tiles of 8-bit codes, whatever the process may use
-  bool whole_vectors = false;              // takes 512 bits at once, two products a cycle: Intel's servers, Zen 5
+  // Usable: CPU, OS and process.
+  bool x86_64_v2 = false, avx2 = false, avxvnni = false, avx512vnni = false, avx512amx = false;
+  bool avx512vbmi = false;     // used by the steps between products
+  bool amx_int8 = false;       // tiles of 8-bit codes, whatever the process may use
+  bool whole_vectors = false;  // takes 512 bits at once, two products a cycle: Intel's servers, Zen 5
   int logical_cpus = 1;
   int64_t l1d_bytes = 0, l2_bytes = 0, l3_bytes = 0;
 };

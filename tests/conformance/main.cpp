@@ -41,8 +41,9 @@ void add_shapes(const std::string& path, std::vector<std::string>& out) {
 }
 
 void declare(CLI::App& app, Options& o) {
-  CLI::Option* isa = add_isas(app, "--isa", o.isas,
-                              "portable, x86-64-v2, avx2, avx512vnni, avx512amx (default: the best this CPU runs)");
+  CLI::Option* isa =
+      add_isas(app, "--isa", o.isas,
+               "portable, x86-64-v2, avx2, avxvnni, avx512vnni, avx512amx (default: the best this CPU runs)");
   add_isas(app, "--compare", o.isas, "run every op on each of these and demand the same bytes")->excludes(isa);
   app.add_option("--count", o.count, "random ops")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--seed", o.seed, "of the first; with --repro the one printed with the failure")

@@ -27,16 +27,19 @@ EXPECTED = [
     ({"target": "x86-64/avx512vnni", "layout": "k4n16"}, [(DOT, "zmm")], ["vpmaddubsw"]),
     ({"target": "x86-64/avx512vnni", "layout": "k2n16w", "tile_n": 8}, [(DOT_PAIRS, "ymm")], [DOT]),
     ({"target": "x86-64/avx512vnni", "layout": "k2n16w"}, [(DOT_PAIRS, "zmm")], [DOT]),
+    ({"target": "x86-64/avxvnni", "layout": "k4n16"}, [(DOT, "ymm")], ["vpmaddubsw", "zmm"]),
     ({"target": "x86-64/avx2", "layout": "k4n8"}, [("vpmaddubsw", "ymm"), ("vpmaddwd", "ymm")], [DOT, "zmm"]),
     ({"target": "x86-64/avx2", "layout": "k2n8w"}, [("vpmaddwd", "ymm")], [DOT, "vpmaddubsw", "zmm"]),
     ({"target": "x86-64/v2", "layout": "k2n8w"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
     ({"target": "x86-64/avx512vnni", "layout": "t4c", "tile_n": 32}, [(DOT, "ymm")], []),
     ({"target": "x86-64/avx512vnni", "layout": "t4c"}, [(DOT, "zmm")], []),
     ({"target": "x86-64/avx512vnni", "layout": "t2cw"}, [(DOT_PAIRS, "zmm")], [DOT]),
+    ({"target": "x86-64/avxvnni", "layout": "t4c"}, [(DOT, "ymm")], ["zmm"]),
+    ({"target": "x86-64/avxvnni", "layout": "t2cw"}, [(DOT_PAIRS, "ymm")], [DOT, "zmm"]),
     ({"target": "x86-64/avx2", "layout": "t2cw"}, [("vpmaddwd", "ymm")], ["zmm"]),
     ({"target": "x86-64/v2", "layout": "t2cw"}, [("pmaddwd", "xmm")], ["vpmaddwd", "ymm", "zmm"]),
 ]
-DOT_ROWS = 6  # a pack without kernels of these is not the default pack
+DOT_ROWS = 7  # a pack without kernels of these is not the default pack
 HOT = (DOT, DOT_PAIRS, "vpmaddubsw", "vpmaddwd", "pmaddwd")
 # A loop of a dot kernel with fewer of them is one over tiles or segments, for reductions too short for one inside.
 LEAST_HOT_SHARE = 0.2
@@ -124,7 +127,7 @@ def judge(entry, code):
     hot = [loop for loop in innermost_loops(code) if is_hot(loop, dots)]
     if dots and not hot:
         yield "no loop holds the dot instruction"
-    ahead = dots and entry["target"] == "x86-64/avx2" and entry["tile_x"] * entry["tile_y"] > 1
+    ahead = dots and entry["target"] in ("x86-64/avx2", "x86-64/avxvnni") and entry["tile_x"] * entry["tile_y"] > 1
     for loop in hot:
         if ahead and not any(m == "prefetcht1" for _, m, _ in loop):
             yield f"no weights asked for ahead in the loop of {len(loop)} at {loop[0][0]:#x}"

@@ -334,7 +334,7 @@ def judged(open_session, tmp_path, model, **options):
 
 
 @pytest.mark.parametrize("when_slower", ["keep_exact", "leave", "keep"])
-@pytest.mark.parametrize("cpu", ["avx2", "avx512vnni", "avx512amx"])
+@pytest.mark.parametrize("cpu", ["avx2", "avxvnni", "avx512vnni", "avx512amx"])
 def test_slower_regions(open_session, default_pack, tmp_path, cpu, when_slower):
     if not default_pack.is_file():
         pytest.skip(f"{default_pack}: not built")

@@ -23,7 +23,7 @@ void declare(CLI::App& app, Options& o) {
   app.add_option("--ops", o.ops_files, "workloads, one op line each (docs/names.md); may be given several times")
       ->allow_extra_args(false)
       ->required();
-  app.add_option("--target", o.target, "host, avx512vnni, avx2, x86-64-v2")->capture_default_str();
+  app.add_option("--target", o.target, "host, avx512vnni, avxvnni, avx2, x86-64-v2")->capture_default_str();
   app.add_option("--log", o.log, "the tuning log")->capture_default_str();
   app.add_option("--budget", o.budget_s, "stop after this long: 90s, 10m, 1.5h (default: no limit)")
       ->transform(CLI::AsNumberWithUnit(seconds, CLI::AsNumberWithUnit::CASE_SENSITIVE))

@@ -25,7 +25,8 @@ struct Options {
 };
 
 void declare(CLI::App& app, Options& o) {
-  add_isas(app, "--isa", o.isas, "portable, x86-64-v2, avx2, avx512vnni, avx512amx (default: the best this CPU runs)");
+  add_isas(app, "--isa", o.isas,
+           "portable, x86-64-v2, avx2, avxvnni, avx512vnni, avx512amx (default: the best this CPU runs)");
   app.add_option("--graphs", o.graphs, "random graphs")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--blocks", o.blocks, "how large the graphs may be")->check(CLI::Range(1, 999))->capture_default_str();
   app.add_option("--seed", o.seed, "of the first")->capture_default_str();

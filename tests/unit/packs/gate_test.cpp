@@ -70,6 +70,8 @@ const char* const kVnni[] = {"vpdpbusd %zmm0,%zmm1,%zmm2",
                              "{evex} vpaddd %ymm0,%ymm1,%ymm2",
                              "vrndscaleps $0,%zmm0,%zmm1",
                              "vpternlogd $0xff,%zmm0,%zmm0,%zmm0"};
+const char* const kAvxVnni[] = {"{vex} vpdpbusd %ymm0,%ymm1,%ymm2", "{vex} vpdpwssd %ymm0,%ymm1,%ymm2",
+                                "{vex} vpdpbusd (%rax),%xmm1,%xmm2"};
 // Nothing but later or foreign machines.
 const char* const kBeyond[] = {"vpermb %zmm0,%zmm1,%zmm2",
                                "vpermi2b %xmm0,%xmm1,%xmm2",
@@ -104,17 +106,25 @@ const char* const kBeyond[] = {"vpermb %zmm0,%zmm1,%zmm2",
 
 TEST_F(Gate, LetsEachTargetUseItsOwn) {
   for (const char* body : kBaseline) {
-    for (const char* target : {"x86-64/v2", "x86-64/avx2", "x86-64/avx512vnni"}) expect_ok(target, body);
+    for (const char* target : {"x86-64/v2", "x86-64/avx2", "x86-64/avxvnni", "x86-64/avx512vnni"}) {
+      expect_ok(target, body);
+    }
   }
   for (const char* body : kAvx2) {
-    for (const char* target : {"x86-64/avx2", "x86-64/avx512vnni"}) expect_ok(target, body);
+    for (const char* target : {"x86-64/avx2", "x86-64/avxvnni", "x86-64/avx512vnni"}) expect_ok(target, body);
   }
+  for (const char* body : kAvxVnni) expect_ok("x86-64/avxvnni", body);
   for (const char* body : kVnni) expect_ok("x86-64/avx512vnni", body);
 }
 
 TEST_F(Gate, RefusesWhatLaterTargetsHave) {
   for (const char* body : kAvx2) expect_refused("x86-64/v2", body);
-  for (const char* body : kVnni) expect_refused("x86-64/avx2", body);
+  for (const char* body : kVnni) {
+    for (const char* target : {"x86-64/avx2", "x86-64/avxvnni"}) expect_refused(target, body);
+  }
+  for (const char* body : kAvxVnni) {  // AVX-512's encoding is another one
+    for (const char* target : {"x86-64/avx2", "x86-64/avx512vnni"}) expect_refused(target, body);
+  }
 }
 
 TEST_F(Gate, RefusesWhatNoTargetHas) {

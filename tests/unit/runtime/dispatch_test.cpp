@@ -193,6 +193,16 @@ TEST(Dispatch, TileThatDividesTheRowBeatsOneThatOverlaps) {
   EXPECT_EQ(names(table, cover_panels(table, ask_of(Isa::avx512vnni, 16, 16, 32), 16, wide(32))), "k4n16_x8y1n32*32 ");
 }
 
+TEST(Dispatch, ShortVectorsOfVnniShareThePanelsOfLongOnes) {
+  const std::vector<Kernel> table{fake(Isa::avxvnni, "k4n16", 6, 1, 16), fake(Isa::avxvnni, "k4n16", 2, 1, 32),
+                                  fake(Isa::avxvnni, "k4n16", 8, 1, 8), fake(Isa::avx2, "k2n8w", 4, 1, 16)};
+  const std::vector<Span> spans = cover_panels(table, ask_of(Isa::avxvnni, 56, 56, 72), 16, wide(72));
+  EXPECT_EQ(names(table, spans), "k4n16_x6y1n16*64 k4n16_x8y1n8*8 ");
+  const std::vector<Kernel> both{table[0], fake(Isa::avx512vnni, "k4n16", 1, 1, 16)};
+  const std::vector<Span> better = cover_panels(both, ask_of(Isa::avx512vnni, 56, 56, 64), 16, wide(64));
+  EXPECT_EQ(names(both, better), "k4n16_x1y1n16*64 ");
+}
+
 TEST(Dispatch, LowerIsaBeforePortableWithItsReason) {
   const std::vector<Kernel> table{portable("k2n8w"), fake(Isa::x86_64_v2, "k2n8w", 1, 1, 8),
                                   fake(Isa::avx2, "k2n8w", 4, 1, 8)};

@@ -103,10 +103,25 @@ TEST(Probe, TilesByCpuAndSystem) {
   EXPECT_FALSE(decode_cpuid(sapphire_rapids, kZmm | kTiles).avx512amx);  // that the process decides
 }
 
+// A client of Intel's: VNNI of AVX, no AVX-512 whatever the system would save.
+CpuidWords alder_lake(uint32_t leaf, uint32_t subleaf) {
+  if (leaf == 7 && subleaf == 0) return {1, bits({3, 5, 8}), 0, 0};
+  if (leaf == 7 && subleaf == 1) return {bits({4}), 0, 0, 0};
+  return ice_lake(leaf, subleaf);
+}
+
+TEST(Probe, VnniOfAvx) {
+  const CpuInfo info = decode_cpuid(alder_lake, kZmm);
+  EXPECT_TRUE(info.avx2 && info.avxvnni);
+  EXPECT_FALSE(info.avx512vnni || info.whole_vectors);
+  EXPECT_FALSE(decode_cpuid(alder_lake, kSse).avxvnni);
+}
+
 TEST(Targets, TilesAreOfOneLevelWithVectors) {
   EXPECT_EQ(level(Isa::avx512amx), Isa::avx512vnni);
   EXPECT_EQ(level(Isa::avx2), Isa::avx2);
-  EXPECT_TRUE(generated(Isa::avx512vnni) && generated(Isa::x86_64_v2));
+  EXPECT_EQ(level(Isa::avxvnni), Isa::avxvnni);
+  EXPECT_TRUE(generated(Isa::avx512vnni) && generated(Isa::avxvnni) && generated(Isa::x86_64_v2));
   EXPECT_FALSE(generated(Isa::avx512amx) || generated(Isa::portable));
 }
 

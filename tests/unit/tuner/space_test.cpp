@@ -32,7 +32,7 @@ const std::vector<std::string>& examples() {
 
 template <class Use>
 void for_each_space(Use use) {
-  for (Isa isa : {Isa::avx512vnni, Isa::avx2, Isa::x86_64_v2}) {
+  for (Isa isa : {Isa::avx512vnni, Isa::avxvnni, Isa::avx2, Isa::x86_64_v2}) {
     for (const Task& t : testing::tasks_of(examples(), isa).tasks) use(t);
   }
 }
@@ -112,7 +112,8 @@ TEST(Space, WeightsWithZeroPointsAreLeftToAnyShapeKernelsUnlessTheirFamilyIsCert
 
 TEST(Space, IsTheOneThatWasReviewed) {
   std::string now;
-  for (Isa isa : {Isa::avx512vnni, Isa::avx2, Isa::x86_64_v2}) now += dry_run_text(testing::tasks_of(examples(), isa));
+  for (Isa isa : {Isa::avx512vnni, Isa::avxvnni, Isa::avx2, Isa::x86_64_v2})
+    now += dry_run_text(testing::tasks_of(examples(), isa));
   const std::string path = OCTILE_SPACE_GOLDEN;
   if (std::getenv("OCTILE_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << now;
   std::ifstream in(path);
