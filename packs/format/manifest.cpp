@@ -342,12 +342,13 @@ Status parse(std::string_view text, const std::string& file, const std::string& 
   rapidjson::InsituStringStream stream(bytes.data());
   rapidjson::Reader json;
   json.Parse<rapidjson::kParseInsituFlag>(stream, reader);
-  if (!json.HasParseError() || !reader.error().empty() || reader.other_version()) return {};
+  const bool whole = !json.HasParseError() && stream.Tell() == text.size();  // it takes a zero for the end
+  if (whole || !reader.error().empty() || reader.other_version()) return {};
   const bool number = json.GetParseErrorCode() == rapidjson::kParseErrorNumberTooBig;
-  return {Code::corrupt, file + ": " +
-                             (number ? "a JSON number is out of range"
-                                     : "not JSON at byte " + std::to_string(json.GetErrorOffset() + 1)) +
-                             cure};
+  return {Code::corrupt,
+          file + ": " +
+              (number ? "a JSON number is out of range" : "not JSON at byte " + std::to_string(stream.Tell() + 1)) +
+              cure};
 }
 
 }  // namespace

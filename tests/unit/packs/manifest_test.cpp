@@ -113,6 +113,27 @@ TEST(Manifest, RefusesWrongTypesAndValues) {
   expect_refused("\"id\":\"x86-64/avx2\"", "\"id\":\"\"", "empty");
 }
 
+TEST(Manifest, IgnoresFieldsItDoesNotKnow) {
+  for (const char* later : {"3", "\"text\"", "null", "[]", "{}", "{\"name\":[1,{\"kernels\":[2]}]}"}) {
+    const std::string field = std::string("\"later\":") + later;
+    for (const char* before : {"\"rounding\":", "\"offset\":", "\"tile_x\":"}) {
+      EXPECT_TRUE(parse_changed(before, field + "," + before).ok()) << later << " before " << before;
+    }
+  }
+}
+
+TEST(Manifest, RefusesValuesOfOtherShapes) {
+  expect_refused("\"members\":[", "\"members\":3,\"old\":[", "field 'members' is not a list");
+  expect_refused("\"kernels\":[", "\"kernels\":{},\"old\":[", "field 'kernels' is not a list");
+  expect_refused("\"members\":[", "\"members\":[3,", "member 0 is not an object");
+  expect_refused("\"kernels\":[", "\"kernels\":[[],", "kernel 0 is not an object");
+  expect_refused("\"tile_x\":4", "\"tile_x\":[4]", "kernel 0 field 'tile_x' is not a whole number");
+  expect_refused("\"op\":\"*\"", "\"op\":{}", "kernel 0 field 'op' is not a string");
+  std::string padded = to_json(example());
+  padded += std::string("\0x", 2);
+  EXPECT_EQ(parse_manifest(padded, "some.octpack").status().code(), Code::corrupt);
+}
+
 TEST(Manifest, RefusesDuplicatesAndMismatchedTargets) {
   Manifest m = example();
   m.members.push_back(m.members[0]);
