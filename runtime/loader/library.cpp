@@ -91,13 +91,13 @@ std::vector<const packs::KernelEntry*> entries_of(const packs::Manifest& manifes
 }
 
 // Adds a pack's kernels. Those it tuned for a workload replace what earlier packs tuned for it.
-void merge(std::vector<Kernel>& all, const std::vector<Kernel>& added) {
+void merge(std::vector<Kernel>& all, std::vector<Kernel> added) {
   std::set<std::pair<std::string, Isa>> tuned;
   for (const Kernel& k : added) {
     if (k.entry.op != "*") tuned.emplace(k.entry.op, k.isa);
   }
   std::erase_if(all, [&](const Kernel& k) { return tuned.contains({k.entry.op, k.isa}); });
-  all.insert(all.end(), added.begin(), added.end());
+  all.insert(all.end(), std::make_move_iterator(added.begin()), std::make_move_iterator(added.end()));
 }
 
 }  // namespace
@@ -149,7 +149,7 @@ Status KernelLibrary::add_pack(const std::string& path, Isa best, Members which)
   }
   // All or nothing: a pack with one bad member adds no kernel.
   for (auto& m : mapped) mappings_.push_back(std::move(m));
-  merge(kernels_, kernels);
+  merge(kernels_, std::move(kernels));
   if (!identity_.empty()) identity_ += pack.digest() + "\n";
   lists_.clear();
   return {};
