@@ -44,15 +44,13 @@ struct Codegen {
 
 const Codegen& codegen_of(Isa isa) {
   static const std::string kBare = "-no_runtime-no_asserts-no_bounds_query";
+  static const std::string kZen4 =
+      "x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare;
   static const std::map<Isa, Codegen> table{
       {Isa::x86_64_v2, {"x86-64-linux-sse41" + kBare, "x86_64_v2", 4}},
       {Isa::avx2, {"x86-64-linux-avx-avx2-f16c-fma-sse41" + kBare, "haswell", 8, true}},
-      {Isa::avxvnni,
-       {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
-        "haswell+avxvnni", 8, true}},
-      {Isa::avx512vnni,
-       {"x86-64-linux-avx-avx2-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-f16c-fma-sse41" + kBare,
-        "cascadelake", 16, true}},
+      {Isa::avxvnni, {kZen4, "haswell+avxvnni", 8, true}},
+      {Isa::avx512vnni, {kZen4, "cascadelake", 16, true}},
   };
   return table.at(isa);
 }

@@ -11,7 +11,7 @@
 
 namespace octile::kernelc {
 
-// vpdpbusd on avx512vnni; pmaddwd for 16-bit words and vpmaddubsw sums (acc16) elsewhere.
+// vpdpbusd and vpdpwssd on avx512vnni and avxvnni; pmaddwd for 16-bit words and vpmaddubsw sums (acc16) elsewhere.
 [[nodiscard]] std::unique_ptr<Halide::Internal::IRMutator> make_marker_lowering(Isa isa);
 
 }  // namespace octile::kernelc
